@@ -1,0 +1,85 @@
+//! What a hook script can rely on: event names, variable names and exit codes. The contract in words is
+//! `hooks/README.md`; a test compares the two.
+
+/// Which folder of hooks runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HookEvent {
+    /// On a client: the server is there.
+    ServerUp,
+    /// On a client: the server is about to go and still serves.
+    ServerStopping,
+    /// On a client: the server is gone without a word.
+    ServerLost,
+    /// On a client: everything has let go, and the owner wants this machine off.
+    PowerOff,
+    /// On the server: every client has let go, or the deadline has passed.
+    ClientsReleased,
+}
+
+impl HookEvent {
+    /// All events, in the order of a day.
+    pub const ALL: [HookEvent; 5] = [
+        HookEvent::ServerUp,
+        HookEvent::ServerStopping,
+        HookEvent::ServerLost,
+        HookEvent::PowerOff,
+        HookEvent::ClientsReleased,
+    ];
+
+    /// The name of the folder, of `PISTOP_EVENT`, and in every log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            HookEvent::ServerUp => "server-up",
+            HookEvent::ServerStopping => "server-stopping",
+            HookEvent::ServerLost => "server-lost",
+            HookEvent::PowerOff => "power-off",
+            HookEvent::ClientsReleased => "clients-released",
+        }
+    }
+
+    /// After a hook that failed: whether the ones behind it still run. Letting go must not stop half-way; taking
+    /// up work on top of a mount that failed would write to the wrong disk.
+    pub const fn goes_on_after_failure(self) -> bool {
+        !matches!(self, HookEvent::ServerUp)
+    }
+}
+
+impl std::fmt::Display for HookEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// `exit 100`: it will not work, do not try again.
+pub const EXIT_PERMANENT: i32 = 100;
+/// `exit 111`: not now, try again.
+pub const EXIT_TEMPORARY: i32 = 111;
+
+/// The event's name.
+pub const VARIABLE_EVENT: &str = "PISTOP_EVENT";
+/// The word of a [`crate::Cause`]; unset for `server-up`.
+pub const VARIABLE_CAUSE: &str = "PISTOP_CAUSE";
+/// The server's name as it gave it, or the configured host of an old server.
+pub const VARIABLE_SERVER: &str = "PISTOP_SERVER";
+/// The server's address as configured, without the port.
+pub const VARIABLE_HOST: &str = "PISTOP_HOST";
+/// The id of the shutdown, if the server gave one.
+pub const VARIABLE_ID: &str = "PISTOP_ID";
+/// Whole seconds until this hook is ended.
+pub const VARIABLE_DEADLINE: &str = "PISTOP_DEADLINE";
+/// The operator's words, printable.
+pub const VARIABLE_REASON: &str = "PISTOP_REASON";
+/// From 1; greater when the hook asked to be tried again.
+pub const VARIABLE_ATTEMPT: &str = "PISTOP_ATTEMPT";
+
+/// All variables that every hook gets, for the test that reads the contract.
+pub const VARIABLES: [&str; 8] = [
+    VARIABLE_EVENT,
+    VARIABLE_CAUSE,
+    VARIABLE_SERVER,
+    VARIABLE_HOST,
+    VARIABLE_ID,
+    VARIABLE_DEADLINE,
+    VARIABLE_REASON,
+    VARIABLE_ATTEMPT,
+];
