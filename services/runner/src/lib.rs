@@ -4,6 +4,12 @@
 //! | | module | what it settles |
 //! |---|---|---|
 //! | start | [`settings`], [`envdir`] | what the program was told, from five places, and what its hooks inherit |
+//! | | [`log`], [`limits`], [`descriptor`] | its log lines, its open files, the descriptors it was given |
+//! | life | [`clock`], [`retry`] | the time that its machines see, and how long to wait before trying again |
+//! | | [`ready`], [`exit`] | what it tells systemd and whoever started it |
 
+pub mod clock;
 pub mod envdir;
+pub mod exit;
+pub mod log;
 pub mod settings;
