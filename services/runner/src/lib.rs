@@ -6,10 +6,15 @@
 //! | start | [`settings`], [`envdir`] | what the program was told, from five places, and what its hooks inherit |
 //! | | [`log`], [`limits`], [`descriptor`] | its log lines, its open files, the descriptors it was given |
 //! | life | [`clock`], [`retry`] | the time that its machines see, and how long to wait before trying again |
+//! | end | [`signals`] | what it is asked |
 //! | | [`ready`], [`exit`] | what it tells systemd and whoever started it |
 
 pub mod clock;
 pub mod envdir;
 pub mod exit;
+pub mod limits;
 pub mod log;
+pub mod ready;
+pub mod retry;
 pub mod settings;
+pub mod signals;
