@@ -6,6 +6,7 @@
 //! | start | [`settings`], [`envdir`] | what the program was told, from five places, and what its hooks inherit |
 //! | | [`log`], [`limits`], [`descriptor`] | its log lines, its open files, the descriptors it was given |
 //! | life | [`clock`], [`retry`] | the time that its machines see, and how long to wait before trying again |
+//! | | [`state`] | what it keeps over a power cut |
 //! | end | [`signals`] | what it is asked |
 //! | | [`ready`], [`exit`] | what it tells systemd and whoever started it |
 
@@ -18,3 +19,4 @@ pub mod ready;
 pub mod retry;
 pub mod settings;
 pub mod signals;
+pub mod state;
