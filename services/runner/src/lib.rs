@@ -7,12 +7,15 @@
 //! | | [`log`], [`limits`], [`descriptor`] | its log lines, its open files, the descriptors it was given |
 //! | life | [`clock`], [`retry`] | the time that its machines see, and how long to wait before trying again |
 //! | | [`state`] | what it keeps over a power cut |
+//! | | [`framing`] | values over a local socket |
 //! | end | [`signals`] | what it is asked |
 //! | | [`ready`], [`exit`] | what it tells systemd and whoever started it |
 
 pub mod clock;
+pub mod descriptor;
 pub mod envdir;
 pub mod exit;
+pub mod framing;
 pub mod limits;
 pub mod log;
 pub mod ready;
