@@ -25,3 +25,4 @@ pub mod retry;
 pub mod settings;
 pub mod signals;
 pub mod state;
+pub mod supervisor;
