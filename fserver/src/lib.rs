@@ -33,7 +33,7 @@ pub fn main(options: Options) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|why| Failure::Temporary(format!("cannot start the event loop: {why}")))?;
-    runtime.block_on(async {
+    tokio::task::LocalSet::new().block_on(&runtime, async {
         match (options.ucspi, options.keep) {
             (true, _) => ucspi::run(config).await,
             (_, true) => keep::run(config).await,

@@ -310,7 +310,7 @@ impl Loop {
             },
             drill: None,
         };
-        tokio::spawn(async move {
+        tokio::task::spawn_local(async move {
             let mut outcomes = Vec::new();
             hooks::run(run, CancellationToken::new(), |report| {
                 if let Report::Ended(outcome) = report {
