@@ -1,6 +1,6 @@
 //! What both old programs share: a wait for data that only grows, and how they end.
 //!
-//! Nothing here ever drops an idle peer: that is the old behaviour (presence.md, 1b.3 and 3.2).
+//! Nothing here ever drops an idle peer: that is the old behaviour.
 
 use std::env;
 use std::fmt::Display;

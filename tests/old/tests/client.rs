@@ -1,4 +1,4 @@
-//! Every wart of the old client, under Debian's tcpclient. Numbers are those of presence.md, section 1b.
+//! Every wart of the old client, under Debian's tcpclient. Numbers are those of the list of defects in ARCHITECTURE.md.
 
 #![allow(missing_docs, clippy::unwrap_used)]
 

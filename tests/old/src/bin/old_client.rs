@@ -1,4 +1,4 @@
-//! pistopclient as it is today, warts included (presence.md 1b, 3.1, 3.3).
+//! pistopclient as it is today, warts included.
 //!
 //! Descriptors: 6 reads, 7 writes, 0 to 2 are the hook's. The start hook runs to its end before a byte is read; then
 //! each read counts only if it begins with `shutdown\n`, and end of file counts as well. Both make this process become

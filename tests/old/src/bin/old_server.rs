@@ -1,4 +1,4 @@
-//! pistopserver as it is today, one process for one client, warts included (presence.md 1b, 3.1, 3.2).
+//! pistopserver as it is today, one process for one client, warts included.
 //!
 //! Descriptors: 0 reads, 1 writes, 2 is the log. It is silent until SIGTERM; its greeting leaves together with the
 //! farewell, in one write. It knows no lines: each read is judged by its first bytes, and bytes of longer, earlier
