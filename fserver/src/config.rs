@@ -123,7 +123,9 @@ impl Config {
             shutdown_from: addresses(&settings, "shutdown-from")?,
             announce: group(&settings)?,
             control: settings.path("control").ok_or_else(|| settings.bad("control", "a path is needed".into()))?,
-            state_dir: settings.path("state-dir").ok_or_else(|| settings.bad("state-dir", "a path is needed".into()))?,
+            state_dir: settings
+                .path("state-dir")
+                .ok_or_else(|| settings.bad("state-dir", "a path is needed".into()))?,
             hooks: settings.text("hooks").unwrap_or_default().split(':').map(PathBuf::from).collect(),
             hook_timeout: settings.seconds("hook-timeout")?,
             data_timeout: settings.seconds("data-timeout")?,
@@ -134,7 +136,12 @@ impl Config {
 
 fn listen_addresses(options: &Options, settings: &Settings, port: u16) -> Result<(Vec<SocketAddr>, bool), BadConfig> {
     if !options.listen.is_empty() {
-        return options.listen.iter().map(|text| listen_address(text, port)).collect::<Result<_, _>>().map(|all| (all, false));
+        return options
+            .listen
+            .iter()
+            .map(|text| listen_address(text, port))
+            .collect::<Result<_, _>>()
+            .map(|all| (all, false));
     }
     match settings.text("host") {
         None | Some("0") => {
@@ -143,7 +150,9 @@ fn listen_addresses(options: &Options, settings: &Settings, port: u16) -> Result
         }
         Some(host) => match host.parse::<IpAddr>() {
             Ok(address) => Ok((vec![SocketAddr::new(address, port)], false)),
-            Err(_) => Err(settings.bad("host", format!("`{host}` is no IP address of this machine; use one, or 0 for all"))),
+            Err(_) => {
+                Err(settings.bad("host", format!("`{host}` is no IP address of this machine; use one, or 0 for all")))
+            }
         },
     }
 }
@@ -168,7 +177,9 @@ fn own_name(settings: &Settings) -> Result<HostName, BadConfig> {
 fn addresses(settings: &Settings, key: &str) -> Result<Vec<IpAddr>, BadConfig> {
     let texts = settings.text(key).unwrap_or_default().split(',').map(str::trim).filter(|text| !text.is_empty());
     texts
-        .map(|text| text.parse().map_err(|_| settings.bad(key, format!("`{text}` is no IP address; separate them by commas"))))
+        .map(|text| {
+            text.parse().map_err(|_| settings.bad(key, format!("`{text}` is no IP address; separate them by commas")))
+        })
         .collect()
 }
 

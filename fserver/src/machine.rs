@@ -7,6 +7,8 @@
 
 mod report;
 mod stopping;
+#[cfg(test)]
+mod tests;
 
 use protocol::control::{Reply, Request};
 use protocol::line::{ClientLine, ServerLine};
@@ -360,7 +362,12 @@ impl House {
             return self.refuse(id, why, now);
         }
         let mut actions = self.supersede(&hello, now);
-        actions.push(info(format!("{} is here from {}, {}", hello.name, self.address(id), hello.program.escape_debug())));
+        actions.push(info(format!(
+            "{} is here from {}, {}",
+            hello.name,
+            self.address(id),
+            hello.program.escape_debug()
+        )));
         self.memory.record(&hello.name, "server", format!("came from {}", self.address(id)), Vec::new(), now);
         self.hosts.insert(hello.name.clone(), id);
         let Hello { name, identity, .. } = hello;

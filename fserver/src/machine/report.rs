@@ -24,7 +24,14 @@ struct Remembered {
 }
 
 impl Memory {
-    pub(super) fn record(&mut self, host: &HostName, by: &'static str, what: String, evidence: Vec<String>, now: Instant) {
+    pub(super) fn record(
+        &mut self,
+        host: &HostName,
+        by: &'static str,
+        what: String,
+        evidence: Vec<String>,
+        now: Instant,
+    ) {
         let decision = Decision { ago: Duration::ZERO, what, evidence, epoch: None };
         self.keep(host, Remembered { at: now, by, decision });
     }

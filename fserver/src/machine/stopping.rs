@@ -16,13 +16,20 @@ impl House {
         let who = self.address(id);
         let allowed = address.is_some_and(|address| self.rules.shutdown_from.contains(&address));
         if !allowed {
-            return vec![warn(format!("{who} asked for a shutdown and has no right to; list it in SHUTDOWN_FROM if it should"))];
+            return vec![warn(format!(
+                "{who} asked for a shutdown and has no right to; list it in SHUTDOWN_FROM if it should"
+            ))];
         }
         let order = self.order(Cause::Shutdown, format!("asked by {who}"));
         self.begin(order, now).unwrap_or_else(|why| vec![warn(why)])
     }
 
-    pub(super) fn asked_to_shut_down(&mut self, asker: ControlId, request: ShutdownRequest, now: Instant) -> Vec<Action> {
+    pub(super) fn asked_to_shut_down(
+        &mut self,
+        asker: ControlId,
+        request: ShutdownRequest,
+        now: Instant,
+    ) -> Vec<Action> {
         let cause = if request.restart.is_some() { Cause::Restart } else { Cause::Shutdown };
         let within = request.restart.or(request.deadline).unwrap_or(self.rules.deadline);
         let order = Order { cause, within, reason: request.reason, drill: request.drill };
@@ -78,7 +85,11 @@ impl House {
 
     fn begin(&mut self, order: Order, now: Instant) -> Result<Vec<Action>, String> {
         if let Some(running) = &self.shutdown {
-            return Err(format!("{} {} is already in progress; `pistop status` shows it", kind(running.order()), running.id()));
+            return Err(format!(
+                "{} {} is already in progress; `pistop status` shows it",
+                kind(running.order()),
+                running.id()
+            ));
         }
         self.shutdowns += 1;
         let id = ShutdownId { epoch: self.rules.epoch, number: self.shutdowns };
@@ -199,7 +210,8 @@ impl House {
             Order { drill: true, .. } => Vec::new(),
             Order { cause: Cause::Restart, .. } => self.keep_old(old).into_iter().collect(),
             Order { .. } => {
-                let untold = old.into_iter().filter(|id| self.shutdown.as_ref().is_some_and(|s| !s.knows(&Party::Old(id.0))));
+                let untold =
+                    old.into_iter().filter(|id| self.shutdown.as_ref().is_some_and(|s| !s.knows(&Party::Old(id.0))));
                 let mut actions = tell_old(untold.collect());
                 actions.push(Action::Send(new, frame::encode(&Message::Commit(id)).into()));
                 actions
@@ -241,7 +253,9 @@ impl House {
             return Err(format!("{id} cannot be cancelled: the service itself is being stopped"));
         }
         if shutdown.committed() {
-            return Err(format!("{id} cannot be cancelled any more: clients have let go; restart fserver to take up work"));
+            return Err(format!(
+                "{id} cannot be cancelled any more: clients have let go; restart fserver to take up work"
+            ));
         }
         let told: Vec<String> = shutdown.parts().into_iter().filter(|part| part.old).map(|part| part.who).collect();
         self.shutdown = None;
