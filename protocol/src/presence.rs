@@ -334,9 +334,9 @@ impl Presence {
 
     /// A clean end: an old server's way to go, and for a new one, which always says why, a crash.
     fn closed(&mut self) -> Vec<Action> {
-        self.link = None;
+        let Some(link) = self.link.take() else { return Vec::new() };
         match self.phase {
-            Phase::Up { epoch: None, hold: None } if self.own_fault.is_none() => {
+            Phase::Up { epoch: None, hold: None } if self.own_fault.is_none() && link.server.is_none() => {
                 self.phase = Phase::Down { cause: Cause::Closed, id: None };
                 self.changed(Some(Cause::Closed), vec!["an old server closed the link cleanly".into()])
             }
@@ -347,7 +347,9 @@ impl Presence {
     }
 
     fn broken(&mut self, why: String) -> Vec<Action> {
-        self.link = None;
+        if self.link.take().is_none() {
+            return Vec::new();
+        }
         match self.phase {
             Phase::Up { .. } => self.suspect(format!("the link broke: {why}")),
             Phase::Stopping { .. } => self.commit(None, "the link broke after the shutdown was announced"),
