@@ -261,6 +261,9 @@ impl Presence {
 
     fn prepare(&mut self, prepare: Prepare, now: Instant) -> Vec<Action> {
         self.detector.extend(now);
+        if self.run().is_some_and(|run| prepare.id.epoch < run) {
+            return Vec::new();
+        }
         if let Some(link) = &mut self.link {
             link.prepared = true;
         }
@@ -306,7 +309,7 @@ impl Presence {
             {
                 self.up(Some(cancelled.epoch), format!("the server cancelled shutdown {cancelled}"))
             }
-            Phase::Up { epoch, hold: Some(_) } => {
+            Phase::Up { epoch, hold: Some(_) } if epoch == Some(cancelled.epoch) => {
                 self.phase = Phase::Up { epoch, hold: None };
                 self.changed(None, vec![format!("the server cancelled restart {cancelled}")])
             }
@@ -486,6 +489,13 @@ impl Presence {
 
     fn changed(&self, cause: Option<Cause>, evidence: Vec<String>) -> Vec<Action> {
         vec![Action::Changed(Change { phase: self.phase, cause, evidence })]
+    }
+
+    /// The run of the server that is spoken to, or was last: what an earlier one announced means nothing any more.
+    fn run(&self) -> Option<Epoch> {
+        let heard = self.link.as_ref().and_then(|link| link.server.as_ref()).map(|(_, epoch)| *epoch);
+        let known = if let Phase::Up { epoch, .. } = self.phase { epoch } else { None };
+        heard.or(known)
     }
 
     /// Connected, nothing heard, and not up: the other end may be an old server.
