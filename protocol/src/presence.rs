@@ -124,7 +124,8 @@ pub struct Change {
 struct Link {
     since: Instant,
     server: Option<(HostName, Epoch)>,
-    prepared: bool,
+    /// The server said that it goes: its beats on this link no longer mean that it is up.
+    leaving: bool,
 }
 
 /// The machine.
@@ -224,7 +225,7 @@ impl Presence {
     }
 
     fn connected(&mut self, now: Instant) -> Vec<Action> {
-        self.link = Some(Link { since: now, server: None, prepared: false });
+        self.link = Some(Link { since: now, server: None, leaving: false });
         self.suspicion = None;
         self.own_fault = None;
         self.detector.restart(now);
@@ -243,8 +244,8 @@ impl Presence {
     fn beat(&mut self, now: Instant) -> Vec<Action> {
         self.detector.beat(now);
         (self.suspicion, self.own_fault, self.probes) = (None, None, 0);
-        let Some(Link { server: Some((_, epoch)), prepared, .. }) = &self.link else { return Vec::new() };
-        let (epoch, prepared) = (*epoch, *prepared);
+        let Some(Link { server: Some((_, epoch)), leaving, .. }) = &self.link else { return Vec::new() };
+        let (epoch, leaving) = (*epoch, *leaving);
         match self.phase {
             Phase::Up { epoch: Some(known), hold: None } if known == epoch => Vec::new(),
             Phase::Up { hold: Some(_), epoch: Some(known) } if known == epoch => Vec::new(),
@@ -252,7 +253,7 @@ impl Presence {
                 self.phase = Phase::Up { epoch: Some(epoch), hold: None };
                 self.changed(None, vec![format!("the server is back as run {epoch}, in time")])
             }
-            Phase::Stopping { .. } | Phase::Down { .. } if prepared => Vec::new(),
+            Phase::Unknown | Phase::Stopping { .. } | Phase::Down { .. } if leaving => Vec::new(),
             Phase::Unknown | Phase::Stopping { .. } | Phase::Down { .. } => {
                 self.up(Some(epoch), format!("run {epoch} of the server beats"))
             }
@@ -265,7 +266,7 @@ impl Presence {
             return Vec::new();
         }
         if let Some(link) = &mut self.link {
-            link.prepared = true;
+            link.leaving = true;
         }
         if prepare.cause == Cause::Restart {
             return self.hold(prepare, now);
@@ -283,10 +284,13 @@ impl Presence {
         self.changed(Some(Cause::Shutdown), vec![said])
     }
 
-    /// A restart holds whatever was up; a client that is not up has nothing to hold.
+    /// A restart holds whatever was up; a client that is not up has nothing to hold. Hearing it again moves the time.
     fn hold(&mut self, prepare: Prepare, now: Instant) -> Vec<Action> {
-        let Phase::Up { epoch, .. } = self.phase else { return Vec::new() };
+        let Phase::Up { epoch, hold } = self.phase else { return Vec::new() };
         self.phase = Phase::Up { epoch, hold: Some(now + prepare.within) };
+        if hold.is_some() {
+            return Vec::new();
+        }
         let said = format!("the server announced a restart and is back within {:.0} s", prepare.within.as_secs_f64());
         self.changed(Some(Cause::Restart), vec![said])
     }
@@ -301,15 +305,20 @@ impl Presence {
         self.lose(Cause::Restart, vec!["the server did not return in the time it named".into()])
     }
 
+    /// Too late for a client that has committed; but beats mean again that the server is up, if it still beats.
     fn cancel(&mut self, cancelled: ShutdownId, now: Instant) -> Vec<Action> {
         self.detector.extend(now);
+        if self.run().is_some_and(|run| cancelled.epoch < run) {
+            return Vec::new();
+        }
+        if let Some(link) = &mut self.link {
+            link.leaving = false;
+        }
         match self.phase {
-            Phase::Stopping { id: Some(id), committed: false, .. } | Phase::Down { id: Some(id), .. }
-                if id == cancelled =>
-            {
+            Phase::Stopping { id: Some(id), committed: false, .. } if id == cancelled => {
                 self.up(Some(cancelled.epoch), format!("the server cancelled shutdown {cancelled}"))
             }
-            Phase::Up { epoch, hold: Some(_) } if epoch == Some(cancelled.epoch) => {
+            Phase::Up { epoch, hold: Some(_) } => {
                 self.phase = Phase::Up { epoch, hold: None };
                 self.changed(None, vec![format!("the server cancelled restart {cancelled}")])
             }
