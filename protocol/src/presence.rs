@@ -90,7 +90,7 @@ pub enum Input {
     },
     /// The machine was suspended for this long.
     Slept(Duration),
-    /// The hooks of a shutdown are done: nothing is held any more.
+    /// The hooks of a shutdown are done: nothing is held any more. May come before the commit or after it.
     LetGo,
     /// Nothing but time.
     Tick,
@@ -137,6 +137,7 @@ pub struct Presence {
     suspicion: Option<String>,
     checking: bool,
     own_fault: Option<Instant>,
+    released: bool,
     probes: u32,
     next_probe: Instant,
 }
@@ -151,6 +152,7 @@ impl Presence {
             suspicion: None,
             checking: false,
             own_fault: None,
+            released: false,
             probes: 0,
             next_probe: now,
         }
@@ -200,6 +202,7 @@ impl Presence {
         if !matches!(self.phase, Phase::Up { hold: None, .. }) {
             (self.own_fault, self.suspicion) = (None, None);
         }
+        self.released &= matches!(self.phase, Phase::Stopping { .. });
         actions
     }
 
@@ -279,6 +282,7 @@ impl Presence {
             return Vec::new();
         }
         let deadline = now + prepare.within;
+        self.released = false;
         self.phase = Phase::Stopping { id: Some(prepare.id), deadline, committed: false };
         let said = format!("the server announced shutdown {} within {:.0} s", prepare.id, prepare.within.as_secs_f64());
         self.changed(Some(Cause::Shutdown), vec![said])
@@ -330,7 +334,11 @@ impl Presence {
         match self.phase {
             Phase::Stopping { id, deadline, committed: false } if given.is_none() || given == id => {
                 self.phase = Phase::Stopping { id, deadline, committed: true };
-                self.changed(Some(Cause::Shutdown), vec![why.to_owned()])
+                let actions = self.changed(Some(Cause::Shutdown), vec![why.to_owned()]);
+                if self.released {
+                    self.let_go();
+                }
+                actions
             }
             Phase::Unknown | Phase::Up { .. } | Phase::Stopping { .. } | Phase::Down { .. } => Vec::new(),
         }
@@ -425,9 +433,13 @@ impl Presence {
         if silent && self.link.take().is_some() { vec![Action::Reconnect] } else { Vec::new() }
     }
 
+    /// Until the commit the server may still cancel, so a client that has let go waits for it.
     fn let_go(&mut self) -> Vec<Action> {
-        let Phase::Stopping { id, .. } = self.phase else { return Vec::new() };
-        self.phase = Phase::Down { cause: Cause::Shutdown, id };
+        match self.phase {
+            Phase::Stopping { id, committed: true, .. } => self.phase = Phase::Down { cause: Cause::Shutdown, id },
+            Phase::Stopping { committed: false, .. } => self.released = true,
+            Phase::Unknown | Phase::Up { .. } | Phase::Down { .. } => (),
+        }
         Vec::new()
     }
 
