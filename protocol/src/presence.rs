@@ -186,14 +186,23 @@ impl Presence {
         if let Some(since) = self.own_fault {
             return Some(since + RECHECK_EVERY);
         }
-        let settle = self.link.as_ref().filter(|link| self.awaits_word(link)).map(|link| link.since + SETTLE);
-        let phase = match self.phase {
-            Phase::Up { hold: Some(hold), .. } => Some(hold),
-            Phase::Up { .. } if self.lease_runs() => Some(self.lease_deadline()),
-            Phase::Stopping { deadline, committed: false, .. } => Some(deadline),
-            Phase::Up { .. } | Phase::Stopping { .. } | Phase::Unknown | Phase::Down { .. } => None,
-        };
-        earliest(settle, phase)
+        match self.phase {
+            Phase::Up { hold: None, .. } => self.lease_runs().then(|| self.lease_deadline()),
+            Phase::Up { hold: Some(due), .. } | Phase::Stopping { deadline: due, committed: false, .. } => {
+                earliest(Some(due), self.link_deadline())
+            }
+            Phase::Unknown | Phase::Stopping { .. } | Phase::Down { .. } => self.link_deadline(),
+        }
+    }
+
+    /// Where no lease runs: when a silent link is taken for an old server's, or for a dead one.
+    fn link_deadline(&self) -> Option<Instant> {
+        let link = self.link.as_ref()?;
+        match (&link.server, self.phase) {
+            (Some(_), _) => Some(self.detector.lost_at()),
+            (None, Phase::Unknown | Phase::Down { .. }) => Some(link.since + SETTLE),
+            (None, Phase::Up { .. } | Phase::Stopping { .. }) => None,
+        }
     }
 
     /// Takes one input; what is to be done because of it.
@@ -456,9 +465,8 @@ impl Presence {
             Phase::Stopping { deadline, committed: false, .. } if deadline <= now => {
                 self.commit(None, "the deadline of the shutdown has passed")
             }
-            Phase::Up { .. } if self.lease_runs() => self.lease_tick(now),
-            Phase::Unknown | Phase::Down { .. } => self.settled(),
-            Phase::Up { .. } | Phase::Stopping { .. } => Vec::new(),
+            Phase::Up { hold: None, .. } => self.lease_tick(now),
+            Phase::Unknown | Phase::Up { .. } | Phase::Stopping { .. } | Phase::Down { .. } => self.silent_link(),
         }
     }
 
@@ -468,7 +476,7 @@ impl Presence {
             Phase::Stopping { .. } => return self.commit(None, "the deadline of the shutdown has passed"),
             Phase::Up { hold: Some(hold), .. } => *hold = now + RECHECK_EVERY,
             Phase::Up { .. } => self.detector.extend(now),
-            Phase::Unknown | Phase::Down { .. } => return self.settled(),
+            Phase::Unknown | Phase::Down { .. } => return self.silent_link(),
         }
         self.changed(Some(Cause::Own), vec![format!("this client was stalled for {:.1} s", late.as_secs_f64())])
     }
@@ -488,8 +496,12 @@ impl Presence {
         self.suspect(why)
     }
 
-    /// A link that stayed silent leads to an old server.
-    fn settled(&mut self) -> Vec<Action> {
+    /// A link that stayed silent from the start leads to an old server; one that fell silent is dead, and without a
+    /// lease nobody is accused for it.
+    fn silent_link(&mut self) -> Vec<Action> {
+        if self.link.take_if(|link| link.server.is_some()).is_some() {
+            return vec![Action::Reconnect];
+        }
         self.up(None, format!("connected, and silent for {} ms as old servers are", SETTLE.as_millis()))
     }
 
@@ -517,11 +529,6 @@ impl Presence {
         let heard = self.link.as_ref().and_then(|link| link.server.as_ref()).map(|(_, epoch)| *epoch);
         let known = if let Phase::Up { epoch, .. } = self.phase { epoch } else { None };
         heard.or(known)
-    }
-
-    /// Connected, nothing heard, and not up: the other end may be an old server.
-    fn awaits_word(&self, link: &Link) -> bool {
-        link.server.is_none() && matches!(self.phase, Phase::Unknown | Phase::Down { .. })
     }
 
     /// An old server on a living link has no lease: TCP itself watches it.
