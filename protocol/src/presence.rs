@@ -208,7 +208,7 @@ impl Presence {
     /// Takes one input; what is to be done because of it.
     pub fn handle(&mut self, input: Input, now: Instant) -> Vec<Action> {
         let actions = self.decide(input, now);
-        if !matches!(self.phase, Phase::Up { hold: None, .. }) {
+        if !matches!(self.phase, Phase::Up { .. }) {
             (self.own_fault, self.suspicion) = (None, None);
         }
         self.released &= matches!(self.phase, Phase::Stopping { .. });
@@ -239,9 +239,8 @@ impl Presence {
     fn connected(&mut self, now: Instant) -> Vec<Action> {
         self.link = Some(Link { since: now, server: None, leaving: false });
         self.suspicion = None;
-        self.own_fault = None;
         self.detector.restart(now);
-        Vec::new()
+        self.recovered("the server is reached again")
     }
 
     fn hello(&mut self, server: HostName, epoch: Epoch, now: Instant) -> Vec<Action> {
@@ -255,7 +254,17 @@ impl Presence {
     /// The first beat of a link says: I am here and not leaving. Later ones only renew the lease.
     fn beat(&mut self, now: Instant) -> Vec<Action> {
         self.detector.beat(now);
-        (self.suspicion, self.own_fault, self.probes) = (None, None, 0);
+        (self.suspicion, self.probes) = (None, 0);
+        let mut actions = self.recovered("the server is heard again");
+        actions.extend(self.beats());
+        actions
+    }
+
+    fn recovered(&mut self, evidence: &str) -> Vec<Action> {
+        if self.own_fault.take().is_some() { self.changed(Some(Cause::Own), vec![evidence.into()]) } else { Vec::new() }
+    }
+
+    fn beats(&mut self) -> Vec<Action> {
         let Some(Link { server: Some((_, epoch)), leaving, .. }) = &self.link else { return Vec::new() };
         let (epoch, leaving) = (*epoch, *leaving);
         match self.phase {
@@ -315,7 +324,8 @@ impl Presence {
             self.phase = Phase::Up { epoch, hold: None };
             return self.changed(None, vec!["the server did not go after all".into()]);
         }
-        self.lose(Cause::Restart, vec!["the server did not return in the time it named".into()])
+        self.suspicion = Some("the server did not return in the time it named".into());
+        self.check_link()
     }
 
     /// Too late for a client that has committed; but beats mean again that the server is up, if it still beats.
@@ -402,7 +412,7 @@ impl Presence {
 
     fn own_link(&mut self, up: bool, evidence: String, now: Instant) -> Vec<Action> {
         self.checking = false;
-        let Phase::Up { hold: None, .. } = self.phase else { return Vec::new() };
+        let Phase::Up { hold, .. } = self.phase else { return Vec::new() };
         if !up {
             let first = self.own_fault.is_none();
             self.own_fault = Some(now);
@@ -413,18 +423,15 @@ impl Presence {
             return self.own_fault_over(evidence, now);
         }
         let Some(why) = self.suspicion.take() else { return Vec::new() };
-        self.lose(Cause::Lost, vec![why, evidence])
+        let cause = if hold.is_some() { Cause::Restart } else { Cause::Lost };
+        self.lose(cause, vec![why, evidence])
     }
 
     /// The silence was ours: the lease starts anew on a new link, and nobody is accused.
     fn own_fault_over(&mut self, evidence: String, now: Instant) -> Vec<Action> {
-        self.own_fault = None;
-        self.suspicion = None;
-        self.detector.extend(now);
-        if !matches!(self.phase, Phase::Up { hold: None, .. }) {
-            return Vec::new();
-        }
-        let mut actions = self.changed(Some(Cause::Own), vec![evidence]);
+        (self.own_fault, self.suspicion) = (None, None);
+        self.grant(now);
+        let mut actions = self.excuse(evidence);
         if self.link.take().is_some() {
             actions.push(Action::Reconnect);
         }
@@ -472,13 +479,28 @@ impl Presence {
 
     /// Whoever wakes up late has missed beats that were sent: they get the chance to be read first.
     fn stalled(&mut self, late: Duration, now: Instant) -> Vec<Action> {
-        match &mut self.phase {
-            Phase::Stopping { .. } => return self.commit(None, "the deadline of the shutdown has passed"),
-            Phase::Up { hold: Some(hold), .. } => *hold = now + RECHECK_EVERY,
-            Phase::Up { .. } => self.detector.extend(now),
-            Phase::Unknown | Phase::Down { .. } => return self.silent_link(),
+        self.grant(now);
+        if self.own_fault.is_some() {
+            return self.check_link();
         }
-        self.changed(Some(Cause::Own), vec![format!("this client was stalled for {:.1} s", late.as_secs_f64())])
+        self.excuse(format!("this client was stalled for {:.1} s", late.as_secs_f64()))
+    }
+
+    /// Whatever runs out gets the time of one more lease, and a silent link the time to be read.
+    fn grant(&mut self, now: Instant) {
+        self.detector.extend(now);
+        let lease = self.detector.lost_at();
+        if let Phase::Up { hold: Some(due), .. } | Phase::Stopping { deadline: due, .. } = &mut self.phase {
+            *due = lease.max(*due);
+        }
+        if let Some(link) = &mut self.link {
+            link.since = now;
+        }
+    }
+
+    fn excuse(&self, evidence: String) -> Vec<Action> {
+        let up = matches!(self.phase, Phase::Up { .. });
+        if up { self.changed(Some(Cause::Own), vec![evidence]) } else { Vec::new() }
     }
 
     fn lease_tick(&mut self, now: Instant) -> Vec<Action> {
