@@ -444,7 +444,7 @@ impl Presence {
             return Vec::new();
         }
         self.detector.extend(now);
-        self.suspicion = None;
+        (self.suspicion, self.probes) = (None, 0);
         let silent = now.since(self.detector.last_beat()) > self.detector.timeout();
         if silent && self.link.take().is_some() { vec![Action::Reconnect] } else { Vec::new() }
     }
