@@ -240,7 +240,7 @@ impl Presence {
         self.link = Some(Link { since: now, server: None, leaving: false });
         self.suspicion = None;
         self.detector.restart(now);
-        self.recovered("the server is reached again")
+        self.recovered("the server is reached again", now)
     }
 
     fn hello(&mut self, server: HostName, epoch: Epoch, now: Instant) -> Vec<Action> {
@@ -255,13 +255,17 @@ impl Presence {
     fn beat(&mut self, now: Instant) -> Vec<Action> {
         self.detector.beat(now);
         (self.suspicion, self.probes) = (None, 0);
-        let mut actions = self.recovered("the server is heard again");
+        let mut actions = self.recovered("the server is heard again", now);
         actions.extend(self.beats());
         actions
     }
 
-    fn recovered(&mut self, evidence: &str) -> Vec<Action> {
-        if self.own_fault.take().is_some() { self.changed(Some(Cause::Own), vec![evidence.into()]) } else { Vec::new() }
+    fn recovered(&mut self, evidence: &str, now: Instant) -> Vec<Action> {
+        if self.own_fault.take().is_none() {
+            return Vec::new();
+        }
+        self.grant(now);
+        self.excuse(evidence.into())
     }
 
     fn beats(&mut self) -> Vec<Action> {
