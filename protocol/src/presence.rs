@@ -444,7 +444,7 @@ impl Presence {
 
     /// The server lives though its link is silent: patience, and a fresh link if this one has been silent for long.
     fn here(&mut self, answered: Epoch, now: Instant) -> Vec<Action> {
-        if !matches!(self.phase, Phase::Up { epoch: Some(epoch), .. } if epoch == answered) {
+        if !matches!(self.phase, Phase::Up { .. }) || self.run() != Some(answered) {
             return Vec::new();
         }
         self.detector.extend(now);
@@ -559,7 +559,7 @@ impl Presence {
 
     /// An old server on a living link has no lease: TCP itself watches it.
     fn lease_runs(&self) -> bool {
-        self.link.is_none() || matches!(self.phase, Phase::Up { epoch: Some(_), .. })
+        self.link.is_none() || self.run().is_some()
     }
 
     fn lease_deadline(&self) -> Instant {
