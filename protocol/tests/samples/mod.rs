@@ -188,7 +188,7 @@ fn shutdown_status() -> ShutdownStatus {
         stage: Some(Stage::Stopped),
         left: false,
         released: false,
-        outcomes: vec![outcome(HookResult::Done)],
+        troubles: vec![outcome(HookResult::Done)],
     };
     ShutdownStatus {
         id: ID,
