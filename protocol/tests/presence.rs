@@ -1,6 +1,6 @@
 //! Stories of presence: given a pair, something happens to the server, the network or the client, time passes, and the
-//! client saw these changes. Tests named `defect_NN` hold what pistop's defect of that number
-//! (research/presence.md, section 1b) did wrong.
+//! client saw these changes. Tests named `defect_NN` hold what the old program's defect of that number
+//! (ARCHITECTURE.md) did wrong.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
