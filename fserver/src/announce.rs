@@ -12,7 +12,8 @@ use tokio::net::UdpSocket;
 use tokio::sync::mpsc::Sender;
 
 /// When the first announcements go out: soon, and again for those whom the first one missed.
-const FIRST: [Duration; 4] = [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(300), Duration::from_secs(1)];
+const FIRST: [Duration; 4] =
+    [Duration::ZERO, Duration::from_millis(100), Duration::from_millis(300), Duration::from_secs(1)];
 /// How often a server in service announces itself, for clients that came up late.
 const EVERY: Duration = Duration::from_secs(10);
 

@@ -18,7 +18,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub fn open(address: SocketAddr) -> Result<TcpListener, Failure> {
     bind(address).map_err(|why| {
         let hint = match why.kind() {
-            io::ErrorKind::AddrInUse => "another fserver or tcpserver has it; stop that one, or use --listen with another port",
+            io::ErrorKind::AddrInUse => {
+                "another fserver or tcpserver has it; stop that one, or use --listen with another port"
+            }
             io::ErrorKind::PermissionDenied => "use a port over 1023 or start as root",
             io::ErrorKind::AddrNotAvailable => "this machine has no such address; see `ip address`",
             _ => "see --listen",
@@ -39,7 +41,11 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 /// Takes links for ever, while `open` says so.
-pub async fn accept(listener: TcpListener, links: mpsc::Sender<(TcpStream, SocketAddr)>, mut open: watch::Receiver<bool>) {
+pub async fn accept(
+    listener: TcpListener,
+    links: mpsc::Sender<(TcpStream, SocketAddr)>,
+    mut open: watch::Receiver<bool>,
+) {
     loop {
         if open.wait_for(|open| *open).await.is_err() {
             return;
@@ -51,7 +57,9 @@ pub async fn accept(listener: TcpListener, links: mpsc::Sender<(TcpStream, Socke
                 }
             }
             Err(why) => {
-                tracing::warn!("cannot take a new link: {why}; trying on (if files are short, raise the limit with ulimit -n)");
+                tracing::warn!(
+                    "cannot take a new link: {why}; trying on (if files are short, raise the limit with ulimit -n)"
+                );
                 tokio::time::sleep(PAUSE).await;
             }
         }

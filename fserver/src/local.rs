@@ -36,7 +36,10 @@ impl Drop for Socket {
 /// Opens the local socket. A file left by a dead server is replaced; a living one is not.
 pub fn open(path: &Path) -> Result<Socket, Failure> {
     let bad = |why: io::Error| {
-        Failure::Permanent(format!("cannot open the local socket {}: {why}; set CONTROL to another path", path.display()))
+        Failure::Permanent(format!(
+            "cannot open the local socket {}: {why}; set CONTROL to another path",
+            path.display()
+        ))
     };
     if std::os::unix::net::UnixStream::connect(path).is_ok() {
         return Err(Failure::Temporary(format!("another fserver answers at {}; stop it first", path.display())));

@@ -106,7 +106,12 @@ impl<P: AsyncRead + AsyncWrite + Unpin> Relay<P> {
     }
 
     /// Passes bytes both ways.
-    async fn bridge(&mut self, mut server: UnixStream, talk: &mut Talk, stop: &CancellationToken) -> io::Result<Stretch> {
+    async fn bridge(
+        &mut self,
+        mut server: UnixStream,
+        talk: &mut Talk,
+        stop: &CancellationToken,
+    ) -> io::Result<Stretch> {
         self.greeted = true;
         if server.write_all(&talk.hello).await.is_err() {
             return Ok(Stretch::Alone);

@@ -341,7 +341,9 @@ impl Loop {
             && let Err(why) = keep::start(&self.kept, &self.config.control)
         {
             let count = self.kept.len();
-            tracing::error!("the links of {count} old clients cannot be kept: {why}; they will take this for a shutdown");
+            tracing::error!(
+                "the links of {count} old clients cannot be kept: {why}; they will take this for a shutdown"
+            );
         }
         self.askers.clear();
         let _ = tokio::time::timeout(LAST_WORDS, self.part(events)).await;

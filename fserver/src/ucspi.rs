@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Serves the peer on descriptors 0 and 1.
 pub async fn run(config: Config) -> Result<(), Failure> {
-    let open = |why: std::io::Error| Failure::Permanent(format!("--ucspi needs a peer on 0 and 1, as tcpserver gives: {why}"));
+    let open =
+        |why: std::io::Error| Failure::Permanent(format!("--ucspi needs a peer on 0 and 1, as tcpserver gives: {why}"));
     let peer = Duplex::new(adopt(0).map_err(open)?, adopt(1).map_err(open)?).map_err(open)?;
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_signal(stop.clone()));

@@ -1,13 +1,16 @@
 //! The part of the machine that lets everybody go: announcements, progress, commit, cancel, drills, and what
 //! SIGTERM leads to.
 
-use super::{Action, ControlId, House, Level, PeerId, Released, Speaker, Via, info, warn};
+use super::{Action, ControlId, House, Level, PeerId, Released, Speaker, Via, cut, info, warn};
 use protocol::control::{Moment, Reply, ShutdownRequest};
 use protocol::line::ServerLine;
 use protocol::message::{HookOutcome, HookResult, Progress};
 use protocol::shutdown::{Committed, Order, Party, Shutdown};
 use protocol::{Cause, HostName, Instant, Message, ShutdownId, frame};
 use std::rc::Rc;
+
+/// How many hooks one report may tell of.
+const MOST_OUTCOMES: usize = 64;
 
 impl House {
     /// A `shutdown` line: eight bytes from anywhere must not power a server off.
@@ -16,13 +19,20 @@ impl House {
         let who = self.address(id);
         let allowed = address.is_some_and(|address| self.rules.shutdown_from.contains(&address));
         if !allowed {
-            return vec![warn(format!("{who} asked for a shutdown and has no right to; list it in SHUTDOWN_FROM if it should"))];
+            return vec![warn(format!(
+                "{who} asked for a shutdown and has no right to; list it in SHUTDOWN_FROM if it should"
+            ))];
         }
         let order = self.order(Cause::Shutdown, format!("asked by {who}"));
         self.begin(order, now).unwrap_or_else(|why| vec![warn(why)])
     }
 
-    pub(super) fn asked_to_shut_down(&mut self, asker: ControlId, request: ShutdownRequest, now: Instant) -> Vec<Action> {
+    pub(super) fn asked_to_shut_down(
+        &mut self,
+        asker: ControlId,
+        request: ShutdownRequest,
+        now: Instant,
+    ) -> Vec<Action> {
         let cause = if request.restart.is_some() { Cause::Restart } else { Cause::Shutdown };
         let within = request.restart.or(request.deadline).unwrap_or(self.rules.deadline);
         let order = Order { cause, within, reason: request.reason, drill: request.drill };
@@ -78,7 +88,11 @@ impl House {
 
     fn begin(&mut self, order: Order, now: Instant) -> Result<Vec<Action>, String> {
         if let Some(running) = &self.shutdown {
-            return Err(format!("{} {} is already in progress; `pistop status` shows it", kind(running.order()), running.id()));
+            return Err(format!(
+                "{} {} is already in progress; `pistop status` shows it",
+                kind(running.order()),
+                running.id()
+            ));
         }
         self.shutdowns += 1;
         let id = ShutdownId { epoch: self.rules.epoch, number: self.shutdowns };
@@ -140,7 +154,9 @@ impl House {
         }
     }
 
-    pub(super) fn progress(&mut self, id: PeerId, host: HostName, progress: Progress, now: Instant) -> Vec<Action> {
+    pub(super) fn progress(&mut self, id: PeerId, host: HostName, told: Progress, now: Instant) -> Vec<Action> {
+        let outcomes = told.outcomes.into_iter().take(MOST_OUTCOMES).map(cut_outcome).collect();
+        let progress = Progress { outcomes, ..told };
         if let Some(super::Peer { speaker: Speaker::New(client), .. }) = self.peers.get_mut(&id) {
             client.last_hook = progress.outcomes.last().cloned().or(client.last_hook.take());
         }
@@ -162,11 +178,7 @@ impl House {
 
     pub(super) fn party_left(&mut self, party: Party, now: Instant) -> Vec<Action> {
         let Some(shutdown) = &mut self.shutdown else { return Vec::new() };
-        shutdown.left(&party);
-        let who = match &party {
-            Party::New(host) => host.to_string(),
-            Party::Old(number) => format!("old client {number}"),
-        };
+        let Some(who) = shutdown.left(&party).map(str::to_owned) else { return Vec::new() };
         let mut actions = self.moment(&who, "closed its link".into(), now);
         actions.extend(self.review(now));
         actions
@@ -199,7 +211,8 @@ impl House {
             Order { drill: true, .. } => Vec::new(),
             Order { cause: Cause::Restart, .. } => self.keep_old(old).into_iter().collect(),
             Order { .. } => {
-                let untold = old.into_iter().filter(|id| self.shutdown.as_ref().is_some_and(|s| !s.knows(&Party::Old(id.0))));
+                let untold =
+                    old.into_iter().filter(|id| self.shutdown.as_ref().is_some_and(|s| !s.knows(&Party::Old(id.0))));
                 let mut actions = tell_old(untold.collect());
                 actions.push(Action::Send(new, frame::encode(&Message::Commit(id)).into()));
                 actions
@@ -241,7 +254,9 @@ impl House {
             return Err(format!("{id} cannot be cancelled: the service itself is being stopped"));
         }
         if shutdown.committed() {
-            return Err(format!("{id} cannot be cancelled any more: clients have let go; restart fserver to take up work"));
+            return Err(format!(
+                "{id} cannot be cancelled any more: clients have let go; restart fserver to take up work"
+            ));
         }
         let told: Vec<String> = shutdown.parts().into_iter().filter(|part| part.old).map(|part| part.who).collect();
         self.shutdown = None;
@@ -301,6 +316,14 @@ fn announce(shutdown: &Shutdown, new: &[PeerId], old: &[PeerId], now: Instant) -
 
 fn tell_old(old: Vec<PeerId>) -> Vec<Action> {
     vec![Action::Send(old.clone(), ServerLine::Shutdown.encode().into()), Action::HalfClose(old)]
+}
+
+fn cut_outcome(told: HookOutcome) -> HookOutcome {
+    let result = match told.result {
+        HookResult::NotRun(why) => HookResult::NotRun(cut(&why)),
+        result => result,
+    };
+    HookOutcome { hook: cut(&told.hook), result, ..told }
 }
 
 /// What a shutdown is called.

@@ -20,7 +20,8 @@ pub async fn run(socket: &Path, as_json: bool) -> Result<(), Failure> {
         }
     }
     let server = server.ok_or_else(|| Failure::Permanent("fserver told nothing of itself".into()))?;
-    let text = if as_json { format!("{}\n", json!({"server": server, "peers": peers})) } else { people(&server, &peers) };
+    let text =
+        if as_json { format!("{}\n", json!({"server": server, "peers": peers})) } else { people(&server, &peers) };
     print!("{text}");
     Ok(())
 }
@@ -37,7 +38,8 @@ fn people(server: &ServerStatus, peers: &[PeerStatus]) -> String {
     );
     text.extend(server.shutdown.as_ref().map(shutdown));
     if !peers.is_empty() {
-        let head = ["host", "address", "kind", "via", "here for", "round trip", "last hook"].map(str::to_owned).to_vec();
+        let head =
+            ["host", "address", "kind", "via", "here for", "round trip", "last hook"].map(str::to_owned).to_vec();
         let rows: Vec<Vec<String>> = std::iter::once(head).chain(peers.iter().map(row)).collect();
         text.push_str(&table(&rows));
     }

@@ -31,7 +31,7 @@ pub struct Hook {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
-    /// Where it is run; `None` is where we are.
+    /// Where it is run; `None` is `/`, so that no hook holds a mount by standing in it.
     pub directory: Option<PathBuf>,
     /// Whether it gets descriptors 6 and 7 as an old start script does, and nothing on its standard input.
     pub legacy_socket: bool,

@@ -85,8 +85,10 @@ impl Attempt<'_> {
         // At least 1: to `timeout` and its like, 0 is no limit at all.
         command.env(VARIABLE_DEADLINE, self.time.as_secs().max(1).to_string());
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
-        if let Some(directory) = &self.hook.directory {
-            command.current_dir(directory);
+        command.current_dir(self.hook.directory.as_deref().unwrap_or(Path::new("/")));
+        if self.hook.legacy_socket {
+            // Old scripts power off by themselves if they find it; here that is the hook `power-off`'s to do.
+            command.env_remove("POWER_OFF");
         }
         Ok((command, socket))
     }

@@ -2,7 +2,8 @@
 //! daemontools 0.76 and more in indimail's fork.
 //!
 //! On `svc -d` supervise sends SIGTERM first and writes the status after it, so a want of `u` counts only if it still
-//! stands when that has had time to happen.
+//! stands when that has had time to happen. In the first second after it started a service, supervise hears no command
+//! at all (measured with 0.76): a signal that comes then was not sent by it.
 
 use std::path::Path;
 use std::time::Duration;
