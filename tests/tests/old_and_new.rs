@@ -11,7 +11,7 @@ fn an_old_server_and_an_old_client_work_as_of_old() {
     let attic = world.old_server("attic").start();
     let kitchen = world.old_client("kitchen").behind(&attic).start();
     kitchen.until_event("pistopstart start");
-    attic.until_children(1);
+    attic.until_served(&kitchen);
     attic.signal_children(Signal::SIGTERM);
     kitchen.until_event("pistopstart stop");
     assert_eq!(kitchen.events(), ["pistopstart start", "pistopstart stop"]);
