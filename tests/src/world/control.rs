@@ -56,15 +56,22 @@ impl Control {
     /// What `pistop status --json` says.
     #[track_caller]
     pub fn status(&self) -> Value {
-        let said = self.pistop(&["status", "--json"]);
-        assert!(said.status.success(), "pistop status failed: {}", said.error);
-        serde_json::from_str(&said.output).unwrap_or_else(|why| panic!("no JSON ({why}): {}", said.output))
+        self.ask().unwrap_or_else(|why| panic!("pistop status: {why}"))
     }
 
-    /// The peers in that status.
+    /// The peers in that status; none if no server answers, as in the middle of a restart.
     #[track_caller]
     pub fn peers(&self) -> Vec<Value> {
-        self.status()["peers"].as_array().cloned().unwrap_or_default()
+        self.ask().ok().and_then(|status| status["peers"].as_array().cloned()).unwrap_or_default()
+    }
+
+    #[track_caller]
+    fn ask(&self) -> Result<Value, String> {
+        let said = self.pistop(&["status", "--json"]);
+        match said.status.success() {
+            true => serde_json::from_str(&said.output).map_err(|why| format!("{why}: {}", said.output)),
+            false => Err(said.error),
+        }
     }
 
     /// Waits until that many peers are here, of that kind: `new`, `old` or `unclassified`.

@@ -110,9 +110,9 @@ impl TcpServer {
     pub fn until_served(&self, client: &Actor) {
         let pid = client.pid();
         let what = format!("the old client {} waits, and all it said is read", client.place().name());
-        let ready =
-            || waits_for_data(pid) && self.children().into_iter().all(waits_for_data) && !self.children().is_empty();
-        self.place().world().until(&what, || ready() && unread(self.address) == 0);
+        let listening = || !self.children().is_empty() && self.children().into_iter().all(listens);
+        let world = self.place().world();
+        world.until(&what, || waits_for_data(pid) && listening() && unread(self.address) == 0);
     }
 
     /// Sends a signal to every child, as `killall` does.
@@ -199,6 +199,13 @@ fn waits_for_data(pid: Pid) -> bool {
     #[cfg(not(target_arch = "x86_64"))]
     let polls = [nix::libc::SYS_ppoll];
     number.is_some_and(|number| polls.contains(&number))
+}
+
+/// Whether a process has its handler of SIGTERM in place.
+fn listens(pid: Pid) -> bool {
+    let status = read(&PathBuf::from(format!("/proc/{pid}/status")));
+    let caught = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigCgt:")?.trim(), 16).ok());
+    caught.is_some_and(|caught| caught & 1 << (Signal::SIGTERM as u64 - 1) != 0)
 }
 
 /// How many bytes lie unread in the sockets that were accepted at an address.

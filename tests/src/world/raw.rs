@@ -200,8 +200,9 @@ impl Raw {
         self.end.expect("it has just ended")
     }
 
+    /// Waits until something is so for it.
     #[track_caller]
-    fn until(&mut self, what: &str, mut condition: impl FnMut(&mut Raw) -> bool) {
+    pub fn until(&mut self, what: &str, mut condition: impl FnMut(&mut Raw) -> bool) {
         let world = self.world.clone();
         world.until(what, || {
             self.listen();
