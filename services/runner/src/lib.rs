@@ -1,1 +1,25 @@
-//! To come.
+//! What every program of the house shares: how it starts, how it lives, how it ends. Nothing here decides about
+//! presence or shutdowns; that is `protocol`, and each program's own `machine.rs`.
+//!
+//! | | module | what it settles |
+//! |---|---|---|
+//! | start | [`settings`], [`envdir`] | what the program was told, from five places, and what its hooks inherit |
+//! | | [`log`], [`limits`], [`descriptor`] | its log lines, its open files, the descriptors it was given |
+//! | life | [`clock`], [`retry`] | the time that its machines see, and how long to wait before trying again |
+//! | | [`state`] | what it keeps over a power cut |
+//! | | [`framing`] | values over a local socket |
+//! | end | [`signals`] | what it is asked |
+//! | | [`ready`], [`exit`] | what it tells systemd and whoever started it |
+
+pub mod clock;
+pub mod descriptor;
+pub mod envdir;
+pub mod exit;
+pub mod framing;
+pub mod limits;
+pub mod log;
+pub mod ready;
+pub mod retry;
+pub mod settings;
+pub mod signals;
+pub mod state;

@@ -1,0 +1,71 @@
+//! The config file: TOML, one key a line, no tables. A key that nobody knows is a slip of the pen, so it is an error
+//! that names the nearest known key, by the number of letters that differ.
+
+use super::{BadConfig, Setting};
+use std::fs;
+use std::path::Path;
+use toml::{Table, Value};
+
+/// The keys in the file, each with the text it stands for; `false` stands for "unset".
+pub(super) fn read(path: &Path, known: &'static [Setting]) -> Result<Vec<(&'static str, Option<String>)>, BadConfig> {
+    let bad = |key: &str, why: String| BadConfig { source: path.display().to_string(), key: key.into(), why };
+    let text = fs::read_to_string(path)
+        .map_err(|why| bad("", format!("cannot be read ({why}); make it a readable UTF-8 file")))?;
+    let table: Table = text.parse().map_err(|why| bad("", syntax(&text, &why)))?;
+    let one = |(key, value): (String, Value)| {
+        let setting = known.iter().find(|setting| setting.key == key).ok_or_else(|| bad(&key, unknown(&key, known)))?;
+        Ok((setting.key, plain(value).map_err(|why| bad(&key, why))?))
+    };
+    table.into_iter().map(one).collect()
+}
+
+fn syntax(text: &str, why: &toml::de::Error) -> String {
+    let line = why.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+    format!("line {line} is no TOML ({}); write key = value", why.message().replace('\n', ", "))
+}
+
+fn plain(value: Value) -> Result<Option<String>, String> {
+    match value {
+        Value::String(text) => Ok(Some(text)),
+        Value::Integer(number) => Ok(Some(number.to_string())),
+        Value::Float(number) => Ok(Some(number.to_string())),
+        Value::Boolean(true) => Ok(Some("1".into())),
+        Value::Boolean(false) => Ok(None),
+        other => Err(format!("is of type {}; give text in quotes, a number, true or false", other.type_str())),
+    }
+}
+
+fn unknown(key: &str, known: &[Setting]) -> String {
+    let kebab = key.to_lowercase().replace('_', "-");
+    match known.iter().min_by_key(|setting| distance(&kebab, setting.key)) {
+        Some(nearest) => format!("is no setting of this program; did you mean `{}`?", nearest.key),
+        None => "is no setting of this program; remove it".into(),
+    }
+}
+
+/// How many letters must be put in, left out or changed to make one word of the other (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in other.iter().enumerate() {
+            let changed = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_that_differ_are_counted() {
+        for (one, other, n) in [("host", "host", 0), ("hots", "host", 2), ("", "abc", 3), ("kitten", "sitting", 3)] {
+            assert_eq!((distance(one, other), distance(other, one)), (n, n), "{one} {other}");
+        }
+    }
+}
