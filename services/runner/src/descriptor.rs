@@ -22,7 +22,8 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 pub const MAX_DESCRIPTORS: usize = 250;
 const KERNEL_MOST: usize = 253;
 
-/// Takes over a descriptor that was open when the program started.
+/// Takes over a descriptor that was open when the program started. Best called first of all: a runtime opens
+/// descriptors of its own, and may get the very number that nobody provided. It is refused then, too.
 ///
 /// # Errors
 /// It is not open, or it was not inherited; the message says what should have provided it.

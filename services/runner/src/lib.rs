@@ -8,7 +8,8 @@
 //! | life | [`clock`], [`retry`] | the time that its machines see, and how long to wait before trying again |
 //! | | [`state`] | what it keeps over a power cut |
 //! | | [`framing`] | values over a local socket |
-//! | end | [`signals`] | what it is asked |
+//! | | [`hooks`] | which executables an event has, and running them |
+//! | end | [`signals`], [`supervisor`] | what it is asked, and what that means |
 //! | | [`ready`], [`exit`] | what it tells systemd and whoever started it |
 
 pub mod clock;
@@ -16,6 +17,7 @@ pub mod descriptor;
 pub mod envdir;
 pub mod exit;
 pub mod framing;
+pub mod hooks;
 pub mod limits;
 pub mod log;
 pub mod ready;
@@ -23,3 +25,4 @@ pub mod retry;
 pub mod settings;
 pub mod signals;
 pub mod state;
+pub mod supervisor;

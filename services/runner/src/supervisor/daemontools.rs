@@ -1,0 +1,114 @@
+//! What daemontools' supervise wants of the service that it runs: byte 17 of `supervise/status`, which has 18 bytes in
+//! daemontools 0.76 and more in indimail's fork.
+//!
+//! On `svc -d` supervise sends SIGTERM first and writes the status after it, so a want of `u` counts only if it still
+//! stands when that has had time to happen. In the first second after it started a service, supervise hears no command
+//! at all (measured with 0.76): a signal that comes then was not sent by it.
+
+use std::path::Path;
+use std::time::Duration;
+use std::{fs, io};
+use tokio::time::{Instant, sleep};
+
+/// What supervise wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// Up: it starts the service again when it ends.
+    Up,
+    /// Down: after `svc -d`.
+    Down,
+    /// Whatever it is: after `svc -o`, it is not started again.
+    Once,
+}
+
+/// How long `u` must stand. supervise needs microseconds; a loaded single-core machine gets some time more.
+const SETTLE: Duration = Duration::from_millis(300);
+const LOOK: Duration = Duration::from_millis(20);
+/// Where the byte is that tells.
+const WANT: usize = 17;
+
+/// What our parent wants, if it is supervise. The text says why that could not be found out.
+pub(super) async fn want() -> Result<Option<Want>, String> {
+    let parent = std::os::unix::process::parent_id();
+    match fs::read_to_string(format!("/proc/{parent}/comm")) {
+        Ok(comm) if comm.trim_end() == "supervise" => settled(Path::new("supervise/status")).await.map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// The want that still stands after [`SETTLE`], or the first two equal readings of another one: `svc -du` passes
+/// through `d` on its way to `u`.
+async fn settled(status: &Path) -> Result<Want, String> {
+    let end = Instant::now() + SETTLE;
+    let mut last = read(status)?;
+    loop {
+        sleep(LOOK).await;
+        let now = read(status)?;
+        if Instant::now() >= end || (now == last && now != Want::Up) {
+            return Ok(now);
+        }
+        last = now;
+    }
+}
+
+fn read(status: &Path) -> Result<Want, String> {
+    let unreadable = |why: io::Error| format!("{} of our parent supervise cannot be read ({why})", status.display());
+    let bytes = fs::read(status).map_err(unreadable)?;
+    match bytes.get(WANT) {
+        Some(b'u') => Ok(Want::Up),
+        Some(b'd') => Ok(Want::Down),
+        Some(0) => Ok(Want::Once),
+        Some(other) => Err(format!("{} wants `{}`, which is not known", status.display(), other.escape_ascii())),
+        None => Err(format!("{} has only {} bytes", status.display(), bytes.len())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(want: u8, length: usize) -> Vec<u8> {
+        let mut bytes = vec![0; length];
+        bytes[WANT] = want;
+        bytes
+    }
+
+    #[test]
+    fn both_lengths_of_status_are_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for length in [18, 20, 21] {
+            for (byte, want) in [(b'u', Want::Up), (b'd', Want::Down), (0, Want::Once)] {
+                fs::write(&file, status(byte, length)).unwrap();
+                assert_eq!(read(file.path()), Ok(want));
+            }
+        }
+        fs::write(&file, status(b'p', 18)).unwrap();
+        assert!(read(file.path()).unwrap_err().contains("wants `p`"));
+        fs::write(&file, [0; 17]).unwrap();
+        assert!(read(file.path()).unwrap_err().contains("only 17 bytes"));
+    }
+
+    /// supervise sends the signal and then writes the status.
+    #[tokio::test]
+    async fn a_want_of_up_counts_only_if_it_stands() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, status(b'u', 18)).unwrap();
+        let late = async {
+            sleep(SETTLE / 3).await;
+            fs::write(file.path(), status(b'd', 18)).unwrap();
+        };
+        let (want, ()) = tokio::join!(settled(file.path()), late);
+        assert_eq!(want, Ok(Want::Down));
+        fs::write(&file, status(b'u', 18)).unwrap();
+        assert_eq!(settled(file.path()).await, Ok(Want::Up));
+    }
+
+    #[tokio::test]
+    async fn down_and_up_again_is_a_restart() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(&file, status(b'd', 18)).unwrap();
+        let soon = async { fs::write(file.path(), status(b'u', 18)).unwrap() };
+        let (want, ()) = tokio::join!(settled(file.path()), soon);
+        assert_eq!(want, Ok(Want::Up));
+    }
+}
