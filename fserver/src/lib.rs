@@ -1,1 +1,43 @@
-//! To come.
+//! The announcer. It tells every machine of the house that this file server is up, and before it goes it lets
+//! everybody let go.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`machine`] | all decisions: who is here, beats, leases, caps, the shutdown. Pure |
+//! | [`serve`] | the one loop that performs them |
+//! | [`peers`], [`listen`] | sockets: accept, read, write without ever waiting for a slow peer |
+//! | [`local`] | the control socket for `pistop` and `--ucspi` children |
+//! | [`announce`] | multicast announcements and answers to probes, over UDP |
+//! | [`keep`], [`ucspi`], [`relay`] | links that outlive one run of the server: old clients during a restart, children of tcpserver |
+//! | [`config`] | the settings with their defaults |
+
+pub mod announce;
+pub mod config;
+pub mod keep;
+pub mod listen;
+pub mod local;
+pub mod machine;
+pub mod peers;
+pub mod relay;
+pub mod serve;
+pub mod ucspi;
+
+use config::{Config, Options};
+use runner::exit::Failure;
+
+/// The whole program: which of its three forms the flags ask for.
+pub fn main(options: Options) -> Result<(), Failure> {
+    runner::log::init("fserver");
+    let config = Config::load(&options)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|why| Failure::Temporary(format!("cannot start the event loop: {why}")))?;
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        match (options.ucspi, options.keep) {
+            (true, _) => ucspi::run(config).await,
+            (_, true) => keep::run(config).await,
+            (false, false) => serve::run(serve::open(config)?).await,
+        }
+    })
+}

@@ -117,6 +117,11 @@ impl Shutdown {
         self.prepare(now)
     }
 
+    /// Whether this party has been told.
+    pub fn knows(&self, party: &Party) -> bool {
+        self.parts.contains_key(party)
+    }
+
     /// The announcement with the time that is left.
     pub fn prepare(&self, now: Instant) -> Prepare {
         Prepare {
@@ -161,6 +166,7 @@ impl Shutdown {
     fn released(&self, party: &Party, part: &Part) -> bool {
         match (party, self.order.cause) {
             (Party::New(_), Cause::Restart) => part.left || part.stage.is_some(),
+            (Party::New(_), _) if self.order.drill => part.stage >= Some(Stage::Bye),
             (Party::New(_), _) => part.stage >= Some(Stage::Unmounted),
             (Party::Old(_), Cause::Restart) => true,
             (Party::Old(_), _) => part.left || self.order.drill,

@@ -1,0 +1,194 @@
+//! The settings of fserver: every key with its default and its meaning, the flags, and the checked result.
+
+use clap::Parser;
+use protocol::HostName;
+use runner::exit::Failure;
+use runner::settings::{BadConfig, Setting, Settings, Sources};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+const fn setting(key: &'static str, default: &'static str, help: &'static str) -> Setting {
+    Setting { key, default, help }
+}
+
+/// Every key; the variable of the same name is written in upper case with `_`.
+pub const SETTINGS: &[Setting] = &[
+    setting("host", "", "address to listen on; empty or 0 for all addresses, IPv4 and IPv6"),
+    setting("port", "5555", "TCP and UDP port"),
+    setting("name", "", "our name; empty for that of the machine"),
+    setting("maxdaemons", "4096", "peers in all; more wait outside"),
+    setting("max-per-address", "256", "peers from one address; more are refused"),
+    setting("client-lease", "15", "seconds without a sign of life after which a new peer is gone"),
+    setting("data-timeout", "120", "seconds after which an old peer's dead connection is noticed"),
+    setting("shutdown-deadline", "30", "seconds that a shutdown waits for everybody to let go"),
+    setting("back-within", "60", "seconds within which a restarted service is back"),
+    setting("shutdown-from", "", "addresses, separated by commas, that may ask for a shutdown over the network"),
+    setting("on-term", "", "what SIGTERM means: shutdown or restart; empty to find out"),
+    setting("systemctl", "systemctl", "the command that tells whether systemd stops or restarts us"),
+    setting("announce", "239.255.55.55:5555", "multicast group and port of announcements, or off"),
+    setting("control", "/run/pistop/fserver.sock", "the local socket for pistop and --ucspi children"),
+    setting("state-dir", "/var/lib/pistop/fserver", "where identity and epoch are kept"),
+    setting("hooks", "/usr/share/pistop/hooks:/etc/pistop/hooks", "directories of hooks, separated by colons"),
+    setting("hook-timeout", "60", "seconds that one hook may take"),
+    setting("user", "", "kept for old set-ups; handed to hooks"),
+    setting("home", "", "kept for old set-ups; handed to hooks"),
+    setting("mdrive", "", "the shared directory; handed to hooks"),
+    setting("timeout", "", "kept for old set-ups; unused"),
+    setting("power-off", "", "for clients only; unused here"),
+    setting("force-umount", "", "handed to hooks"),
+    setting("lcd-host", "", "handed to hooks"),
+    setting("lcd-port", "", "handed to hooks"),
+    setting("lcd-fifo", "", "handed to hooks"),
+    setting("notify-host", "", "handed to hooks"),
+    setting("notify-port", "", "handed to hooks"),
+    setting("notify-fifo", "", "handed to hooks"),
+    setting("backup", "", "handed to hooks"),
+    setting("dest", "", "handed to hooks"),
+];
+
+/// Announces that this file server is up, and lets every client let go before it stops.
+#[derive(Debug, Default, Parser)]
+#[command(name = "fserver", version)]
+pub struct Options {
+    /// Listen here (may be given more than once); without it, on port 5555 of all addresses
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Vec<String>,
+    /// A directory of variables, one file each, as envdir reads them
+    #[arg(long, value_name = "DIR")]
+    pub variables: Option<PathBuf>,
+    /// A TOML file with the same settings in kebab-case
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Serve one peer on descriptors 0 and 1, as a child of tcpserver
+    #[arg(long)]
+    pub ucspi: bool,
+    /// Keep the links of old clients while the service restarts (started by fserver itself)
+    #[arg(long, hide = true)]
+    pub keep: bool,
+}
+
+/// The checked settings.
+#[derive(Debug)]
+pub struct Config {
+    /// All layers, for hooks and for what is asked rarely.
+    pub settings: Settings,
+    /// Where to listen; the same port everywhere.
+    pub listen: Vec<SocketAddr>,
+    /// Whether the addresses were chosen by us, so that a missing IPv6 is no error.
+    pub listen_anywhere: bool,
+    /// Our name.
+    pub name: HostName,
+    /// Who may ask for a shutdown over the network.
+    pub shutdown_from: Vec<IpAddr>,
+    /// The multicast group, if announcements are wanted.
+    pub announce: Option<SocketAddrV4>,
+    /// The local socket.
+    pub control: PathBuf,
+    /// Where identity and epoch are kept.
+    pub state_dir: PathBuf,
+    /// Directories of hooks, the later ones taking precedence.
+    pub hooks: Vec<PathBuf>,
+    /// How long one hook may take.
+    pub hook_timeout: Duration,
+    /// After how long an old peer's dead connection is noticed.
+    pub data_timeout: Duration,
+}
+
+impl Config {
+    /// Reads all layers and checks every value, so that a mistake is told at start and not at night.
+    pub fn load(options: &Options) -> Result<Config, Failure> {
+        let settings = Settings::load(
+            SETTINGS,
+            Sources {
+                config: options.config.clone(),
+                variables: options.variables.clone(),
+                environment: std::env::vars_os().collect(),
+                flags: Vec::new(),
+            },
+        )?;
+        let port = settings.number("port")?;
+        let (listen, listen_anywhere) = listen_addresses(options, &settings, port)?;
+        for key in ["client-lease", "shutdown-deadline", "back-within"] {
+            settings.seconds(key)?;
+        }
+        for key in ["maxdaemons", "max-per-address"] {
+            settings.number::<usize>(key)?;
+        }
+        Ok(Config {
+            listen,
+            listen_anywhere,
+            name: own_name(&settings)?,
+            shutdown_from: addresses(&settings, "shutdown-from")?,
+            announce: group(&settings)?,
+            control: settings.path("control").ok_or_else(|| settings.bad("control", "a path is needed".into()))?,
+            state_dir: settings
+                .path("state-dir")
+                .ok_or_else(|| settings.bad("state-dir", "a path is needed".into()))?,
+            hooks: settings.text("hooks").unwrap_or_default().split(':').map(PathBuf::from).collect(),
+            hook_timeout: settings.seconds("hook-timeout")?,
+            data_timeout: settings.seconds("data-timeout")?,
+            settings,
+        })
+    }
+}
+
+fn listen_addresses(options: &Options, settings: &Settings, port: u16) -> Result<(Vec<SocketAddr>, bool), BadConfig> {
+    if !options.listen.is_empty() {
+        return options
+            .listen
+            .iter()
+            .map(|text| listen_address(text, port))
+            .collect::<Result<_, _>>()
+            .map(|all| (all, false));
+    }
+    match settings.text("host") {
+        None | Some("0") => {
+            let both: [IpAddr; 2] = [Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()];
+            Ok((both.map(|address| SocketAddr::new(address, port)).to_vec(), true))
+        }
+        Some(host) => match host.parse::<IpAddr>() {
+            Ok(address) => Ok((vec![SocketAddr::new(address, port)], false)),
+            Err(_) => {
+                Err(settings.bad("host", format!("`{host}` is no IP address of this machine; use one, or 0 for all")))
+            }
+        },
+    }
+}
+
+/// `ADDR:PORT`, `[V6]:PORT`, an address alone, or `:PORT` for all addresses.
+fn listen_address(text: &str, port: u16) -> Result<SocketAddr, BadConfig> {
+    let any = |port: &str| port.parse().ok().map(|port| SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port));
+    let bare = || IpAddr::from_str(text).ok().map(|address| SocketAddr::new(address, port));
+    text.parse().ok().or_else(bare).or_else(|| text.strip_prefix(':').and_then(any)).ok_or_else(|| BadConfig {
+        source: "flag".into(),
+        key: "--listen".into(),
+        why: format!("`{text}` is no address; write 192.168.1.10:5555, [fd00::10]:5555 or :5555"),
+    })
+}
+
+fn own_name(settings: &Settings) -> Result<HostName, BadConfig> {
+    let machine = || nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = settings.text("name").map_or_else(machine, str::to_owned);
+    HostName::parse(&name).map_err(|why| settings.bad("name", why.to_string()))
+}
+
+fn addresses(settings: &Settings, key: &str) -> Result<Vec<IpAddr>, BadConfig> {
+    let texts = settings.text(key).unwrap_or_default().split(',').map(str::trim).filter(|text| !text.is_empty());
+    texts
+        .map(|text| {
+            text.parse().map_err(|_| settings.bad(key, format!("`{text}` is no IP address; separate them by commas")))
+        })
+        .collect()
+}
+
+fn group(settings: &Settings) -> Result<Option<SocketAddrV4>, BadConfig> {
+    match settings.text("announce") {
+        None | Some("off") => Ok(None),
+        Some(text) => match text.parse::<SocketAddrV4>() {
+            Ok(group) if group.ip().is_multicast() => Ok(Some(group)),
+            _ => Err(settings.bad("announce", format!("`{text}` is no IPv4 multicast group with port; or write off"))),
+        },
+    }
+}

@@ -1,0 +1,553 @@
+//! The house as the server sees it: who is here, who speaks which dialect, whose lease has run out, and how a
+//! shutdown goes. Pure: inputs and time in, actions out; the one loop in `serve.rs` performs them.
+//!
+//! What always holds: every peer has at most one entry and every host name at most one peer; a peer that is
+//! unclassified or old is told `shutdown` like all others; nothing that one peer says changes what another one gets, except
+//! a `shutdown` from an address that the owner listed.
+
+mod report;
+mod stopping;
+#[cfg(test)]
+mod tests;
+
+use protocol::control::{Reply, Request};
+use protocol::line::{ClientLine, ServerLine};
+use protocol::message::{Beat, Hello, HookOutcome};
+use protocol::name::Identity;
+use protocol::session::Heard;
+use protocol::shutdown::{Party, Shutdown};
+use protocol::time::earliest;
+use protocol::{Cause, Epoch, HostName, Instant, Message, frame};
+use report::Memory;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// New peers hear a beat once a second.
+pub const BEAT_EVERY: Duration = Duration::from_secs(1);
+/// The beats of a second are spread over this many moments, so that 10,000 peers never answer at once.
+const SLOTS: u64 = 20;
+/// How many beat moments are remembered for round trips: longer than any lease.
+const REMEMBERED: usize = 600;
+
+/// One link, in the order of arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PeerId(pub u64);
+
+/// One connection on the control socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ControlId(pub u64);
+
+/// How a peer reached us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Via {
+    /// A TCP connection of our own.
+    Tcp,
+    /// The local socket of a `--ucspi` child.
+    Ucspi,
+}
+
+/// What the machine has to know of the settings.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Our own name.
+    pub name: HostName,
+    /// Which run this is.
+    pub epoch: Epoch,
+    /// Our own machine.
+    pub identity: Identity,
+    /// Program and version.
+    pub program: String,
+    /// Peers in all.
+    pub most_peers: usize,
+    /// Peers from one address.
+    pub most_per_address: usize,
+    /// A new peer that stays silent for so long is gone.
+    pub lease: Duration,
+    /// How long a shutdown waits if nobody says otherwise.
+    pub deadline: Duration,
+    /// When a restarted service is back if nobody says otherwise.
+    pub back_within: Duration,
+    /// Who may ask for a shutdown over the network.
+    pub shutdown_from: Vec<IpAddr>,
+}
+
+/// What the loop tells the machine.
+#[derive(Debug)]
+pub enum Input {
+    /// A link was made.
+    Arrived {
+        /// Its number.
+        peer: PeerId,
+        /// The other end, if it is known.
+        address: Option<IpAddr>,
+        /// How it came.
+        via: Via,
+        /// An earlier run of this server has greeted it.
+        greeted: bool,
+    },
+    /// A peer said something.
+    Heard(PeerId, Heard<ClientLine>),
+    /// A link ended; for a clean end there are no words.
+    Ended(PeerId, Option<String>),
+    /// Something was asked on the control socket; never [`Request::Join`].
+    Asked(ControlId, Request),
+    /// Nobody waits for that answer any more.
+    AskerGone(ControlId),
+    /// We are to end, and what that means.
+    Terminate {
+        /// [`Cause::Shutdown`] or [`Cause::Restart`].
+        cause: Cause,
+        /// What the verdict rests on.
+        evidence: Vec<String>,
+    },
+    /// The hooks of `clients-released` have ended.
+    HooksEnded(Vec<HookOutcome>),
+    /// Nothing but time.
+    Tick,
+}
+
+/// What the loop is to do, in this order.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Send these bytes to each of these peers.
+    Send(Vec<PeerId>, Rc<[u8]>),
+    /// When everything is sent, tell these peers that nothing more follows, and let them close.
+    HalfClose(Vec<PeerId>),
+    /// Close this link now; what was not sent is lost.
+    Close(PeerId),
+    /// Close it by reset: an old client takes a reset for an error and not for the server's end.
+    Reset(PeerId),
+    /// Keep these old peers' links open beyond our own end, for the next run of this server.
+    Keep(Vec<PeerId>),
+    /// Take new links, or leave them waiting in the kernel.
+    Accept(bool),
+    /// Answer a question.
+    Reply(ControlId, Reply),
+    /// Run the hooks of `clients-released`.
+    RunHooks(Released),
+    /// Write a line to the log.
+    Note(Level, String),
+    /// Flush and end.
+    Exit,
+}
+
+/// What the hooks of `clients-released` are told.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Released {
+    /// The shutdown's id.
+    pub id: protocol::ShutdownId,
+    /// The operator's words.
+    pub reason: String,
+    /// Who did not finish.
+    pub late: Vec<String>,
+}
+
+/// How important a line of the log is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// As it should be.
+    Info,
+    /// Somebody should look at it.
+    Warn,
+}
+
+/// What we know of the other end.
+#[derive(Debug)]
+enum Speaker {
+    /// It has said nothing yet.
+    Unclassified,
+    /// It said `wait` or other text.
+    Old,
+    /// It was answered with our hello line; its own hello frame is due.
+    Greeted(HostName),
+    /// It speaks frames.
+    New(Box<Client>),
+}
+
+#[derive(Debug)]
+struct Client {
+    name: HostName,
+    identity: Identity,
+    round_trip: Option<Duration>,
+    last_hook: Option<HookOutcome>,
+    unknown_frames: u32,
+}
+
+#[derive(Debug)]
+struct Peer {
+    address: Option<IpAddr>,
+    via: Via,
+    since: Instant,
+    heard: Instant,
+    speaker: Speaker,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct House {
+    rules: Rules,
+    began: Instant,
+    peers: BTreeMap<PeerId, Peer>,
+    hosts: HashMap<HostName, PeerId>,
+    per_address: HashMap<IpAddr, usize>,
+    beats: VecDeque<(u64, Instant)>,
+    next_beat: Instant,
+    memory: Memory,
+    shutdown: Option<Shutdown>,
+    shutdowns: u32,
+    shutdown_began: Instant,
+    watchers: Vec<ControlId>,
+    late: Vec<String>,
+    hooks_running: bool,
+    returning: Option<Instant>,
+    terminating: bool,
+}
+
+impl House {
+    /// An empty house.
+    pub fn new(rules: Rules, now: Instant) -> Self {
+        Self {
+            rules,
+            began: now,
+            peers: BTreeMap::new(),
+            hosts: HashMap::new(),
+            per_address: HashMap::new(),
+            beats: VecDeque::new(),
+            next_beat: now,
+            memory: Memory::default(),
+            shutdown: None,
+            shutdowns: 0,
+            shutdown_began: now,
+            watchers: Vec::new(),
+            late: Vec::new(),
+            hooks_running: false,
+            returning: None,
+            terminating: false,
+        }
+    }
+
+    /// When [`Input::Tick`] is due.
+    pub fn deadline(&self) -> Option<Instant> {
+        let beat = (!self.peers.is_empty()).then_some(self.next_beat);
+        earliest(beat, self.shutdown.as_ref().and_then(Shutdown::deadline))
+    }
+
+    /// Takes one input; what is to be done because of it.
+    pub fn handle(&mut self, input: Input, now: Instant) -> Vec<Action> {
+        match input {
+            Input::Arrived { peer, address, via, greeted } => self.arrived(peer, address, via, greeted, now),
+            Input::Heard(peer, heard) => self.heard(peer, heard, now),
+            Input::Ended(peer, why) => self.ended(peer, why, now),
+            Input::Asked(asker, request) => self.asked(asker, request, now),
+            Input::AskerGone(asker) => self.asker_gone(asker),
+            Input::Terminate { cause, evidence } => self.terminate(cause, evidence, now),
+            Input::HooksEnded(outcomes) => self.hooks_ended(outcomes, now),
+            Input::Tick => self.tick(now),
+        }
+    }
+
+    fn arrived(&mut self, id: PeerId, address: Option<IpAddr>, via: Via, greeted: bool, now: Instant) -> Vec<Action> {
+        if let Some(refusal) = self.over_address_cap(id, address) {
+            return refusal;
+        }
+        self.peers.insert(id, Peer { address, via, since: now, heard: now, speaker: Speaker::Unclassified });
+        if let Some(address) = address {
+            *self.per_address.entry(address).or_default() += 1;
+        }
+        let greeting = || Action::Send(vec![id], ServerLine::Greeting(shown(address)).encode().into());
+        let mut actions = if greeted { Vec::new() } else { vec![greeting()] };
+        if self.peers.len() == self.rules.most_peers {
+            let cap = self.rules.most_peers;
+            actions.push(Action::Accept(false));
+            actions.push(warn(format!("{cap} peers are here, new ones wait outside; raise MAXDAEMONS to let them in")));
+        }
+        actions
+    }
+
+    /// A reset, not a clean end, which an old client would take for the server's shutdown.
+    fn over_address_cap(&mut self, id: PeerId, address: Option<IpAddr>) -> Option<Vec<Action>> {
+        let here = *self.per_address.get(&address?)?;
+        (here >= self.rules.most_per_address).then(|| {
+            let text = format!("{} has {here} links already; refused, raise MAX_PER_ADDRESS", shown(address));
+            vec![Action::Reset(id), warn(text)]
+        })
+    }
+
+    fn heard(&mut self, id: PeerId, heard: Heard<ClientLine>, now: Instant) -> Vec<Action> {
+        let Some(peer) = self.peers.get_mut(&id) else { return Vec::new() };
+        peer.heard = now;
+        match heard {
+            Heard::Line(line) => self.line(id, line, now),
+            Heard::Message(message) => self.message(id, message, now),
+            Heard::Unknown(_) => {
+                if let Speaker::New(client) = &mut peer.speaker {
+                    client.unknown_frames = client.unknown_frames.saturating_add(1);
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    fn line(&mut self, id: PeerId, line: ClientLine, now: Instant) -> Vec<Action> {
+        match line {
+            ClientLine::Wait => self.now_old(id, now),
+            ClientLine::Text(text) => {
+                let mut actions = self.now_old(id, now);
+                actions.push(info(format!("{} says: {text}", self.label(id))));
+                actions
+            }
+            ClientLine::Quit => {
+                let note = info(format!("{} quits", self.label(id)));
+                let mut actions = vec![Action::Close(id), note];
+                actions.extend(self.forget(id, now));
+                actions
+            }
+            ClientLine::Shutdown => self.asked_by_line(id, now),
+            ClientLine::Hello(name) => self.hello_line(id, name),
+            ClientLine::BadHello(why) => self.refuse_line(id, why.to_string(), now),
+        }
+    }
+
+    fn now_old(&mut self, id: PeerId, now: Instant) -> Vec<Action> {
+        match self.peers.get_mut(&id) {
+            Some(peer) if matches!(peer.speaker, Speaker::Unclassified) => peer.speaker = Speaker::Old,
+            _ => return Vec::new(),
+        }
+        self.tell_latecomer(id, now)
+    }
+
+    fn hello_line(&mut self, id: PeerId, name: HostName) -> Vec<Action> {
+        let mut bytes = ServerLine::Hello { server: self.rules.name.clone(), epoch: self.rules.epoch }.encode();
+        bytes.extend(frame::encode(&Message::Hello(self.hello())));
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.speaker = Speaker::Greeted(name);
+        }
+        vec![Action::Send(vec![id], bytes.into())]
+    }
+
+    fn hello(&self) -> Hello {
+        Hello {
+            version: protocol::line::VERSION,
+            name: self.rules.name.clone(),
+            identity: self.rules.identity,
+            program: self.rules.program.clone(),
+            capabilities: Vec::new(),
+        }
+    }
+
+    fn message(&mut self, id: PeerId, message: Message, now: Instant) -> Vec<Action> {
+        match (message, self.host(id)) {
+            (Message::Hello(hello), None) => self.hello_frame(id, hello, now),
+            (Message::Echo { number }, Some(_)) => self.echo(id, number, now),
+            (Message::Progress(progress), Some(host)) => self.progress(id, host, progress, now),
+            (Message::Decision(decision), Some(host)) => self.decision(host, decision, now),
+            (Message::Text(text), Some(host)) => vec![info(format!("{host} says: {}", text.escape_debug()))],
+            (_, None) => self.refuse(id, "the first frame must be a hello; this peer began with another".into(), now),
+            (_, Some(host)) => vec![warn(format!("{host} sent a frame that only servers send; ignored"))],
+        }
+    }
+
+    /// The host name of a peer that has said hello in frames.
+    fn host(&self, id: PeerId) -> Option<HostName> {
+        match &self.peers.get(&id)?.speaker {
+            Speaker::New(client) => Some(client.name.clone()),
+            Speaker::Unclassified | Speaker::Old | Speaker::Greeted(_) => None,
+        }
+    }
+
+    fn hello_frame(&mut self, id: PeerId, hello: Hello, now: Instant) -> Vec<Action> {
+        if let Some(why) = self.objection(id, &hello) {
+            return self.refuse(id, why, now);
+        }
+        let mut actions = self.supersede(&hello, now);
+        actions.push(info(format!(
+            "{} is here from {}, {}",
+            hello.name,
+            self.address(id),
+            hello.program.escape_debug()
+        )));
+        self.memory.record(&hello.name, "server", format!("came from {}", self.address(id)), Vec::new(), now);
+        self.hosts.insert(hello.name.clone(), id);
+        let Hello { name, identity, .. } = hello;
+        if let Some(peer) = self.peers.get_mut(&id) {
+            let client = Client { name, identity, round_trip: None, last_hook: None, unknown_frames: 0 };
+            peer.speaker = Speaker::New(Box::new(client));
+        }
+        let told = self.tell_latecomer(id, now);
+        if told.is_empty() {
+            actions.push(Action::Send(vec![id], self.beat()));
+        }
+        actions.extend(told);
+        actions
+    }
+
+    fn objection(&self, id: PeerId, hello: &Hello) -> Option<String> {
+        let Some(Peer { speaker: Speaker::Greeted(name), .. }) = self.peers.get(&id) else {
+            return Some("a second hello on one link".into());
+        };
+        if hello.version != protocol::line::VERSION {
+            let ours = protocol::line::VERSION;
+            return Some(format!("version {} of the protocol is not spoken here, {ours} is; update", hello.version));
+        }
+        if hello.name != *name {
+            return Some(format!("the hello line says {name} and the hello frame {}", hello.name));
+        }
+        let other = *self.hosts.get(name)?;
+        let theirs = self.identity(other)?;
+        (theirs != hello.identity).then(|| {
+            format!(
+                "the name {name} is taken by another machine at {}, this one is at {}; rename one of them or set NAME",
+                self.address(other),
+                self.address(id)
+            )
+        })
+    }
+
+    fn identity(&self, id: PeerId) -> Option<Identity> {
+        match &self.peers.get(&id)?.speaker {
+            Speaker::New(client) => Some(client.identity),
+            Speaker::Unclassified | Speaker::Old | Speaker::Greeted(_) => None,
+        }
+    }
+
+    /// The same machine on a new link: the old one is dead, whether TCP knows it or not.
+    fn supersede(&mut self, hello: &Hello, now: Instant) -> Vec<Action> {
+        let Some(&old) = self.hosts.get(&hello.name) else { return Vec::new() };
+        let mut actions = vec![Action::Close(old), info(format!("{} reconnected; its old link is closed", hello.name))];
+        actions.extend(self.forget(old, now));
+        actions
+    }
+
+    fn refuse(&mut self, id: PeerId, why: String, now: Instant) -> Vec<Action> {
+        let bytes = frame::encode(&Message::Refused(why.clone()));
+        self.turn_away(id, bytes, why, now)
+    }
+
+    fn refuse_line(&mut self, id: PeerId, why: String, now: Instant) -> Vec<Action> {
+        let bytes = ServerLine::Text(format!("refused: {why}")).encode();
+        self.turn_away(id, bytes, why, now)
+    }
+
+    fn turn_away(&mut self, id: PeerId, bytes: Vec<u8>, why: String, now: Instant) -> Vec<Action> {
+        let note = warn(format!("{} is refused: {why}", self.label(id)));
+        let mut actions = vec![Action::Send(vec![id], bytes.into()), Action::HalfClose(vec![id]), note];
+        actions.extend(self.forget(id, now));
+        actions
+    }
+
+    fn beat(&self) -> Rc<[u8]> {
+        let number = self.beats.back().map_or(0, |(number, _)| *number);
+        let next_ms = BEAT_EVERY.as_millis() as u32;
+        frame::encode(&Message::Beat(Beat { number, next_ms })).into()
+    }
+
+    fn echo(&mut self, id: PeerId, number: u64, now: Instant) -> Vec<Action> {
+        let oldest = self.beats.front().map_or(0, |(number, _)| *number);
+        let sent = number.checked_sub(oldest).and_then(|index| self.beats.get(index as usize));
+        let round_trip = sent.map(|&(_, sent)| now.since(sent));
+        if let Some(Peer { speaker: Speaker::New(client), .. }) = self.peers.get_mut(&id) {
+            client.round_trip = round_trip.or(client.round_trip);
+        }
+        Vec::new()
+    }
+
+    fn ended(&mut self, id: PeerId, why: Option<String>, now: Instant) -> Vec<Action> {
+        if !self.peers.contains_key(&id) {
+            return Vec::new();
+        }
+        let words = why.as_deref().unwrap_or("closed its link");
+        let note = format!("{} {words}", self.label(id));
+        if let Some(host) = self.host(id) {
+            self.memory.record(&host, "server", "left".into(), vec![format!("it {words}")], now);
+        }
+        let mut actions = vec![Action::Close(id), if why.is_some() { warn(note) } else { info(note) }];
+        actions.extend(self.forget(id, now));
+        actions
+    }
+
+    /// Takes a peer out of all books; a shutdown may have waited for just that.
+    fn forget(&mut self, id: PeerId, now: Instant) -> Vec<Action> {
+        let full = self.peers.len() == self.rules.most_peers;
+        let Some(peer) = self.peers.remove(&id) else { return Vec::new() };
+        self.leave_address(peer.address);
+        let party = match peer.speaker {
+            Speaker::New(client) => {
+                self.hosts.remove(&client.name);
+                Party::New(client.name)
+            }
+            Speaker::Unclassified | Speaker::Old | Speaker::Greeted(_) => Party::Old(id.0),
+        };
+        let mut actions = if full { vec![Action::Accept(true)] } else { Vec::new() };
+        actions.extend(self.party_left(party, now));
+        actions
+    }
+
+    fn leave_address(&mut self, address: Option<IpAddr>) {
+        let Some(address) = address else { return };
+        if let Some(count) = self.per_address.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.per_address.remove(&address);
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Instant) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if !self.peers.is_empty() && self.next_beat <= now {
+            actions.extend(self.beat_slot(now));
+        }
+        actions.extend(self.review(now));
+        actions
+    }
+
+    /// One slot of the second: beats for its peers, and a look at their leases.
+    fn beat_slot(&mut self, now: Instant) -> Vec<Action> {
+        let number = self.beats.back().map_or(1, |(number, _)| number + 1);
+        self.beats.push_back((number, now));
+        if self.beats.len() > REMEMBERED {
+            self.beats.pop_front();
+        }
+        let step = BEAT_EVERY / SLOTS as u32;
+        self.next_beat = (self.next_beat + step).max(now + step / 2);
+        let in_slot = |id: &PeerId| id.0 % SLOTS == number % SLOTS;
+        let new = self.peers.iter().filter(|(id, peer)| in_slot(id) && matches!(peer.speaker, Speaker::New(_)));
+        let expired = |peer: &Peer| now.since(peer.heard) > self.rules.lease;
+        let (gone, here): (Vec<_>, Vec<_>) = new.map(|(id, peer)| (*id, expired(peer))).partition(|(_, gone)| *gone);
+        let here: Vec<PeerId> = here.into_iter().map(|(id, _)| id).collect();
+        let mut actions = if here.is_empty() { Vec::new() } else { vec![Action::Send(here, self.beat())] };
+        for (id, _) in gone {
+            actions.extend(self.expire(id, now));
+        }
+        actions
+    }
+
+    fn expire(&mut self, id: PeerId, now: Instant) -> Vec<Action> {
+        let silence = self.peers.get(&id).map_or(Duration::ZERO, |peer| now.since(peer.heard));
+        self.ended(id, Some(format!("is gone: no sign of life for {:.0} s", silence.as_secs_f64())), now)
+    }
+
+    fn address(&self, id: PeerId) -> String {
+        shown(self.peers.get(&id).and_then(|peer| peer.address))
+    }
+
+    /// How a peer is called in log and status: by host name if it gave one, else by address.
+    fn label(&self, id: PeerId) -> String {
+        self.host(id).map_or_else(|| self.address(id), |host| host.to_string())
+    }
+}
+
+/// An address for people; `unknown` where UCSPI told none.
+fn shown(address: Option<IpAddr>) -> String {
+    address.map_or_else(|| "unknown".into(), |address| address.to_canonical().to_string())
+}
+
+fn info(text: String) -> Action {
+    Action::Note(Level::Info, text)
+}
+
+fn warn(text: String) -> Action {
+    Action::Note(Level::Warn, text)
+}

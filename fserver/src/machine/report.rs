@@ -1,0 +1,145 @@
+//! The part of the machine that answers questions: who is here, and why something was decided.
+
+use super::{Action, ControlId, House, Peer, Speaker, Via, shown, stopping::kind};
+use protocol::control::{PEERS_PER_REPLY, PeerStatus, Reply, Request, ServerStatus, ShutdownStatus, Verdict};
+use protocol::message::Decision;
+use protocol::{HostName, Instant};
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+/// How many decisions are remembered about a host.
+const PER_HOST: usize = 8;
+/// About how many hosts anything is remembered; more names than that are noise or an attack.
+const HOSTS: usize = 4096;
+
+/// The last decisions about each host.
+#[derive(Debug, Default)]
+pub(super) struct Memory(HashMap<HostName, VecDeque<Remembered>>);
+
+#[derive(Debug)]
+struct Remembered {
+    at: Instant,
+    by: &'static str,
+    decision: Decision,
+}
+
+impl Memory {
+    pub(super) fn record(
+        &mut self,
+        host: &HostName,
+        by: &'static str,
+        what: String,
+        evidence: Vec<String>,
+        now: Instant,
+    ) {
+        let decision = Decision { ago: Duration::ZERO, what, evidence, epoch: None };
+        self.keep(host, Remembered { at: now, by, decision });
+    }
+
+    fn keep(&mut self, host: &HostName, remembered: Remembered) {
+        if self.0.len() >= HOSTS && !self.0.contains_key(host) {
+            return;
+        }
+        let of_host = self.0.entry(host.clone()).or_default();
+        of_host.push_front(remembered);
+        of_host.truncate(PER_HOST);
+    }
+
+    fn verdicts(&self, host: &HostName, now: Instant) -> Vec<Verdict> {
+        let of_host = self.0.get(host).into_iter().flatten();
+        of_host
+            .map(|kept| Verdict {
+                by: kept.by.into(),
+                decision: Decision { ago: kept.decision.ago + now.since(kept.at), ..kept.decision.clone() },
+            })
+            .collect()
+    }
+}
+
+impl House {
+    pub(super) fn asked(&mut self, asker: ControlId, request: Request, now: Instant) -> Vec<Action> {
+        match request {
+            Request::Status => self.status(asker, now),
+            Request::Shutdown(request) => self.asked_to_shut_down(asker, request, now),
+            Request::Cancel => self.asked_to_cancel(asker),
+            Request::Why(host) => self.why(asker, host, now),
+            Request::Join(_) => vec![Action::Reply(asker, Reply::Refused("a join is no question".into()))],
+        }
+    }
+
+    pub(super) fn decision(&mut self, host: HostName, decision: Decision, now: Instant) -> Vec<Action> {
+        let note = super::info(format!("{host} decided: {} ({})", decision.what, decision.evidence.join("; ")));
+        self.memory.keep(&host, Remembered { at: now, by: "client", decision });
+        vec![note]
+    }
+
+    fn why(&self, asker: ControlId, host: HostName, now: Instant) -> Vec<Action> {
+        let verdicts = self.memory.verdicts(&host, now);
+        let known = !verdicts.is_empty();
+        let unknown = format!("nothing is known of {host}; `pistop status` lists who is here");
+        let reply = if known { Reply::Why(verdicts) } else { Reply::Refused(unknown) };
+        vec![Action::Reply(asker, reply), Action::Reply(asker, Reply::Done { late: Vec::new() })]
+            .into_iter()
+            .take(if known { 2 } else { 1 })
+            .collect()
+    }
+
+    fn status(&self, asker: ControlId, now: Instant) -> Vec<Action> {
+        let peers: Vec<PeerStatus> = self.peers.values().map(|peer| peer_status(peer, now)).collect();
+        let pages = peers.chunks(PEERS_PER_REPLY).map(|page| Reply::Peers(page.to_vec()));
+        std::iter::once(Reply::Server(self.server_status(now)))
+            .chain(pages)
+            .chain(std::iter::once(Reply::Done { late: Vec::new() }))
+            .map(|reply| Action::Reply(asker, reply))
+            .collect()
+    }
+
+    fn server_status(&self, now: Instant) -> ServerStatus {
+        ServerStatus {
+            name: self.rules.name.clone(),
+            epoch: self.rules.epoch,
+            up: now.since(self.began),
+            program: self.rules.program.clone(),
+            listening: Vec::new(),
+            peers: self.peers.len(),
+            most_peers: self.rules.most_peers,
+            shutdown: self.shutdown_status(now),
+        }
+    }
+
+    fn shutdown_status(&self, now: Instant) -> Option<ShutdownStatus> {
+        let shutdown = self.shutdown.as_ref()?;
+        let phase = if shutdown.committed() { "committed" } else { "announced" };
+        Some(ShutdownStatus {
+            id: shutdown.id(),
+            phase: phase.into(),
+            kind: kind(shutdown.order()).into(),
+            reason: shutdown.order().reason.clone(),
+            left: shutdown.deadline().map_or(Duration::ZERO, |deadline| deadline.since(now)),
+            parts: shutdown.parts().into_iter().take(PEERS_PER_REPLY).collect(),
+        })
+    }
+}
+
+fn peer_status(peer: &Peer, now: Instant) -> PeerStatus {
+    let (host, kind) = match &peer.speaker {
+        Speaker::Unclassified => (None, "unclassified"),
+        Speaker::Old => (None, "old"),
+        Speaker::Greeted(name) => (Some(name.clone()), "unclassified"),
+        Speaker::New(client) => (Some(client.name.clone()), "new"),
+    };
+    let client = match &peer.speaker {
+        Speaker::New(client) => Some(client),
+        Speaker::Unclassified | Speaker::Old | Speaker::Greeted(_) => None,
+    };
+    PeerStatus {
+        host,
+        address: shown(peer.address),
+        kind: kind.into(),
+        via: if peer.via == Via::Tcp { "tcp" } else { "ucspi" }.into(),
+        since: now.since(peer.since),
+        round_trip: client.and_then(|client| client.round_trip),
+        last_hook: client.and_then(|client| client.last_hook.clone()),
+        unknown_frames: client.map_or(0, |client| client.unknown_frames),
+    }
+}

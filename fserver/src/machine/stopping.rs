@@ -1,0 +1,331 @@
+//! The part of the machine that lets everybody go: announcements, progress, commit, cancel, drills, and what
+//! SIGTERM leads to.
+
+use super::{Action, ControlId, House, Level, PeerId, Released, Speaker, Via, info, warn};
+use protocol::control::{Moment, Reply, ShutdownRequest};
+use protocol::line::ServerLine;
+use protocol::message::{HookOutcome, HookResult, Progress};
+use protocol::shutdown::{Committed, Order, Party, Shutdown};
+use protocol::{Cause, HostName, Instant, Message, ShutdownId, frame};
+use std::rc::Rc;
+
+impl House {
+    /// A `shutdown` line: eight bytes from anywhere must not power a server off.
+    pub(super) fn asked_by_line(&mut self, id: PeerId, now: Instant) -> Vec<Action> {
+        let address = self.peers.get(&id).and_then(|peer| peer.address).map(|address| address.to_canonical());
+        let who = self.address(id);
+        let allowed = address.is_some_and(|address| self.rules.shutdown_from.contains(&address));
+        if !allowed {
+            return vec![warn(format!(
+                "{who} asked for a shutdown and has no right to; list it in SHUTDOWN_FROM if it should"
+            ))];
+        }
+        let order = self.order(Cause::Shutdown, format!("asked by {who}"));
+        self.begin(order, now).unwrap_or_else(|why| vec![warn(why)])
+    }
+
+    pub(super) fn asked_to_shut_down(
+        &mut self,
+        asker: ControlId,
+        request: ShutdownRequest,
+        now: Instant,
+    ) -> Vec<Action> {
+        let cause = if request.restart.is_some() { Cause::Restart } else { Cause::Shutdown };
+        let within = request.restart.or(request.deadline).unwrap_or(self.rules.deadline);
+        let order = Order { cause, within, reason: request.reason, drill: request.drill };
+        if request.dry_run {
+            return vec![Action::Reply(asker, Reply::Plan(self.plan(&order))), done(asker, Vec::new())];
+        }
+        match self.begin(order, now) {
+            Ok(actions) => {
+                self.watchers.push(asker);
+                actions
+            }
+            Err(why) => vec![Action::Reply(asker, Reply::Refused(why))],
+        }
+    }
+
+    pub(super) fn asked_to_cancel(&mut self, asker: ControlId) -> Vec<Action> {
+        match self.cancel() {
+            Ok(mut actions) => {
+                actions.push(done(asker, Vec::new()));
+                actions
+            }
+            Err(why) => vec![Action::Reply(asker, Reply::Refused(why))],
+        }
+    }
+
+    /// SIGTERM, and what it means. A restart that somebody announced makes every end within its time a restart.
+    pub(super) fn terminate(&mut self, cause: Cause, mut evidence: Vec<String>, now: Instant) -> Vec<Action> {
+        let announced = self.returning.is_some_and(|until| now < until);
+        let cause = if announced { Cause::Restart } else { cause };
+        if announced {
+            evidence.push("a restart was announced and its time has not passed".into());
+        }
+        let mut actions = vec![info(format!("told to end; this is a {cause}: {}", evidence.join("; ")))];
+        self.memory.record(&self.rules.name.clone(), "server", format!("ends by {cause}"), evidence, now);
+        self.terminating = true;
+        match (&self.shutdown, self.hooks_running) {
+            (Some(_), _) | (None, true) => {
+                actions.push(info("a shutdown is in progress; the end comes with its end".into()));
+                actions.extend(self.exit_if_over());
+            }
+            (None, false) => {
+                let order = self.order(cause, "the service is being stopped".into());
+                actions.extend(self.begin(order, now).unwrap_or_else(|why| vec![warn(why), Action::Exit]));
+            }
+        }
+        actions
+    }
+
+    fn order(&self, cause: Cause, reason: String) -> Order {
+        let within = if cause == Cause::Restart { self.rules.back_within } else { self.rules.deadline };
+        Order { cause, within, reason, drill: false }
+    }
+
+    fn begin(&mut self, order: Order, now: Instant) -> Result<Vec<Action>, String> {
+        if let Some(running) = &self.shutdown {
+            return Err(format!(
+                "{} {} is already in progress; `pistop status` shows it",
+                kind(running.order()),
+                running.id()
+            ));
+        }
+        self.shutdowns += 1;
+        let id = ShutdownId { epoch: self.rules.epoch, number: self.shutdowns };
+        let mut shutdown = Shutdown::begin(id, order, now);
+        self.shutdown_began = now;
+        let (new, old) = self.by_dialect();
+        let mut actions = announce(&shutdown, &new, &old, now);
+        for &peer in &new {
+            let host = self.host(peer).expect("by_dialect lists as new only peers that said hello");
+            shutdown.join(Party::New(host.clone()), host.to_string(), now);
+        }
+        for &peer in &old {
+            shutdown.join(Party::Old(peer.0), self.address(peer), now);
+        }
+        let order = shutdown.order();
+        let reason = if order.reason.is_empty() { "no reason given" } else { &order.reason };
+        actions.push(info(format!(
+            "{} {id} begins: {} new and {} old clients, {:.0} s, {reason}",
+            kind(order),
+            new.len(),
+            old.len(),
+            order.within.as_secs_f64(),
+        )));
+        if order.cause == Cause::Restart {
+            self.returning = Some(now + order.within);
+        }
+        self.shutdown = Some(shutdown);
+        actions.extend(self.review(now));
+        Ok(actions)
+    }
+
+    /// Peers that said hello in frames, and all others but those in the middle of saying it.
+    fn by_dialect(&self) -> (Vec<PeerId>, Vec<PeerId>) {
+        let spoken = self.peers.iter().filter(|(_, peer)| !matches!(peer.speaker, Speaker::Greeted(_)));
+        let (new, old): (Vec<_>, Vec<_>) = spoken.partition(|(_, peer)| matches!(peer.speaker, Speaker::New(_)));
+        let ids = |peers: Vec<(&PeerId, _)>| peers.into_iter().map(|(id, _)| *id).collect();
+        (ids(new), ids(old))
+    }
+
+    /// Somebody arrives while a shutdown goes on, and has just shown which dialect it speaks.
+    pub(super) fn tell_latecomer(&mut self, id: PeerId, now: Instant) -> Vec<Action> {
+        let host = self.host(id);
+        let label = self.label(id);
+        let Some(shutdown) = &mut self.shutdown else { return Vec::new() };
+        match host {
+            Some(host) => {
+                let prepare = shutdown.join(Party::New(host), label, now);
+                let mut actions = vec![Action::Send(vec![id], frame::encode(&Message::Prepare(prepare)).into())];
+                if shutdown.committed() && !shutdown.order().drill {
+                    actions.push(Action::Send(vec![id], frame::encode(&Message::Commit(shutdown.id())).into()));
+                }
+                actions
+            }
+            None if shutdown.order().cause == Cause::Restart || shutdown.order().drill => Vec::new(),
+            None => {
+                shutdown.join(Party::Old(id.0), label, now);
+                tell_old(vec![id])
+            }
+        }
+    }
+
+    pub(super) fn progress(&mut self, id: PeerId, host: HostName, progress: Progress, now: Instant) -> Vec<Action> {
+        if let Some(super::Peer { speaker: Speaker::New(client), .. }) = self.peers.get_mut(&id) {
+            client.last_hook = progress.outcomes.last().cloned().or(client.last_hook.take());
+        }
+        let mut actions = Vec::new();
+        for outcome in &progress.outcomes {
+            let text = format!("{} {} after {:.1} s", outcome.hook, outcome.result, outcome.took.as_secs_f64());
+            let note = format!("{host}: {text}");
+            actions.push(if outcome.result == HookResult::Done { info(note) } else { warn(note) });
+            actions.extend(self.moment(host.as_str(), text, now));
+        }
+        actions.push(info(format!("{host} reports `{}` of {}", progress.stage.word(), progress.id)));
+        actions.extend(self.moment(host.as_str(), progress.stage.word().into(), now));
+        if let Some(shutdown) = &mut self.shutdown {
+            shutdown.progress(&host, progress);
+        }
+        actions.extend(self.review(now));
+        actions
+    }
+
+    pub(super) fn party_left(&mut self, party: Party, now: Instant) -> Vec<Action> {
+        let Some(shutdown) = &mut self.shutdown else { return Vec::new() };
+        shutdown.left(&party);
+        let who = match &party {
+            Party::New(host) => host.to_string(),
+            Party::Old(number) => format!("old client {number}"),
+        };
+        let mut actions = self.moment(&who, "closed its link".into(), now);
+        actions.extend(self.review(now));
+        actions
+    }
+
+    /// Looks whether the first phase is over.
+    pub(super) fn review(&mut self, now: Instant) -> Vec<Action> {
+        let Some(shutdown) = &mut self.shutdown else { return Vec::new() };
+        let Some(Committed { late }) = shutdown.review(now) else { return Vec::new() };
+        let (id, order) = (shutdown.id(), shutdown.order().clone());
+        let mut actions = self.pass_the_point_of_no_return(id, &order);
+        actions.extend(late.iter().map(|who| warn(format!("not finished: {who}"))));
+        actions.push(info(format!("{} {id} is committed, {} late", kind(&order), late.len())));
+        actions.extend(self.moment("server", "committed".into(), now));
+        self.late = late.clone();
+        if order.cause == Cause::Shutdown && !order.drill {
+            self.hooks_running = true;
+            actions.push(Action::RunHooks(Released { id, reason: order.reason, late }));
+        } else {
+            self.shutdown = None;
+            actions.extend(self.tell_watchers_done());
+        }
+        actions.extend(self.exit_if_over());
+        actions
+    }
+
+    fn pass_the_point_of_no_return(&self, id: ShutdownId, order: &Order) -> Vec<Action> {
+        let (new, old) = self.by_dialect();
+        match order {
+            Order { drill: true, .. } => Vec::new(),
+            Order { cause: Cause::Restart, .. } => self.keep_old(old).into_iter().collect(),
+            Order { .. } => {
+                let untold =
+                    old.into_iter().filter(|id| self.shutdown.as_ref().is_some_and(|s| !s.knows(&Party::Old(id.0))));
+                let mut actions = tell_old(untold.collect());
+                actions.push(Action::Send(new, frame::encode(&Message::Commit(id)).into()));
+                actions
+            }
+        }
+    }
+
+    /// A service that restarts must not end the links of old clients: they would take it for a shutdown.
+    /// Peers behind a child of tcpserver keep their link anyway.
+    fn keep_old(&self, old: Vec<PeerId>) -> Option<Action> {
+        let own: Vec<PeerId> = old.into_iter().filter(|id| self.peers[id].via == Via::Tcp).collect();
+        (self.terminating && !own.is_empty()).then_some(Action::Keep(own))
+    }
+
+    pub(super) fn hooks_ended(&mut self, outcomes: Vec<HookOutcome>, now: Instant) -> Vec<Action> {
+        self.hooks_running = false;
+        let mut actions = Vec::new();
+        for outcome in outcomes {
+            let text = format!("{} {}", outcome.hook, outcome.result);
+            let level = if outcome.result == HookResult::Done { Level::Info } else { Level::Warn };
+            actions.push(Action::Note(level, text.clone()));
+            actions.extend(self.moment("server", text, now));
+        }
+        actions.extend(self.tell_watchers_done());
+        actions.extend(self.exit_if_over());
+        actions
+    }
+
+    /// After a commit the house stays told, so that whoever comes back hears of it, until the service itself ends.
+    fn exit_if_over(&self) -> Option<Action> {
+        let over = self.shutdown.as_ref().is_none_or(Shutdown::committed) && !self.hooks_running;
+        (self.terminating && over).then_some(Action::Exit)
+    }
+
+    fn cancel(&mut self) -> Result<Vec<Action>, String> {
+        let Some(shutdown) = &self.shutdown else { return Err("no shutdown is in progress".into()) };
+        let id = shutdown.id();
+        if self.terminating {
+            return Err(format!("{id} cannot be cancelled: the service itself is being stopped"));
+        }
+        if shutdown.committed() {
+            return Err(format!(
+                "{id} cannot be cancelled any more: clients have let go; restart fserver to take up work"
+            ));
+        }
+        let told: Vec<String> = shutdown.parts().into_iter().filter(|part| part.old).map(|part| part.who).collect();
+        self.shutdown = None;
+        self.returning = None;
+        let (new, _) = self.by_dialect();
+        let mut actions = vec![Action::Send(new, frame::encode(&Message::Cancel(id)).into())];
+        actions.push(info(format!("{id} is cancelled")));
+        if !told.is_empty() {
+            actions.push(warn(format!("old clients cannot be called back: {}", told.join(", "))));
+        }
+        self.late = vec!["cancelled".into()];
+        actions.extend(self.tell_watchers_done());
+        Ok(actions)
+    }
+
+    fn plan(&self, order: &Order) -> Vec<String> {
+        let (new, old) = self.by_dialect();
+        let seconds = order.within.as_secs_f64();
+        let told = match order.cause {
+            Cause::Restart => format!("hold still for {seconds:.0} s"),
+            _ => format!("let go within {seconds:.0} s, then power off where POWER_OFF is set"),
+        };
+        let mut lines: Vec<String> = new.iter().map(|&id| format!("{}: {told}", self.label(id))).collect();
+        let old_told = if order.cause == Cause::Restart { "nothing, its link is kept" } else { "`shutdown`" };
+        lines.extend(old.iter().map(|&id| format!("{} (old client): {old_told}", self.label(id))));
+        lines.push(format!("{}: then the hooks of clients-released", self.rules.name));
+        lines
+    }
+
+    fn moment(&self, who: &str, what: String, now: Instant) -> Vec<Action> {
+        let at = now.since(self.shutdown_began);
+        let moment = Moment { at, who: who.into(), what };
+        self.watchers.iter().map(|&asker| Action::Reply(asker, Reply::Moment(moment.clone()))).collect()
+    }
+
+    fn tell_watchers_done(&mut self) -> Vec<Action> {
+        let late = std::mem::take(&mut self.late);
+        self.watchers.drain(..).map(|asker| done(asker, late.clone())).collect()
+    }
+
+    pub(super) fn asker_gone(&mut self, asker: ControlId) -> Vec<Action> {
+        self.watchers.retain(|&watcher| watcher != asker);
+        Vec::new()
+    }
+}
+
+/// New clients get the announcement; old ones their line and then the end of our half. A restart and a drill are nothing
+/// that an old client could understand.
+fn announce(shutdown: &Shutdown, new: &[PeerId], old: &[PeerId], now: Instant) -> Vec<Action> {
+    let prepare: Rc<[u8]> = frame::encode(&Message::Prepare(shutdown.prepare(now))).into();
+    let mut actions = vec![Action::Send(new.to_vec(), prepare)];
+    if shutdown.order().cause == Cause::Shutdown && !shutdown.order().drill {
+        actions.extend(tell_old(old.to_vec()));
+    }
+    actions
+}
+
+fn tell_old(old: Vec<PeerId>) -> Vec<Action> {
+    vec![Action::Send(old.clone(), ServerLine::Shutdown.encode().into()), Action::HalfClose(old)]
+}
+
+/// What a shutdown is called.
+pub(super) fn kind(order: &Order) -> &'static str {
+    match order {
+        Order { drill: true, .. } => "drill",
+        Order { cause: Cause::Restart, .. } => "restart",
+        Order { .. } => "shutdown",
+    }
+}
+
+fn done(asker: ControlId, late: Vec<String>) -> Action {
+    Action::Reply(asker, Reply::Done { late })
+}

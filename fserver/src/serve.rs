@@ -1,0 +1,379 @@
+//! The one loop of fserver: it feeds the machine with what sockets, signals, timers and hooks say, and performs
+//! what the machine answers. No decision is taken here.
+
+use crate::announce::{self, Probe};
+use crate::config::Config;
+use crate::keep::{self, Kept};
+use crate::listen;
+use crate::local::{self, Local};
+use crate::machine::{Action, ControlId, House, Input, Level, PeerId, Released, Rules, Via};
+use crate::peers::{Event, Peers, Stream};
+use protocol::control::{Join, Reply};
+use protocol::hook::{self, HookEvent};
+use protocol::message::HookOutcome;
+use protocol::{Cause, Epoch};
+use runner::clock::Clock;
+use runner::exit::Failure;
+use runner::hooks::{self, Limits, Report, Run};
+use runner::signals::{Signal, Signals};
+use runner::state::StateDir;
+use runner::supervisor::{self, Meaning, Verdict};
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// How long the last bytes may take when the server ends.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How many events may wait for the loop; peers that say more are read later.
+const MOST_EVENTS: usize = 4096;
+
+/// A server whose sockets are open and whose settings are checked.
+pub struct Server {
+    config: Config,
+    rules: Rules,
+    clock: Clock,
+    signals: Signals,
+    listeners: Vec<TcpListener>,
+    local: local::Socket,
+    _state: StateDir,
+}
+
+impl Server {
+    /// Where it listens.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+}
+
+/// Opens everything that can fail.
+pub fn open(config: Config) -> Result<Server, Failure> {
+    runner::limits::raise_open_files();
+    let signals = Signals::listen().map_err(|why| Failure::Temporary(format!("signals cannot be heard: {why}")))?;
+    let state = StateDir::open(&config.state_dir)?;
+    let rules = rules(&config, &state)?;
+    let listeners = listeners(&config)?;
+    let local = local::open(&config.control)?;
+    Ok(Server { config, rules, clock: Clock::start(), signals, listeners, local, _state: state })
+}
+
+fn rules(config: &Config, state: &StateDir) -> Result<Rules, Failure> {
+    let settings = &config.settings;
+    Ok(Rules {
+        name: config.name.clone(),
+        epoch: state.next_epoch()?,
+        identity: state.identity()?,
+        program: concat!("fserver ", env!("CARGO_PKG_VERSION")).into(),
+        most_peers: settings.number("maxdaemons")?,
+        most_per_address: settings.number("max-per-address")?,
+        lease: settings.seconds("client-lease")?,
+        deadline: settings.seconds("shutdown-deadline")?,
+        back_within: settings.seconds("back-within")?,
+        shutdown_from: config.shutdown_from.clone(),
+    })
+}
+
+/// Opens all addresses; of those that nobody asked for by name one is enough.
+fn listeners(config: &Config) -> Result<Vec<TcpListener>, Failure> {
+    let (mut open, mut failed) = (Vec::new(), None);
+    for &address in &config.listen {
+        match listen::open(address) {
+            Ok(listener) => open.push(listener),
+            Err(why) if config.listen_anywhere && address.is_ipv6() && !machine_has_ipv6() => failed = Some(why),
+            Err(why) => return Err(why),
+        }
+    }
+    if open.is_empty() { Err(failed.expect("an empty list of addresses is refused by the settings")) } else { Ok(open) }
+}
+
+fn machine_has_ipv6() -> bool {
+    std::path::Path::new("/proc/net/if_inet6").exists()
+}
+
+/// What the loop holds besides the machine.
+struct Loop {
+    config: Config,
+    epoch: Epoch,
+    house: House,
+    clock: Clock,
+    peers: Peers,
+    askers: HashMap<ControlId, mpsc::UnboundedSender<Reply>>,
+    accepting: watch::Sender<bool>,
+    hooks_ended: mpsc::UnboundedSender<Vec<HookOutcome>>,
+    verdicts: mpsc::UnboundedSender<Verdict>,
+    arrived: u64,
+    kept: Vec<Kept>,
+    ending: bool,
+    over: bool,
+}
+
+/// Serves until the end that a signal brings.
+pub async fn run(server: Server) -> Result<(), Failure> {
+    let addresses = server.addresses();
+    let Server { config, rules, clock, mut signals, listeners, local, _state } = server;
+    let (events, mut event) = mpsc::channel(MOST_EVENTS);
+    let (links, mut link) = mpsc::channel(64);
+    let (probes, mut probe) = mpsc::channel::<Probe>(1024);
+    let (arrivals, mut arrival) = mpsc::channel(16);
+    let (hooks_ended, mut hooks) = mpsc::unbounded_channel();
+    let (verdicts, mut verdict) = mpsc::unbounded_channel();
+    let (accepting, open) = watch::channel(true);
+    let answering = TaskTracker::new();
+    let (name, epoch) = (rules.name.clone(), rules.epoch);
+    for (listener, &address) in listeners.into_iter().zip(&addresses) {
+        announce::listen(address, probes.clone());
+        tokio::spawn(listen::accept(listener, links.clone(), open.clone()));
+        tracing::info!("listening on {address} as {name}, run {epoch}");
+    }
+    if let Some(group) = config.announce {
+        tokio::spawn(announce::announce(group, name, epoch));
+    }
+    tokio::spawn(local::accept(local, arrivals, answering.clone()));
+    runner::ready::ready("listening");
+    let mut this = Loop {
+        house: House::new(rules, clock.now()),
+        peers: Peers::new(events),
+        askers: HashMap::new(),
+        arrived: 0,
+        kept: Vec::new(),
+        ending: false,
+        over: false,
+        config,
+        epoch,
+        clock,
+        accepting,
+        hooks_ended,
+        verdicts,
+    };
+    while !this.over {
+        let due = this.house.deadline().map(|at| this.clock.tokio(at));
+        tokio::select! {
+            Some(event) = event.recv() => this.event(event),
+            Some((stream, from)) = link.recv() => this.link(stream, from),
+            Some(local) = arrival.recv() => this.local(local),
+            Some(probe) = probe.recv() => probe.answer(this.epoch),
+            Some(verdict) = verdict.recv() => this.verdict(verdict),
+            Some(outcomes) = hooks.recv() => this.feed(Input::HooksEnded(outcomes)),
+            signal = signals.next() => this.signal(signal),
+            () = sleep_until(due) => this.feed(Input::Tick),
+        }
+    }
+    this.finish(&mut event, answering).await;
+    Ok(())
+}
+
+async fn sleep_until(due: Option<tokio::time::Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Loop {
+    fn feed(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let actions = self.house.handle(input, self.clock.now());
+            for action in actions {
+                self.perform(action, &mut inputs);
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action, inputs: &mut VecDeque<Input>) {
+        match action {
+            Action::Send(peers, bytes) => inputs.extend(peers.iter().filter_map(|&peer| self.peers.send(peer, &bytes))),
+            Action::HalfClose(peers) => peers.into_iter().for_each(|peer| self.peers.half_close(peer)),
+            Action::Close(peer) => self.peers.close(peer),
+            Action::Reset(peer) => self.peers.reset(peer),
+            Action::Keep(peers) => self.keep(peers),
+            Action::Accept(open) => drop(self.accepting.send(open)),
+            Action::Reply(asker, reply) => inputs.extend(self.reply(asker, reply)),
+            Action::RunHooks(released) => self.run_hooks(released),
+            Action::Note(Level::Info, text) => tracing::info!("{text}"),
+            Action::Note(Level::Warn, text) => tracing::warn!("{text}"),
+            Action::Exit => self.over = true,
+        }
+    }
+
+    fn event(&mut self, event: Event) {
+        match event {
+            Event::Input(input) => self.feed(input),
+            Event::Writable(peer) => {
+                if let Some(ended) = self.peers.writable(peer) {
+                    self.feed(ended);
+                }
+            }
+        }
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.arrived += 1;
+        self.arrived
+    }
+
+    fn link(&mut self, stream: TcpStream, from: SocketAddr) {
+        let peer = PeerId(self.next_number());
+        self.peers.add(peer, Stream::Tcp(stream), self.config.data_timeout);
+        let address = Some(announce::canonical(from));
+        self.feed(Input::Arrived { peer, address, via: Via::Tcp, greeted: false });
+    }
+
+    fn local(&mut self, local: Local) {
+        let number = self.next_number();
+        match local {
+            Local::Asked(request, replies) => {
+                self.askers.insert(ControlId(number), replies);
+                self.feed(Input::Asked(ControlId(number), request));
+            }
+            Local::Joined(Join { address, greeted }, stream) => {
+                let peer = PeerId(number);
+                self.peers.add(peer, Stream::Unix(stream), self.config.data_timeout);
+                self.feed(Input::Arrived { peer, address: address.parse().ok(), via: Via::Ucspi, greeted });
+            }
+        }
+    }
+
+    /// The last reply of an answer ends the connection.
+    fn reply(&mut self, asker: ControlId, reply: Reply) -> Option<Input> {
+        let last = matches!(reply, Reply::Done { .. } | Reply::Refused(_));
+        let gone = self.askers.get(&asker)?.send(reply).is_err();
+        if last || gone {
+            self.askers.remove(&asker);
+        }
+        gone.then_some(Input::AskerGone(asker))
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        match signal {
+            Signal::Hangup => tracing::info!("settings are read at the start; restart fserver to read them again"),
+            Signal::Interrupt if self.ending => {
+                tracing::warn!("interrupted again: ending without waiting for anybody");
+                self.over = true;
+            }
+            Signal::Terminate | Signal::Interrupt if self.ending => tracing::info!("already ending"),
+            Signal::Terminate | Signal::Interrupt => self.find_out_why(),
+        }
+    }
+
+    fn find_out_why(&mut self) {
+        self.ending = true;
+        runner::ready::stopping();
+        let on_term = self.config.settings.text("on-term").map(str::to_owned);
+        let systemctl = self.config.settings.text("systemctl").unwrap_or_default().to_owned();
+        let verdicts = self.verdicts.clone();
+        tokio::spawn(async move {
+            let _ = verdicts.send(supervisor::meaning_of_term(on_term.as_deref(), &systemctl).await);
+        });
+    }
+
+    fn verdict(&mut self, Verdict { meaning, evidence }: Verdict) {
+        let cause = match meaning {
+            Meaning::Shutdown => Cause::Shutdown,
+            Meaning::Restart => Cause::Restart,
+        };
+        runner::ready::extend(self.config.settings.seconds("shutdown-deadline").unwrap_or_default() + LAST_WORDS);
+        self.feed(Input::Terminate { cause, evidence });
+    }
+
+    fn keep(&mut self, peers: Vec<PeerId>) {
+        let released = peers.into_iter().filter_map(|peer| self.peers.release(peer));
+        self.kept.extend(released.map(|stream| {
+            let address = stream.remote();
+            (stream, address)
+        }));
+    }
+
+    fn run_hooks(&mut self, released: Released) {
+        let ended = self.hooks_ended.clone();
+        let found = hooks::find(HookEvent::ClientsReleased, &self.config.hooks, None);
+        let hooks = match found {
+            Ok(hooks) => hooks,
+            Err(why) => {
+                tracing::error!("no hooks of clients-released are run: {why}");
+                Vec::new()
+            }
+        };
+        let run = Run {
+            event: HookEvent::ClientsReleased,
+            hooks,
+            environment: self.hook_environment(&released),
+            stdin: hook_stdin(&released),
+            limits: Limits {
+                per_hook: self.config.hook_timeout,
+                until: None,
+                kill_after: Duration::from_secs(2),
+                temporary_attempts: Some(3),
+            },
+            drill: None,
+        };
+        tokio::task::spawn_local(async move {
+            let mut outcomes = Vec::new();
+            hooks::run(run, CancellationToken::new(), |report| {
+                if let Report::Ended(outcome) = report {
+                    outcomes.push(outcome);
+                }
+            })
+            .await;
+            let _ = ended.send(outcomes);
+        });
+    }
+
+    fn hook_environment(&self, released: &Released) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
+        let mut environment = self.config.settings.environment();
+        let facts = [
+            (hook::VARIABLE_EVENT, HookEvent::ClientsReleased.name().to_owned()),
+            (hook::VARIABLE_CAUSE, Cause::Shutdown.word().to_owned()),
+            (hook::VARIABLE_SERVER, self.config.name.to_string()),
+            (hook::VARIABLE_HOST, self.config.name.to_string()),
+            (hook::VARIABLE_ID, released.id.to_string()),
+            (hook::VARIABLE_REASON, protocol::name::printable(released.reason.as_bytes())),
+        ];
+        environment.extend(facts.map(|(name, value)| (name.into(), value.into())));
+        environment
+    }
+
+    async fn finish(mut self, events: &mut mpsc::Receiver<Event>, answering: TaskTracker) {
+        if !self.kept.is_empty()
+            && let Err(why) = keep::start(&self.kept, &self.config.control)
+        {
+            let count = self.kept.len();
+            tracing::error!(
+                "the links of {count} old clients cannot be kept: {why}; they will take this for a shutdown"
+            );
+        }
+        self.askers.clear();
+        let _ = tokio::time::timeout(LAST_WORDS, self.part(events)).await;
+        answering.close();
+        let _ = tokio::time::timeout(LAST_WORDS, answering.wait()).await;
+        tracing::info!("ended");
+    }
+
+    /// Sends what is left and reads everybody dry: a socket closed over unread bytes is a reset, which takes the last
+    /// words away from a peer that has not read them yet.
+    async fn part(&mut self, events: &mut mpsc::Receiver<Event>) {
+        self.peers.half_close_all();
+        while !self.peers.is_empty() {
+            match events.recv().await {
+                Some(Event::Input(Input::Ended(peer, _))) => self.peers.close(peer),
+                Some(Event::Writable(peer)) => drop(self.peers.writable(peer)),
+                Some(Event::Input(_)) => {}
+                None => return,
+            }
+        }
+    }
+}
+
+fn hook_stdin(released: &Released) -> Vec<u8> {
+    let facts = serde_json::json!({
+        "event": HookEvent::ClientsReleased.name(),
+        "cause": Cause::Shutdown.word(),
+        "id": released.id.to_string(),
+        "reason": released.reason,
+        "late": released.late,
+    });
+    format!("{facts}\n").into_bytes()
+}

@@ -1,0 +1,7 @@
+//! `pistop`: flags, run, exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    runner::exit::report("pistop", pistop::main(runner::exit::parse()))
+}

@@ -1,0 +1,58 @@
+//! `pistop shutdown` and `pistop drill`: asks for it, then shows a time line until it is over.
+
+use crate::ask::ask;
+use crate::config::ShutdownFlags;
+use protocol::control::{Moment, Reply, Request, ShutdownRequest};
+use runner::exit::Failure;
+use serde_json::json;
+use std::path::Path;
+use std::time::Duration;
+
+/// Shuts down, restarts, cancels, or says what would be done.
+pub async fn run(socket: &Path, flags: ShutdownFlags) -> Result<(), Failure> {
+    if flags.cancel {
+        ask(socket, Request::Cancel).await?.next().await?;
+        println!("cancelled");
+        return Ok(());
+    }
+    let ShutdownFlags { deadline, reason, restart, dry_run, json, .. } = flags;
+    follow(socket, ShutdownRequest { deadline, reason, restart, dry_run, drill: false }, json).await
+}
+
+/// All phases with harmless commands.
+pub async fn drill(socket: &Path, deadline: Option<Duration>, json: bool) -> Result<(), Failure> {
+    let request = ShutdownRequest { deadline, reason: "drill".into(), restart: None, dry_run: false, drill: true };
+    follow(socket, request, json).await
+}
+
+async fn follow(socket: &Path, request: ShutdownRequest, json: bool) -> Result<(), Failure> {
+    let mut answers = ask(socket, Request::Shutdown(request)).await?;
+    loop {
+        match answers.next().await? {
+            Reply::Plan(lines) => lines.iter().for_each(|line| println!("would tell {line}")),
+            Reply::Moment(moment) => show(&moment, json),
+            Reply::Done { late } => return over(&late, json),
+            other => return Err(Failure::Permanent(format!("an answer that does not belong to shutdown: {other:?}"))),
+        }
+    }
+}
+
+fn show(moment: &Moment, as_json: bool) {
+    let Moment { at, who, what } = moment;
+    if as_json {
+        println!("{}", json!({"at": at.as_secs_f64(), "who": who, "what": what}));
+    } else {
+        println!("{:8.3} s  {who:16}  {what}", at.as_secs_f64());
+    }
+}
+
+/// Somebody who did not finish makes it a failure that a script can see.
+fn over(late: &[String], as_json: bool) -> Result<(), Failure> {
+    if as_json {
+        println!("{}", json!({"late": late}));
+    }
+    match late {
+        [] => Ok(()),
+        late => Err(Failure::Temporary(format!("not finished: {}", late.join("; ")))),
+    }
+}
