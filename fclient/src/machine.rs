@@ -115,6 +115,8 @@ pub struct Run {
     pub id: Option<ShutdownId>,
     /// The operator's words.
     pub reason: String,
+    /// When the server waits no longer.
+    pub until: Option<Instant>,
     /// Hooks that an earlier run of this client has brought to their end.
     pub skip: Vec<String>,
     /// A harmless command in place of each hook.

@@ -6,13 +6,14 @@ use super::{Action, Level, Machine, Run, Running};
 use protocol::hook::HookEvent;
 use protocol::message::{HookOutcome, Prepare, Stage};
 use protocol::name::printable;
-use protocol::{Cause, Message, ShutdownId};
+use protocol::{Cause, Instant, Message, ShutdownId};
 
 /// The present drill, or the last one.
 #[derive(Debug)]
 pub(super) struct Drill {
     id: ShutdownId,
     reason: String,
+    until: Instant,
     report: Report,
 }
 
@@ -28,7 +29,8 @@ impl Machine {
         }
         self.note(Level::Info, format!("drill {id} begins; nothing really stops"));
         let report = Report::new(Some(id));
-        self.drill = Some(Drill { id, reason: printable(prepare.reason.as_bytes()), report });
+        let until = self.now + prepare.within;
+        self.drill = Some(Drill { id, reason: printable(prepare.reason.as_bytes()), until, report });
         self.report_drill();
         self.run_drill(HookEvent::ServerStopping);
     }
@@ -48,8 +50,16 @@ impl Machine {
 
     fn run_drill(&mut self, event: HookEvent) {
         let Some(drill) = &self.drill else { return };
-        let (cause, id, reason) = (Some(Cause::Shutdown), Some(drill.id), drill.reason.clone());
-        let run = Run { event, cause, server: self.server.clone(), id, reason, skip: Vec::new(), drill: true };
+        let run = Run {
+            event,
+            cause: Some(Cause::Shutdown),
+            server: self.server.clone(),
+            id: Some(drill.id),
+            reason: drill.reason.clone(),
+            until: Some(drill.until),
+            skip: Vec::new(),
+            drill: true,
+        };
         self.running = Some(Running { event, drill: true, cancelled: false });
         self.out.push(Action::Run(run));
     }

@@ -60,17 +60,11 @@ impl Client {
 
     fn tell(&mut self, input: Input) -> &mut Self {
         let actions = self.machine.handle(input, self.now);
-        let run = actions.iter().position(|a| matches!(a, Action::Run(_) | Action::CancelRun));
-        let record = actions.iter().position(|a| matches!(a, Action::Record(_)));
-        assert!(record.is_none_or(|at| at == 0), "the journal comes first: {actions:?}");
-        assert!(
-            run.is_none()
-                || record.is_some()
-                || self.drill()
-                || matches!(actions[run.unwrap()], Action::CancelRun)
-                || self.unchanged(&actions),
-            "{actions:?}"
-        );
+        let recorded = matches!(actions.first(), Some(Action::Record(_)));
+        let late = actions.iter().skip(1).any(|action| matches!(action, Action::Record(_)));
+        let begins = actions.iter().any(|action| matches!(action, Action::Run(run) if !run.drill));
+        assert!(!late, "the journal comes first: {actions:?}");
+        assert!(!begins || recorded || self.machine.intent() == self.journal, "begun without an entry: {actions:?}");
         for action in &actions {
             match action {
                 Action::Record(intent) => self.journal = intent.clone(),
@@ -81,15 +75,6 @@ impl Client {
         }
         self.done.extend(actions);
         self
-    }
-
-    fn drill(&self) -> bool {
-        self.machine.drill_runs()
-    }
-
-    /// A row that begins without a new entry: the one on the disk names it already.
-    fn unchanged(&self, _: &[Action]) -> bool {
-        self.machine.intent() == self.journal
     }
 
     fn hears(&mut self, message: Message) -> &mut Self {
@@ -170,11 +155,13 @@ impl Client {
     }
 
     fn decisions(&self) -> Vec<&str> {
-        let what = |action| match action {
-            &Action::Decided(_, ref decision) => Some(decision.what.as_str()),
-            _ => None,
-        };
-        self.done.iter().filter_map(what).collect()
+        self.done
+            .iter()
+            .filter_map(|action| match action {
+                Action::Decided(_, decision) => Some(decision.what.as_str()),
+                _ => None,
+            })
+            .collect()
     }
 
     fn did(&self, action: &Action) -> bool {

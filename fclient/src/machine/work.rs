@@ -6,9 +6,9 @@
 use super::state::{Goal, Gone, State, Stop};
 use super::{Action, Exit, Leave, Level, Machine, Pause, Run, Running};
 use protocol::hook::HookEvent;
-use protocol::message::{HookOutcome, HookResult, Stage};
+use protocol::message::{HookOutcome, Stage};
 use protocol::presence::{self, Phase};
-use protocol::{Cause, Epoch, Message};
+use protocol::{Cause, Epoch, Instant, Message};
 
 /// What is to be done when no row of hooks runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -147,11 +147,18 @@ impl Machine {
             server: self.server.clone(),
             id: stop.and_then(|stop| stop.gone.id),
             reason: stop.map(|stop| stop.gone.reason.clone()).unwrap_or_default(),
+            until: self.patience(event),
             skip: self.skipped(),
             drill: false,
         };
         self.running = Some(Running { event, drill: false, cancelled: false });
         self.out.push(Action::Run(run));
+    }
+
+    /// Who was told to let go has until the server's deadline.
+    fn patience(&self, event: HookEvent) -> Option<Instant> {
+        let gone = &self.state.stop().filter(|_| event == HookEvent::ServerStopping)?.gone;
+        (gone.cause == Cause::Shutdown).then_some(gone.deadline)
     }
 
     fn skipped(&self) -> Vec<String> {
@@ -257,9 +264,6 @@ impl Machine {
     }
 
     pub(super) fn hook_ended(&mut self, outcome: HookOutcome) {
-        let level = if outcome.result == HookResult::Done { Level::Info } else { Level::Warn };
-        let seconds = outcome.took.as_secs_f64();
-        self.note(level, format!("{}: {} after {seconds:.1} s", outcome.hook, outcome.result));
         if self.drill_runs() {
             return self.drill_hook_ended(outcome);
         }
