@@ -154,3 +154,22 @@ fn a_new_peer_behind_tcpserver_speaks_frames_with_the_server() {
     peer.report(protocol::message::Stage::Received);
     assert!(restart.wait_exit().success());
 }
+
+/// More links than fit into one message between the server and its keeper.
+#[test]
+fn a_restart_keeps_hundreds_of_old_links() {
+    let world = World::new();
+    let plan = world.server("attic").variable("ON_TERM", "restart").variable("MAX_PER_ADDRESS", "1000");
+    let mut attic = plan.start();
+    let mut peers: Vec<_> = (0..300).map(|_| attic.connect()).collect();
+    peers.iter_mut().for_each(|peer| peer.say("wait\n"));
+    attic.until_peers(300, "old");
+    assert!(attic.restart(Signal::SIGTERM).success());
+    world.until("all are back through the keeper", || attic.peers().len() == 300);
+    assert!(peers.iter_mut().all(|peer| peer.end().is_none()));
+    assert!(peers.iter_mut().all(|peer| peer.heard() == "Connection from 127.0.0.1\n"));
+    let mut shutdown = attic.pistop_begins(&["shutdown"]);
+    peers.iter_mut().for_each(|peer| peer.until_heard("shutdown\n"));
+    drop(peers);
+    assert!(shutdown.wait_exit().success());
+}
