@@ -14,12 +14,15 @@
 
 pub mod actor;
 pub mod client;
+pub mod control;
+pub mod network;
 pub mod old;
 pub mod place;
 pub mod process;
 pub mod programs;
 pub mod raw;
 pub mod server;
+pub mod service;
 
 use client::ClientPlan;
 use nix::sys::signal::{Signal, kill};
@@ -246,7 +249,8 @@ fn logs(directory: &Path) -> String {
 fn find_logs(directory: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = entry.path();
-        let is_log = path.extension().is_some_and(|end| end == "log") || entry.file_name() == "events";
+        let is_log = path.extension().is_some_and(|end| end == "log")
+            || ["events", "current"].map(Some).contains(&entry.file_name().to_str());
         match entry.file_type() {
             Ok(kind) if kind.is_dir() => find_logs(&path, found),
             Ok(kind) if kind.is_file() && is_log => found.push(path),

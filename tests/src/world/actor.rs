@@ -34,8 +34,8 @@ impl Launch {
     }
 
     /// A program that executes the rest of its command line, such as `ip netns exec x`; later ones go outside.
-    pub fn under(&mut self, words: &[&str]) {
-        self.under.splice(..0, words.iter().map(OsString::from));
+    pub fn under<W: AsRef<str>>(&mut self, words: &[W]) {
+        self.under.splice(..0, words.iter().map(|word| word.as_ref().into()));
     }
 
     /// Program and arguments as words, without what it runs under.

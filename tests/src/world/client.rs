@@ -103,7 +103,7 @@ impl ClientPlan {
     }
 
     /// A program that executes the rest of its command line, such as `ip netns exec x`.
-    pub fn under(mut self, words: &[&str]) -> Self {
+    pub fn under<W: AsRef<str>>(mut self, words: &[W]) -> Self {
         self.launch.under(words);
         self
     }

@@ -2,9 +2,9 @@
 
 use super::actor::{Actor, Launch};
 use super::place::Place;
-use super::programs;
 use super::raw::Raw;
 use super::server::Server;
+use super::{programs, read};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::net::SocketAddr;
@@ -104,6 +104,17 @@ impl TcpServer {
         self.place().world().until(&what, || self.children().len() == count);
     }
 
+    /// Waits until an old client waits for the end, and a child has read all that it said. A server that ends earlier
+    /// closes over unread bytes, which is a reset.
+    #[track_caller]
+    pub fn until_served(&self, client: &Actor) {
+        let pid = client.pid();
+        let what = format!("the old client {} waits, and all it said is read", client.place().name());
+        let listening = || !self.children().is_empty() && self.children().into_iter().all(listens);
+        let world = self.place().world();
+        world.until(&what, || waits_for_data(pid) && listening() && unread(self.address) == 0);
+    }
+
     /// Sends a signal to every child, as `killall` does.
     pub fn signal_children(&self, signal: Signal) {
         for child in self.children() {
@@ -162,8 +173,8 @@ impl OldClientPlan {
     }
 
     /// A program that executes the rest of its command line, such as `ip netns exec x`.
-    pub fn under(mut self, words: &[&str]) -> Self {
-        self.under.splice(..0, words.iter().map(|&word| word.to_owned()));
+    pub fn under<W: AsRef<str>>(mut self, words: &[W]) -> Self {
+        self.under.splice(..0, words.iter().map(|word| word.as_ref().to_owned()));
         self
     }
 
@@ -173,8 +184,39 @@ impl OldClientPlan {
         let server = self.server.expect("an old client needs a server: `.of(..)`, `.behind(..)` or `.at(..)`");
         let mut launch = Launch::new(programs::find("old_client"));
         launch.under(&["tcpclient", "-HRl0", &server.ip().to_string(), &server.port().to_string()]);
-        launch.under(&self.under.iter().map(String::as_str).collect::<Vec<_>>());
+        launch.under(&self.under);
         launch.environment("HOME", &self.place.home().display().to_string());
         Actor::start(self.place, launch)
     }
+}
+
+/// Whether a process sits in poll(2), as the old peers do while nothing comes.
+fn waits_for_data(pid: Pid) -> bool {
+    let call = read(&PathBuf::from(format!("/proc/{pid}/syscall")));
+    let number = call.split(' ').next().and_then(|word| word.parse::<i64>().ok());
+    #[cfg(target_arch = "x86_64")]
+    let polls = [nix::libc::SYS_poll, nix::libc::SYS_ppoll];
+    #[cfg(not(target_arch = "x86_64"))]
+    let polls = [nix::libc::SYS_ppoll];
+    number.is_some_and(|number| polls.contains(&number))
+}
+
+/// Whether a process has its handler of SIGTERM in place.
+fn listens(pid: Pid) -> bool {
+    let status = read(&PathBuf::from(format!("/proc/{pid}/status")));
+    let caught = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigCgt:")?.trim(), 16).ok());
+    caught.is_some_and(|caught| caught & 1 << (Signal::SIGTERM as u64 - 1) != 0)
+}
+
+/// How many bytes lie unread in the sockets that were accepted at an address.
+pub fn unread(address: SocketAddr) -> u64 {
+    let SocketAddr::V4(v4) = address else { return 0 };
+    let own = format!("{:08X}:{:04X}", u32::from_le_bytes(v4.ip().octets()), v4.port());
+    let established = |line: &str| -> Option<u64> {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let (_, queue) = words.get(4)?.split_once(':')?;
+        (words.get(1) == Some(&own.as_str()) && words.get(3) == Some(&"01"))
+            .then(|| u64::from_str_radix(queue, 16).ok())?
+    };
+    read(&PathBuf::from("/proc/net/tcp")).lines().filter_map(established).sum()
 }

@@ -62,6 +62,11 @@ impl Process {
         self.status
     }
 
+    /// Whether it still runs.
+    pub fn runs(&mut self) -> bool {
+        self.ended().is_none()
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub fn wait_exit(&mut self) -> ExitStatus {

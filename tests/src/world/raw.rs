@@ -2,13 +2,13 @@
 
 use super::World;
 use protocol::line::{ClientLine, ServerLine};
-use protocol::message::Hello;
+use protocol::message::{Hello, Prepare, Progress, Stage};
 use protocol::name::Identity;
 use protocol::session::{Heard, Session};
 use protocol::{HostName, Message, frame};
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 use std::io::{self, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// A connection.
@@ -37,6 +37,24 @@ impl Raw {
     pub fn connect(world: &World, address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap_or_else(|why| panic!("cannot connect to {address}: {why}"));
         Self::over(world, stream)
+    }
+
+    /// Connects from this address of our own.
+    #[track_caller]
+    pub fn connect_from(world: &World, from: IpAddr, address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("TCP is there");
+        socket.bind(&SocketAddr::new(from, 0).into()).expect("an address of this machine");
+        socket.connect(&address.into()).unwrap_or_else(|why| panic!("cannot connect to {address}: {why}"));
+        Self::over(world, socket.into())
+    }
+
+    /// Connects with the smallest window that the system allows, so that whoever does not read is soon full.
+    #[track_caller]
+    pub fn connect_narrow(world: &World, address: SocketAddr) -> Self {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).expect("TCP is there");
+        socket.set_recv_buffer_size(1).expect("a socket has buffers");
+        socket.connect(&address.into()).unwrap_or_else(|why| panic!("cannot connect to {address}: {why}"));
+        Self::over(world, socket.into())
     }
 
     /// Over a connection that is there.
@@ -73,16 +91,49 @@ impl Raw {
     /// The same, as the machine with this identity.
     #[track_caller]
     pub fn introduce_as(&mut self, name: &str, machine: u64) {
-        let name = HostName::parse(name).expect("a host name");
-        self.say(ClientLine::Hello(name.clone()).encode());
-        self.tell(&Message::Hello(Hello {
+        self.say(ClientLine::Hello(HostName::parse(name).expect("a host name")).encode());
+        self.say(Self::hello_frame(name, machine));
+        self.until("the server speaks frames", |raw| !raw.messages.is_empty());
+    }
+
+    /// The first frame of a new client.
+    pub fn hello_frame(name: &str, machine: u64) -> Vec<u8> {
+        frame::encode(&Message::Hello(Hello {
             version: protocol::line::VERSION,
-            name,
+            name: HostName::parse(name).expect("a host name"),
             identity: Identity(machine),
             program: "raw".into(),
             capabilities: Vec::new(),
-        }));
-        self.until("the server speaks frames", |raw| !raw.messages.is_empty());
+        }))
+    }
+
+    /// The shutdowns and restarts that were announced to it.
+    pub fn prepares(&mut self) -> Vec<Prepare> {
+        let prepares = self.messages().iter().filter_map(|message| match message {
+            Message::Prepare(prepare) => Some(prepare.clone()),
+            _ => None,
+        });
+        prepares.collect()
+    }
+
+    /// Waits until that many were announced; the last one.
+    #[track_caller]
+    pub fn until_prepared(&mut self, count: usize) -> Prepare {
+        self.until(&format!("announcement {count} comes"), |raw| raw.prepares().len() >= count);
+        self.prepares().pop().expect("one has just come")
+    }
+
+    /// Waits until a message of this kind came.
+    #[track_caller]
+    pub fn until_message(&mut self, what: &str, wanted: impl Fn(&Message) -> bool) {
+        self.until(&format!("a raw peer gets {what}"), |raw| raw.messages().iter().any(&wanted));
+    }
+
+    /// Reports how far it is with the last announcement.
+    #[track_caller]
+    pub fn report(&mut self, stage: Stage) {
+        let id = self.prepares().pop().expect("something was announced").id;
+        self.tell(&Message::Progress(Progress { id, stage, outcomes: Vec::new() }));
     }
 
     /// Answers every beat that came since the last call, so that the lease goes on.
@@ -149,8 +200,9 @@ impl Raw {
         self.end.expect("it has just ended")
     }
 
+    /// Waits until something is so for it.
     #[track_caller]
-    fn until(&mut self, what: &str, mut condition: impl FnMut(&mut Raw) -> bool) {
+    pub fn until(&mut self, what: &str, mut condition: impl FnMut(&mut Raw) -> bool) {
         let world = self.world.clone();
         world.until(what, || {
             self.listen();

@@ -1,16 +1,17 @@
 //! `fserver`, before and after its start, and `pistop`, which asks it.
 
 use super::actor::{Actor, Launch};
+use super::control::{Control, Said};
+use super::old::unread;
 use super::place::Place;
 use super::process::Process;
 use super::raw::Raw;
+use super::service::Service;
 use super::{programs, read};
 use serde_json::Value;
 use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
-use std::process::{Command, ExitStatus};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A server that is not started yet.
 #[derive(Debug)]
@@ -24,7 +25,7 @@ impl ServerPlan {
     pub(super) fn new(place: Place) -> Self {
         place.set("NAME", place.name());
         place.set("ANNOUNCE", "off");
-        place.set("CONTROL", &control(&place).display().to_string());
+        place.set("CONTROL", &Control::of(&place).path().display().to_string());
         place.set("STATE_DIR", &place.path("state").display().to_string());
         place.set("HOOKS", &place.hooks().display().to_string());
         place.set("HOME", &place.home().display().to_string());
@@ -59,7 +60,7 @@ impl ServerPlan {
     }
 
     /// A program that executes the rest of its command line, such as `ip netns exec x`.
-    pub fn under(mut self, words: &[&str]) -> Self {
+    pub fn under<W: AsRef<str>>(mut self, words: &[W]) -> Self {
         self.launch.under(words);
         self
     }
@@ -93,7 +94,13 @@ impl ServerPlan {
         self.launch.argument("--listen");
         self.launch.argument(address.to_string());
         *actor.launch() = self.launch;
-        Server { actor, address }
+        Server { control: Control::of(actor.place()), actor, address }
+    }
+
+    /// Starts it as a service of daemontools, and waits until it listens.
+    #[track_caller]
+    pub fn start_as_service(self) -> Service {
+        Service::start(&self)
     }
 
     /// Starts it where it is expected not to get as far as listening.
@@ -106,10 +113,6 @@ impl ServerPlan {
     }
 }
 
-fn control(place: &Place) -> PathBuf {
-    place.path("control.sock")
-}
-
 /// The first address that a log says it listens on.
 pub fn listening(log: &str) -> Option<SocketAddr> {
     let (_, rest) = log.split_once("listening on ")?;
@@ -120,6 +123,7 @@ pub fn listening(log: &str) -> Option<SocketAddr> {
 #[derive(Debug)]
 pub struct Server {
     actor: Actor,
+    control: Control,
     address: SocketAddr,
 }
 
@@ -131,7 +135,7 @@ impl Server {
 
     /// Its local socket.
     pub fn control(&self) -> PathBuf {
-        control(self.place())
+        self.control.path()
     }
 
     /// Starts it again where it was, and waits until it listens.
@@ -152,39 +156,35 @@ impl Server {
     /// Runs `pistop` to its end.
     #[track_caller]
     pub fn pistop(&self, arguments: &[&str]) -> Said {
-        let mut process = self.pistop_begins(arguments);
-        let status = process.wait_exit();
-        Said { status, output: process.output(), error: process.log() }
+        self.control.pistop(arguments)
     }
 
     /// Starts `pistop`, for instance a shutdown that takes its time.
     pub fn pistop_begins(&self, arguments: &[&str]) -> Process {
-        static CALLS: AtomicU32 = AtomicU32::new(0);
-        let path = self.place().path(format!("pistop-{}", CALLS.fetch_add(1, Ordering::Relaxed)));
-        let world = self.place().world();
-        Process::start(world, pistop(self.place()).args(arguments), &path)
+        self.control.pistop_begins(arguments)
     }
 
     /// What `pistop status --json` says.
     #[track_caller]
     pub fn status(&self) -> Value {
-        let said = self.pistop(&["status", "--json"]);
-        assert!(said.status.success(), "pistop status failed: {}", said.error);
-        serde_json::from_str(&said.output).unwrap_or_else(|why| panic!("no JSON ({why}): {}", said.output))
+        self.control.status()
     }
 
     /// The peers in that status.
     #[track_caller]
     pub fn peers(&self) -> Vec<Value> {
-        self.status()["peers"].as_array().cloned().unwrap_or_default()
+        self.control.peers()
     }
 
     /// Waits until that many peers are here, of that kind: `new`, `old` or `unclassified`.
     #[track_caller]
     pub fn until_peers(&self, count: usize, kind: &str) {
-        let what = format!("{} has {count} {kind} peers", self.place().name());
-        let of_kind = || self.peers().iter().filter(|peer| peer["kind"] == kind).count();
-        self.place().world().until(&what, || of_kind() == count);
+        self.control.until_peers(count, kind);
+    }
+
+    /// How many bytes its peers have sent that it has not read yet.
+    pub fn bytes_unread(&self) -> u64 {
+        unread(self.address)
     }
 
     /// The memory that it holds alone, in KiB, as the kernel shares it out (PSS).
@@ -193,23 +193,6 @@ impl Server {
         let line = account.lines().find_map(|line| line.strip_prefix("Pss:"));
         line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
     }
-}
-
-fn pistop(place: &Place) -> Command {
-    let mut command = place.world().command(programs::find("pistop"));
-    command.arg("--control").arg(control(place));
-    command
-}
-
-/// What a command that has ended said.
-#[derive(Debug, Clone)]
-pub struct Said {
-    /// How it ended.
-    pub status: ExitStatus,
-    /// Its standard output.
-    pub output: String,
-    /// Its standard error.
-    pub error: String,
 }
 
 impl Deref for Server {
