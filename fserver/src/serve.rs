@@ -307,6 +307,7 @@ impl Loop {
                 temporary_attempts: Some(3),
             },
             drill: None,
+            trace: None,
         };
         tokio::task::spawn_local(async move {
             let mut outcomes = Vec::new();

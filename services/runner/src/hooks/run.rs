@@ -120,6 +120,7 @@ impl Course<'_> {
             time,
             kill_after,
             cancel: self.cancel,
+            trace: self.run.trace.as_deref(),
         };
         match attempt.run(|line| report(Report::Text(line))).await {
             End::Exited(status) => after_exit(status),

@@ -27,7 +27,7 @@ impl Scene {
         let dir = tempfile::tempdir().unwrap();
         let environment = [("PATH", "/usr/bin:/bin"), ("SCENE", dir.path().to_str().unwrap())];
         let environment = environment.map(|(name, value)| (name.into(), value.into())).to_vec();
-        let run = Run { event, hooks: Vec::new(), environment, stdin: Vec::new(), limits, drill: None };
+        let run = Run { event, hooks: Vec::new(), environment, stdin: Vec::new(), limits, drill: None, trace: None };
         Scene { dir, run, cancel: CancellationToken::new(), reports: Vec::new() }
     }
 
