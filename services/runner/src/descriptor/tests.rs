@@ -1,3 +1,5 @@
+//! Each test hands out descriptors as `exec`, a UCSPI tool or another process would.
+
 use super::*;
 use std::io::{Read, Seek};
 use std::os::fd::{AsFd, IntoRawFd};
