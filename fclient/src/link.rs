@@ -12,7 +12,7 @@ use tokio::time::timeout;
 /// So many bytes may wait: a server that takes no more for so long is not one that listens.
 const MOST_WAITING: usize = 256 * 1024;
 /// How long the last words may take to be sent, and how long the other end's own end is waited for.
-const LAST_WORDS: Duration = Duration::from_millis(1500);
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// Whatever carries bytes both ways.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}

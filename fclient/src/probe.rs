@@ -39,7 +39,7 @@ impl Probes {
             None => socket_to(server)?,
         };
         // Past tokio, which does not know yet whether a new socket can be written to; a full one drops the question.
-        SockRef::from(self.socket.insert(socket)).send(&Datagram::Probe { nonce }.encode())
+        SockRef::from(&*self.socket.insert(socket)).send(&Datagram::Probe { nonce }.encode())
     }
 
     fn remember(&mut self, nonce: u64) {
