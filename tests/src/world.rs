@@ -121,6 +121,11 @@ impl World {
         OldClientPlan::new(Place::new(self, name))
     }
 
+    /// Something that hooks can wait for until a test opens it.
+    pub fn gate(&self, name: &str) -> Gate {
+        Gate(self.path(&format!("gates/{name}")))
+    }
+
     /// A command with the environment of this world and nothing else.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
@@ -172,6 +177,22 @@ impl World {
 
     fn forbidden(&self) -> PathBuf {
         self.path("forbidden.log")
+    }
+}
+
+/// Holds up hooks until a test lets them go on.
+#[derive(Clone, Debug)]
+pub struct Gate(PathBuf);
+
+impl Gate {
+    /// The text for a hook that waits here.
+    pub fn wait(&self) -> String {
+        format!("while [ ! -e '{}' ]; do sleep 0.02; done", self.0.display())
+    }
+
+    /// Whoever waits goes on.
+    pub fn open(&self) {
+        fs::write(&self.0, "").expect("the scratch directory can be written");
     }
 }
 
