@@ -175,6 +175,13 @@ impl World {
         logs(self.0.scratch.path())
     }
 
+    /// The command lines of all processes that live in this world, words separated by blanks.
+    pub fn processes(&self) -> Vec<String> {
+        let pids = marked(&self.0.scratch.path().display().to_string());
+        let words = pids.into_iter().map(|pid| read(Path::new(&format!("/proc/{pid}/cmdline"))));
+        words.map(|words| words.replace('\0', " ").trim_end().to_owned()).collect()
+    }
+
     fn forbidden(&self) -> PathBuf {
         self.path("forbidden.log")
     }
