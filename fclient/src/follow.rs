@@ -12,13 +12,14 @@ use crate::journal::{Journal, boot_id};
 use crate::link::Link;
 use crate::machine::{Action, Exit, Input, Leave, Level, Machine, Pause};
 use crate::probe::Probes;
-use crate::row::Row;
+use crate::row::{self, Row};
 use nix::time::{ClockId, clock_gettime};
 use protocol::message::Decision;
 use protocol::time::earliest;
 use protocol::{Cause, frame};
 use runner::clock::Clock;
 use runner::exit::Failure;
+use runner::hooks;
 use runner::ready;
 use runner::retry::Backoff;
 use std::collections::VecDeque;
@@ -47,6 +48,7 @@ pub struct World {
 pub async fn run(config: Config, world: World) -> Result<(), Failure> {
     let journal = Journal::open(&config.state_dir, boot_id())?;
     let identity = journal.directory().identity()?;
+    hooks::end_orphan(&row::trace(&config), hooks::KILL_AFTER).await;
     let clock = Clock::start();
     let now = clock.now();
     let machine = Machine::new(config.rules(identity, booted()), journal.load(), now);

@@ -110,8 +110,14 @@ fn plan(config: &Config, run: &Run, until: Option<Instant>) -> Result<hooks::Run
         environment: environment(config, run),
         stdin: stdin(config, run),
         drill: run.drill.then(|| config.drill_command.clone()),
+        trace: Some(trace(config)),
         hooks,
     })
+}
+
+/// Where it is noted which hook runs.
+pub fn trace(config: &Config) -> PathBuf {
+    config.state_dir.join("hook")
 }
 
 /// A start tries for as long as the server is there; everything else has an end: the server's deadline, the time of

@@ -162,7 +162,7 @@ fn listen_address(text: &str, port: u16) -> Result<SocketAddr, BadConfig> {
     let any = |port: &str| port.parse().ok().map(|port| SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port));
     let bare = || IpAddr::from_str(text).ok().map(|address| SocketAddr::new(address, port));
     text.parse().ok().or_else(bare).or_else(|| text.strip_prefix(':').and_then(any)).ok_or_else(|| BadConfig {
-        source: "flag".into(),
+        source: "flag --listen".into(),
         key: "--listen".into(),
         why: format!("`{text}` is no address; write 192.168.1.10:5555, [fd00::10]:5555 or :5555"),
     })
@@ -190,5 +190,57 @@ fn group(settings: &Settings) -> Result<Option<SocketAddrV4>, BadConfig> {
             Ok(group) if group.ip().is_multicast() => Ok(Some(group)),
             _ => Err(settings.bad("announce", format!("`{text}` is no IPv4 multicast group with port; or write off"))),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use runner::settings::Origin;
+
+    fn from(config: Option<PathBuf>, environment: &[(&str, &str)]) -> Result<Settings, BadConfig> {
+        let environment = environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        Settings::load(SETTINGS, Sources { config, variables: None, environment, flags: Vec::new() })
+    }
+
+    #[test]
+    fn the_example_shows_every_key_with_its_default() {
+        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../example_config/server/etc/pistop/fserver.toml");
+        let settings = from(Some(example.into()), &[]).unwrap();
+        for Setting { key, default, .. } in SETTINGS {
+            assert_eq!(settings.text(key).unwrap_or_default(), *default, "{key}");
+            assert_eq!(settings.origin(key), Origin::ConfigFile, "{key} is missing in the example");
+        }
+    }
+
+    #[test]
+    fn an_address_to_listen_on_is_written_as_people_do() {
+        let all =
+            ["192.168.1.10", "192.168.1.10:7", "[fd00::10]:7", "fd00::10", ":7"].map(|text| listen_address(text, 5555));
+        let shown: Vec<String> = all.into_iter().map(|address| address.unwrap().to_string()).collect();
+        assert_eq!(shown, ["192.168.1.10:5555", "192.168.1.10:7", "[fd00::10]:7", "[fd00::10]:5555", "[::]:7"]);
+        assert!(listen_address("attic", 5555).unwrap_err().to_string().contains("`attic` is no address"));
+    }
+
+    #[test]
+    fn the_old_way_to_say_all_addresses_still_works() {
+        let settings = from(None, &[("HOST", "0"), ("PORT", "5556")]).unwrap();
+        let (addresses, anywhere) = listen_addresses(&Options::default(), &settings, 5556).unwrap();
+        assert!(anywhere && addresses.len() == 2 && addresses.iter().all(|address| address.port() == 5556));
+    }
+
+    #[test]
+    fn a_wrong_value_names_itself_and_the_remedy() {
+        let wrong = [("SHUTDOWN_FROM", "kitchen"), ("ANNOUNCE", "10.0.0.1:5555"), ("HOST", "musicpi")];
+        for (name, value) in wrong {
+            let settings = from(None, &[(name, value)]).unwrap();
+            let why = addresses(&settings, "shutdown-from")
+                .err()
+                .or_else(|| group(&settings).err())
+                .or_else(|| listen_addresses(&Options::default(), &settings, 1).err())
+                .unwrap()
+                .to_string();
+            assert!(why.contains(value), "{why}");
+        }
     }
 }

@@ -10,6 +10,7 @@ mod stopping;
 #[cfg(test)]
 mod tests;
 
+use core::net::IpAddr;
 use protocol::control::{Reply, Request};
 use protocol::line::{ClientLine, ServerLine};
 use protocol::message::{Beat, Hello, HookOutcome};
@@ -20,7 +21,6 @@ use protocol::time::earliest;
 use protocol::{Cause, Epoch, HostName, Instant, Message, frame};
 use report::Memory;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -28,8 +28,12 @@ use std::time::Duration;
 pub const BEAT_EVERY: Duration = Duration::from_secs(1);
 /// The beats of a second are spread over this many moments, so that 10,000 peers never answer at once.
 const SLOTS: u64 = 20;
+/// How far apart those moments are.
+const MOMENT: Duration = Duration::from_millis(BEAT_EVERY.as_millis() as u64 / SLOTS);
 /// How many beat moments are remembered for round trips: longer than any lease.
 const REMEMBERED: usize = 600;
+/// Words of a peer are cut at so many characters before they go to a log or into memory.
+const MOST_WORDS: usize = 200;
 
 /// One link, in the order of arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -193,7 +197,8 @@ pub struct House {
     hosts: HashMap<HostName, PeerId>,
     per_address: HashMap<IpAddr, usize>,
     beats: VecDeque<(u64, Instant)>,
-    next_beat: Instant,
+    moment: u64,
+    leased: [u32; SLOTS as usize],
     memory: Memory,
     shutdown: Option<Shutdown>,
     shutdowns: u32,
@@ -215,7 +220,8 @@ impl House {
             hosts: HashMap::new(),
             per_address: HashMap::new(),
             beats: VecDeque::new(),
-            next_beat: now,
+            moment: 0,
+            leased: [0; SLOTS as usize],
             memory: Memory::default(),
             shutdown: None,
             shutdowns: 0,
@@ -230,7 +236,7 @@ impl House {
 
     /// When [`Input::Tick`] is due.
     pub fn deadline(&self) -> Option<Instant> {
-        let beat = (!self.peers.is_empty()).then_some(self.next_beat);
+        let beat = self.next_moment().map(|moment| self.began + MOMENT * moment as u32);
         earliest(beat, self.shutdown.as_ref().and_then(Shutdown::deadline))
     }
 
@@ -323,6 +329,7 @@ impl House {
         bytes.extend(frame::encode(&Message::Hello(self.hello())));
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.speaker = Speaker::Greeted(name);
+            self.leased[slot(id)] += 1;
         }
         vec![Action::Send(vec![id], bytes.into())]
     }
@@ -343,7 +350,7 @@ impl House {
             (Message::Echo { number }, Some(_)) => self.echo(id, number, now),
             (Message::Progress(progress), Some(host)) => self.progress(id, host, progress, now),
             (Message::Decision(decision), Some(host)) => self.decision(host, decision, now),
-            (Message::Text(text), Some(host)) => vec![info(format!("{host} says: {}", text.escape_debug()))],
+            (Message::Text(text), Some(host)) => vec![info(format!("{host} says: {}", cut(&text)))],
             (_, None) => self.refuse(id, "the first frame must be a hello; this peer began with another".into(), now),
             (_, Some(host)) => vec![warn(format!("{host} sent a frame that only servers send; ignored"))],
         }
@@ -362,12 +369,7 @@ impl House {
             return self.refuse(id, why, now);
         }
         let mut actions = self.supersede(&hello, now);
-        actions.push(info(format!(
-            "{} is here from {}, {}",
-            hello.name,
-            self.address(id),
-            hello.program.escape_debug()
-        )));
+        actions.push(info(format!("{} is here from {}, {}", hello.name, self.address(id), cut(&hello.program))));
         self.memory.record(&hello.name, "server", format!("came from {}", self.address(id)), Vec::new(), now);
         self.hosts.insert(hello.name.clone(), id);
         let Hello { name, identity, .. } = hello;
@@ -444,9 +446,8 @@ impl House {
     }
 
     fn echo(&mut self, id: PeerId, number: u64, now: Instant) -> Vec<Action> {
-        let oldest = self.beats.front().map_or(0, |(number, _)| *number);
-        let sent = number.checked_sub(oldest).and_then(|index| self.beats.get(index as usize));
-        let round_trip = sent.map(|&(_, sent)| now.since(sent));
+        let sent = self.beats.binary_search_by_key(&number, |&(number, _)| number);
+        let round_trip = sent.ok().map(|index| now.since(self.beats[index].1));
         if let Some(Peer { speaker: Speaker::New(client), .. }) = self.peers.get_mut(&id) {
             client.round_trip = round_trip.or(client.round_trip);
         }
@@ -474,10 +475,15 @@ impl House {
         self.leave_address(peer.address);
         let party = match peer.speaker {
             Speaker::New(client) => {
+                self.leased[slot(id)] -= 1;
                 self.hosts.remove(&client.name);
                 Party::New(client.name)
             }
-            Speaker::Unclassified | Speaker::Old | Speaker::Greeted(_) => Party::Old(id.0),
+            Speaker::Greeted(_) => {
+                self.leased[slot(id)] -= 1;
+                Party::Old(id.0)
+            }
+            Speaker::Unclassified | Speaker::Old => Party::Old(id.0),
         };
         let mut actions = if full { vec![Action::Accept(true)] } else { Vec::new() };
         actions.extend(self.party_left(party, now));
@@ -496,29 +502,40 @@ impl House {
 
     fn tick(&mut self, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
-        if !self.peers.is_empty() && self.next_beat <= now {
-            actions.extend(self.beat_slot(now));
+        let current = (now.since(self.began).as_nanos() / MOMENT.as_nanos()) as u64;
+        let missed = (self.moment + 1).max((current + 1).saturating_sub(SLOTS));
+        for moment in missed..=current {
+            if self.leased[(moment % SLOTS) as usize] > 0 {
+                actions.extend(self.beat_moment(moment, now));
+            }
         }
+        self.moment = self.moment.max(current);
         actions.extend(self.review(now));
         actions
     }
 
-    /// One slot of the second: beats for its peers, and a look at their leases.
-    fn beat_slot(&mut self, now: Instant) -> Vec<Action> {
-        let number = self.beats.back().map_or(1, |(number, _)| number + 1);
-        self.beats.push_back((number, now));
+    /// The next moment at which somebody is due; a house of three wakes up three times a second and not twenty.
+    fn next_moment(&self) -> Option<u64> {
+        (self.moment + 1..=self.moment + SLOTS).find(|moment| self.leased[(moment % SLOTS) as usize] > 0)
+    }
+
+    /// Beats for the peers of one slot, and a look at their leases.
+    fn beat_moment(&mut self, moment: u64, now: Instant) -> Vec<Action> {
+        self.beats.push_back((moment, now));
         if self.beats.len() > REMEMBERED {
             self.beats.pop_front();
         }
-        let step = BEAT_EVERY / SLOTS as u32;
-        self.next_beat = (self.next_beat + step).max(now + step / 2);
-        let in_slot = |id: &PeerId| id.0 % SLOTS == number % SLOTS;
-        let new = self.peers.iter().filter(|(id, peer)| in_slot(id) && matches!(peer.speaker, Speaker::New(_)));
-        let expired = |peer: &Peer| now.since(peer.heard) > self.rules.lease;
-        let (gone, here): (Vec<_>, Vec<_>) = new.map(|(id, peer)| (*id, expired(peer))).partition(|(_, gone)| *gone);
-        let here: Vec<PeerId> = here.into_iter().map(|(id, _)| id).collect();
+        let (mut here, mut gone) = (Vec::new(), Vec::new());
+        for (&id, peer) in self.peers.iter().filter(|(id, _)| slot(**id) as u64 == moment % SLOTS) {
+            match &peer.speaker {
+                Speaker::Unclassified | Speaker::Old => {}
+                _ if now.since(peer.heard) > self.rules.lease => gone.push(id),
+                Speaker::New(_) => here.push(id),
+                Speaker::Greeted(_) => {}
+            }
+        }
         let mut actions = if here.is_empty() { Vec::new() } else { vec![Action::Send(here, self.beat())] };
-        for (id, _) in gone {
+        for id in gone {
             actions.extend(self.expire(id, now));
         }
         actions
@@ -537,6 +554,16 @@ impl House {
     fn label(&self, id: PeerId) -> String {
         self.host(id).map_or_else(|| self.address(id), |host| host.to_string())
     }
+}
+
+/// In which of a second's moments a peer hears its beat.
+fn slot(id: PeerId) -> usize {
+    (id.0 % SLOTS) as usize
+}
+
+/// A stranger's words, short and printable.
+fn cut(text: &str) -> String {
+    text.chars().take(MOST_WORDS).flat_map(char::escape_debug).collect()
 }
 
 /// An address for people; `unknown` where UCSPI told none.

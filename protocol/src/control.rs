@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How many peers one reply carries at most, so that it stays within the frame limit.
-pub const PEERS_PER_REPLY: usize = 64;
+pub const PEERS_PER_REPLY: usize = 32;
 
 /// What may be asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -90,7 +90,7 @@ pub enum Input {
     },
     /// The machine was suspended for this long.
     Slept(Duration),
-    /// The hooks of a shutdown are done: nothing is held any more.
+    /// The hooks of a shutdown are done: nothing is held any more. May come before the commit or after it.
     LetGo,
     /// Nothing but time.
     Tick,
@@ -124,7 +124,8 @@ pub struct Change {
 struct Link {
     since: Instant,
     server: Option<(HostName, Epoch)>,
-    prepared: bool,
+    /// The server said that it goes: its beats on this link no longer mean that it is up.
+    leaving: bool,
 }
 
 /// The machine.
@@ -136,6 +137,7 @@ pub struct Presence {
     suspicion: Option<String>,
     checking: bool,
     own_fault: Option<Instant>,
+    released: bool,
     probes: u32,
     next_probe: Instant,
 }
@@ -150,6 +152,7 @@ impl Presence {
             suspicion: None,
             checking: false,
             own_fault: None,
+            released: false,
             probes: 0,
             next_probe: now,
         }
@@ -183,22 +186,32 @@ impl Presence {
         if let Some(since) = self.own_fault {
             return Some(since + RECHECK_EVERY);
         }
-        let settle = self.link.as_ref().filter(|link| self.awaits_word(link)).map(|link| link.since + SETTLE);
-        let phase = match self.phase {
-            Phase::Up { hold: Some(hold), .. } => Some(hold),
-            Phase::Up { .. } if self.lease_runs() => Some(self.lease_deadline()),
-            Phase::Stopping { deadline, committed: false, .. } => Some(deadline),
-            Phase::Up { .. } | Phase::Stopping { .. } | Phase::Unknown | Phase::Down { .. } => None,
-        };
-        earliest(settle, phase)
+        match self.phase {
+            Phase::Up { hold: None, .. } => self.lease_runs().then(|| self.lease_deadline()),
+            Phase::Up { hold: Some(due), .. } | Phase::Stopping { deadline: due, committed: false, .. } => {
+                earliest(Some(due), self.link_deadline())
+            }
+            Phase::Unknown | Phase::Stopping { .. } | Phase::Down { .. } => self.link_deadline(),
+        }
+    }
+
+    /// Where no lease runs: when a silent link is taken for an old server's, or for a dead one.
+    fn link_deadline(&self) -> Option<Instant> {
+        let link = self.link.as_ref()?;
+        match (&link.server, self.phase) {
+            (Some(_), _) => Some(self.detector.lost_at()),
+            (None, Phase::Unknown | Phase::Down { .. }) => Some(link.since + SETTLE),
+            (None, Phase::Up { .. } | Phase::Stopping { .. }) => None,
+        }
     }
 
     /// Takes one input; what is to be done because of it.
     pub fn handle(&mut self, input: Input, now: Instant) -> Vec<Action> {
         let actions = self.decide(input, now);
-        if !matches!(self.phase, Phase::Up { hold: None, .. }) {
+        if !matches!(self.phase, Phase::Up { .. }) {
             (self.own_fault, self.suspicion) = (None, None);
         }
+        self.released &= matches!(self.phase, Phase::Stopping { .. });
         actions
     }
 
@@ -224,11 +237,10 @@ impl Presence {
     }
 
     fn connected(&mut self, now: Instant) -> Vec<Action> {
-        self.link = Some(Link { since: now, server: None, prepared: false });
+        self.link = Some(Link { since: now, server: None, leaving: false });
         self.suspicion = None;
-        self.own_fault = None;
         self.detector.restart(now);
-        Vec::new()
+        self.recovered("the server is reached again", now)
     }
 
     fn hello(&mut self, server: HostName, epoch: Epoch, now: Instant) -> Vec<Action> {
@@ -242,9 +254,23 @@ impl Presence {
     /// The first beat of a link says: I am here and not leaving. Later ones only renew the lease.
     fn beat(&mut self, now: Instant) -> Vec<Action> {
         self.detector.beat(now);
-        (self.suspicion, self.own_fault, self.probes) = (None, None, 0);
-        let Some(Link { server: Some((_, epoch)), prepared, .. }) = &self.link else { return Vec::new() };
-        let (epoch, prepared) = (*epoch, *prepared);
+        (self.suspicion, self.probes) = (None, 0);
+        let mut actions = self.recovered("the server is heard again", now);
+        actions.extend(self.beats());
+        actions
+    }
+
+    fn recovered(&mut self, evidence: &str, now: Instant) -> Vec<Action> {
+        if self.own_fault.take().is_none() {
+            return Vec::new();
+        }
+        self.grant(now);
+        self.excuse(evidence.into())
+    }
+
+    fn beats(&mut self) -> Vec<Action> {
+        let Some(Link { server: Some((_, epoch)), leaving, .. }) = &self.link else { return Vec::new() };
+        let (epoch, leaving) = (*epoch, *leaving);
         match self.phase {
             Phase::Up { epoch: Some(known), hold: None } if known == epoch => Vec::new(),
             Phase::Up { hold: Some(_), epoch: Some(known) } if known == epoch => Vec::new(),
@@ -252,7 +278,7 @@ impl Presence {
                 self.phase = Phase::Up { epoch: Some(epoch), hold: None };
                 self.changed(None, vec![format!("the server is back as run {epoch}, in time")])
             }
-            Phase::Stopping { .. } | Phase::Down { .. } if prepared => Vec::new(),
+            Phase::Unknown | Phase::Stopping { .. } | Phase::Down { .. } if leaving => Vec::new(),
             Phase::Unknown | Phase::Stopping { .. } | Phase::Down { .. } => {
                 self.up(Some(epoch), format!("run {epoch} of the server beats"))
             }
@@ -261,8 +287,11 @@ impl Presence {
 
     fn prepare(&mut self, prepare: Prepare, now: Instant) -> Vec<Action> {
         self.detector.extend(now);
+        if self.run().is_some_and(|run| prepare.id.epoch < run) {
+            return Vec::new();
+        }
         if let Some(link) = &mut self.link {
-            link.prepared = true;
+            link.leaving = true;
         }
         if prepare.cause == Cause::Restart {
             return self.hold(prepare, now);
@@ -275,15 +304,19 @@ impl Presence {
             return Vec::new();
         }
         let deadline = now + prepare.within;
+        self.released = false;
         self.phase = Phase::Stopping { id: Some(prepare.id), deadline, committed: false };
         let said = format!("the server announced shutdown {} within {:.0} s", prepare.id, prepare.within.as_secs_f64());
         self.changed(Some(Cause::Shutdown), vec![said])
     }
 
-    /// A restart holds whatever was up; a client that is not up has nothing to hold.
+    /// A restart holds whatever was up; a client that is not up has nothing to hold. Hearing it again moves the time.
     fn hold(&mut self, prepare: Prepare, now: Instant) -> Vec<Action> {
-        let Phase::Up { epoch, .. } = self.phase else { return Vec::new() };
+        let Phase::Up { epoch, hold } = self.phase else { return Vec::new() };
         self.phase = Phase::Up { epoch, hold: Some(now + prepare.within) };
+        if hold.is_some() {
+            return Vec::new();
+        }
         let said = format!("the server announced a restart and is back within {:.0} s", prepare.within.as_secs_f64());
         self.changed(Some(Cause::Restart), vec![said])
     }
@@ -295,15 +328,21 @@ impl Presence {
             self.phase = Phase::Up { epoch, hold: None };
             return self.changed(None, vec!["the server did not go after all".into()]);
         }
-        self.lose(Cause::Restart, vec!["the server did not return in the time it named".into()])
+        self.suspicion = Some("the server did not return in the time it named".into());
+        self.check_link()
     }
 
+    /// Too late for a client that has committed; but beats mean again that the server is up, if it still beats.
     fn cancel(&mut self, cancelled: ShutdownId, now: Instant) -> Vec<Action> {
         self.detector.extend(now);
+        if self.run().is_some_and(|run| cancelled.epoch < run) {
+            return Vec::new();
+        }
+        if let Some(link) = &mut self.link {
+            link.leaving = false;
+        }
         match self.phase {
-            Phase::Stopping { id: Some(id), committed: false, .. } | Phase::Down { id: Some(id), .. }
-                if id == cancelled =>
-            {
+            Phase::Stopping { id: Some(id), committed: false, .. } if id == cancelled => {
                 self.up(Some(cancelled.epoch), format!("the server cancelled shutdown {cancelled}"))
             }
             Phase::Up { epoch, hold: Some(_) } => {
@@ -318,7 +357,11 @@ impl Presence {
         match self.phase {
             Phase::Stopping { id, deadline, committed: false } if given.is_none() || given == id => {
                 self.phase = Phase::Stopping { id, deadline, committed: true };
-                self.changed(Some(Cause::Shutdown), vec![why.to_owned()])
+                let actions = self.changed(Some(Cause::Shutdown), vec![why.to_owned()]);
+                if self.released {
+                    self.let_go();
+                }
+                actions
             }
             Phase::Unknown | Phase::Up { .. } | Phase::Stopping { .. } | Phase::Down { .. } => Vec::new(),
         }
@@ -334,9 +377,9 @@ impl Presence {
 
     /// A clean end: an old server's way to go, and for a new one, which always says why, a crash.
     fn closed(&mut self) -> Vec<Action> {
-        self.link = None;
+        let Some(link) = self.link.take() else { return Vec::new() };
         match self.phase {
-            Phase::Up { epoch: None, hold: None } if self.own_fault.is_none() => {
+            Phase::Up { epoch: None, hold: None } if self.own_fault.is_none() && link.server.is_none() => {
                 self.phase = Phase::Down { cause: Cause::Closed, id: None };
                 self.changed(Some(Cause::Closed), vec!["an old server closed the link cleanly".into()])
             }
@@ -347,7 +390,9 @@ impl Presence {
     }
 
     fn broken(&mut self, why: String) -> Vec<Action> {
-        self.link = None;
+        if self.link.take().is_none() {
+            return Vec::new();
+        }
         match self.phase {
             Phase::Up { .. } => self.suspect(format!("the link broke: {why}")),
             Phase::Stopping { .. } => self.commit(None, "the link broke after the shutdown was announced"),
@@ -371,7 +416,7 @@ impl Presence {
 
     fn own_link(&mut self, up: bool, evidence: String, now: Instant) -> Vec<Action> {
         self.checking = false;
-        let Phase::Up { hold: None, .. } = self.phase else { return Vec::new() };
+        let Phase::Up { hold, .. } = self.phase else { return Vec::new() };
         if !up {
             let first = self.own_fault.is_none();
             self.own_fault = Some(now);
@@ -382,18 +427,15 @@ impl Presence {
             return self.own_fault_over(evidence, now);
         }
         let Some(why) = self.suspicion.take() else { return Vec::new() };
-        self.lose(Cause::Lost, vec![why, evidence])
+        let cause = if hold.is_some() { Cause::Restart } else { Cause::Lost };
+        self.lose(cause, vec![why, evidence])
     }
 
     /// The silence was ours: the lease starts anew on a new link, and nobody is accused.
     fn own_fault_over(&mut self, evidence: String, now: Instant) -> Vec<Action> {
-        self.own_fault = None;
-        self.suspicion = None;
-        self.detector.extend(now);
-        if !matches!(self.phase, Phase::Up { hold: None, .. }) {
-            return Vec::new();
-        }
-        let mut actions = self.changed(Some(Cause::Own), vec![evidence]);
+        (self.own_fault, self.suspicion) = (None, None);
+        self.grant(now);
+        let mut actions = self.excuse(evidence);
         if self.link.take().is_some() {
             actions.push(Action::Reconnect);
         }
@@ -402,18 +444,22 @@ impl Presence {
 
     /// The server lives though its link is silent: patience, and a fresh link if this one has been silent for long.
     fn here(&mut self, answered: Epoch, now: Instant) -> Vec<Action> {
-        if !matches!(self.phase, Phase::Up { epoch: Some(epoch), .. } if epoch == answered) {
+        if !matches!(self.phase, Phase::Up { .. }) || self.run() != Some(answered) {
             return Vec::new();
         }
         self.detector.extend(now);
-        self.suspicion = None;
+        (self.suspicion, self.probes) = (None, 0);
         let silent = now.since(self.detector.last_beat()) > self.detector.timeout();
         if silent && self.link.take().is_some() { vec![Action::Reconnect] } else { Vec::new() }
     }
 
+    /// Until the commit the server may still cancel, so a client that has let go waits for it.
     fn let_go(&mut self) -> Vec<Action> {
-        let Phase::Stopping { id, .. } = self.phase else { return Vec::new() };
-        self.phase = Phase::Down { cause: Cause::Shutdown, id };
+        match self.phase {
+            Phase::Stopping { id, committed: true, .. } => self.phase = Phase::Down { cause: Cause::Shutdown, id },
+            Phase::Stopping { committed: false, .. } => self.released = true,
+            Phase::Unknown | Phase::Up { .. } | Phase::Down { .. } => (),
+        }
         Vec::new()
     }
 
@@ -430,21 +476,35 @@ impl Presence {
             Phase::Stopping { deadline, committed: false, .. } if deadline <= now => {
                 self.commit(None, "the deadline of the shutdown has passed")
             }
-            Phase::Up { .. } if self.lease_runs() => self.lease_tick(now),
-            Phase::Unknown | Phase::Down { .. } => self.settled(),
-            Phase::Up { .. } | Phase::Stopping { .. } => Vec::new(),
+            Phase::Up { hold: None, .. } => self.lease_tick(now),
+            Phase::Unknown | Phase::Up { .. } | Phase::Stopping { .. } | Phase::Down { .. } => self.silent_link(),
         }
     }
 
     /// Whoever wakes up late has missed beats that were sent: they get the chance to be read first.
     fn stalled(&mut self, late: Duration, now: Instant) -> Vec<Action> {
-        match &mut self.phase {
-            Phase::Stopping { .. } => return self.commit(None, "the deadline of the shutdown has passed"),
-            Phase::Up { hold: Some(hold), .. } => *hold = now + RECHECK_EVERY,
-            Phase::Up { .. } => self.detector.extend(now),
-            Phase::Unknown | Phase::Down { .. } => return self.settled(),
+        self.grant(now);
+        if self.own_fault.is_some() {
+            return self.check_link();
         }
-        self.changed(Some(Cause::Own), vec![format!("this client was stalled for {:.1} s", late.as_secs_f64())])
+        self.excuse(format!("this client was stalled for {:.1} s", late.as_secs_f64()))
+    }
+
+    /// Whatever runs out gets the time of one more lease, and a silent link the time to be read.
+    fn grant(&mut self, now: Instant) {
+        self.detector.extend(now);
+        let lease = self.detector.lost_at();
+        if let Phase::Up { hold: Some(due), .. } | Phase::Stopping { deadline: due, .. } = &mut self.phase {
+            *due = lease.max(*due);
+        }
+        if let Some(link) = &mut self.link {
+            link.since = now;
+        }
+    }
+
+    fn excuse(&self, evidence: String) -> Vec<Action> {
+        let up = matches!(self.phase, Phase::Up { .. });
+        if up { self.changed(Some(Cause::Own), vec![evidence]) } else { Vec::new() }
     }
 
     fn lease_tick(&mut self, now: Instant) -> Vec<Action> {
@@ -462,8 +522,12 @@ impl Presence {
         self.suspect(why)
     }
 
-    /// A link that stayed silent leads to an old server.
-    fn settled(&mut self) -> Vec<Action> {
+    /// A link that stayed silent from the start leads to an old server; one that fell silent is dead, and without a
+    /// lease nobody is accused for it.
+    fn silent_link(&mut self) -> Vec<Action> {
+        if self.link.take_if(|link| link.server.is_some()).is_some() {
+            return vec![Action::Reconnect];
+        }
         self.up(None, format!("connected, and silent for {} ms as old servers are", SETTLE.as_millis()))
     }
 
@@ -486,14 +550,16 @@ impl Presence {
         vec![Action::Changed(Change { phase: self.phase, cause, evidence })]
     }
 
-    /// Connected, nothing heard, and not up: the other end may be an old server.
-    fn awaits_word(&self, link: &Link) -> bool {
-        link.server.is_none() && matches!(self.phase, Phase::Unknown | Phase::Down { .. })
+    /// The run of the server that is spoken to, or was last: what an earlier one announced means nothing any more.
+    fn run(&self) -> Option<Epoch> {
+        let heard = self.link.as_ref().and_then(|link| link.server.as_ref()).map(|(_, epoch)| *epoch);
+        let known = if let Phase::Up { epoch, .. } = self.phase { epoch } else { None };
+        heard.or(known)
     }
 
     /// An old server on a living link has no lease: TCP itself watches it.
     fn lease_runs(&self) -> bool {
-        self.link.is_none() || matches!(self.phase, Phase::Up { epoch: Some(_), .. })
+        self.link.is_none() || self.run().is_some()
     }
 
     fn lease_deadline(&self) -> Instant {

@@ -6,7 +6,7 @@
 //! middle takes up where it was; who did not finish is named. A restart only asks that everybody has heard of it.
 
 use crate::cause::Cause;
-use crate::message::{HookOutcome, Prepare, Progress, Stage};
+use crate::message::{HookOutcome, HookResult, Prepare, Progress, Stage};
 use crate::name::{HostName, ShutdownId};
 use crate::time::Instant;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,9 @@ use std::time::Duration;
 
 /// How long the announcement of a restart waits to be heard: a restart must not be held up by a dead peer.
 pub const RESTART_NOTICE: Duration = Duration::from_secs(1);
+
+/// How many failed hooks are remembered of each party.
+const MOST_TROUBLES: usize = 4;
 
 /// Who takes part.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,7 +46,7 @@ struct Part {
     label: String,
     stage: Option<Stage>,
     left: bool,
-    outcomes: Vec<HookOutcome>,
+    troubles: Vec<HookOutcome>,
 }
 
 /// How far one party came.
@@ -59,8 +62,8 @@ pub struct PartStatus {
     pub left: bool,
     /// Nothing of it holds the server any more.
     pub released: bool,
-    /// All hooks it reported.
-    pub outcomes: Vec<HookOutcome>,
+    /// The hooks that did not succeed, the first few.
+    pub troubles: Vec<HookOutcome>,
 }
 
 /// A shutdown in progress.
@@ -140,15 +143,16 @@ impl Shutdown {
         }
         if let Some(part) = self.parts.get_mut(&Party::New(host.clone())) {
             part.stage = part.stage.max(Some(progress.stage));
-            part.outcomes.extend(progress.outcomes);
+            part.troubles.extend(progress.outcomes.into_iter().filter(|outcome| outcome.result != HookResult::Done));
+            part.troubles.truncate(MOST_TROUBLES);
         }
     }
 
-    /// A link ended.
-    pub fn left(&mut self, party: &Party) {
-        if let Some(part) = self.parts.get_mut(party) {
-            part.left = true;
-        }
+    /// A link ended: how its party is called, if it takes part.
+    pub fn left(&mut self, party: &Party) -> Option<&str> {
+        let part = self.parts.get_mut(party)?;
+        part.left = true;
+        Some(&part.label)
     }
 
     /// Whether the first phase ends now; answers once.
@@ -185,15 +189,14 @@ impl Shutdown {
             stage: part.stage,
             left: part.left,
             released: self.released(party, part),
-            outcomes: part.outcomes.clone(),
+            troubles: part.troubles.clone(),
         }
     }
 }
 
 fn describe(party: &Party, part: &Part) -> String {
-    let Part { label, stage, left, outcomes } = part;
-    let failed = outcomes.iter().rfind(|outcome| outcome.result != crate::message::HookResult::Done);
-    let hook = failed.map(|o| format!(", {} {}", o.hook, o.result)).unwrap_or_default();
+    let Part { label, stage, left, troubles } = part;
+    let hook = troubles.last().map(|o| format!(", {} {}", o.hook, o.result)).unwrap_or_default();
     match (party, stage) {
         (Party::Old(_), _) => format!("{label} (old client) has not closed its link"),
         (Party::New(_), None) if *left => format!("{label} left before it answered"),

@@ -1,6 +1,6 @@
 //! The part of the machine that answers questions: who is here, and why something was decided.
 
-use super::{Action, ControlId, House, Peer, Speaker, Via, shown, stopping::kind};
+use super::{Action, ControlId, House, Peer, Speaker, Via, cut, shown, stopping::kind};
 use protocol::control::{PEERS_PER_REPLY, PeerStatus, Reply, Request, ServerStatus, ShutdownStatus, Verdict};
 use protocol::message::Decision;
 use protocol::{HostName, Instant};
@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// How many decisions are remembered about a host.
 const PER_HOST: usize = 8;
+/// How many facts of a client's decision are remembered.
+const MOST_EVIDENCE: usize = 8;
 /// About how many hosts anything is remembered; more names than that are noise or an attack.
 const HOSTS: usize = 4096;
 
@@ -67,7 +69,9 @@ impl House {
         }
     }
 
-    pub(super) fn decision(&mut self, host: HostName, decision: Decision, now: Instant) -> Vec<Action> {
+    pub(super) fn decision(&mut self, host: HostName, told: Decision, now: Instant) -> Vec<Action> {
+        let evidence = told.evidence.iter().take(MOST_EVIDENCE).map(|fact| cut(fact)).collect();
+        let decision = Decision { what: cut(&told.what), evidence, ..told };
         let note = super::info(format!("{host} decided: {} ({})", decision.what, decision.evidence.join("; ")));
         self.memory.keep(&host, Remembered { at: now, by: "client", decision });
         vec![note]

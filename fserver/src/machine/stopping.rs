@@ -1,13 +1,16 @@
 //! The part of the machine that lets everybody go: announcements, progress, commit, cancel, drills, and what
 //! SIGTERM leads to.
 
-use super::{Action, ControlId, House, Level, PeerId, Released, Speaker, Via, info, warn};
+use super::{Action, ControlId, House, Level, PeerId, Released, Speaker, Via, cut, info, warn};
 use protocol::control::{Moment, Reply, ShutdownRequest};
 use protocol::line::ServerLine;
 use protocol::message::{HookOutcome, HookResult, Progress};
 use protocol::shutdown::{Committed, Order, Party, Shutdown};
 use protocol::{Cause, HostName, Instant, Message, ShutdownId, frame};
 use std::rc::Rc;
+
+/// How many hooks one report may tell of.
+const MOST_OUTCOMES: usize = 64;
 
 impl House {
     /// A `shutdown` line: eight bytes from anywhere must not power a server off.
@@ -151,7 +154,9 @@ impl House {
         }
     }
 
-    pub(super) fn progress(&mut self, id: PeerId, host: HostName, progress: Progress, now: Instant) -> Vec<Action> {
+    pub(super) fn progress(&mut self, id: PeerId, host: HostName, told: Progress, now: Instant) -> Vec<Action> {
+        let outcomes = told.outcomes.into_iter().take(MOST_OUTCOMES).map(cut_outcome).collect();
+        let progress = Progress { outcomes, ..told };
         if let Some(super::Peer { speaker: Speaker::New(client), .. }) = self.peers.get_mut(&id) {
             client.last_hook = progress.outcomes.last().cloned().or(client.last_hook.take());
         }
@@ -173,11 +178,7 @@ impl House {
 
     pub(super) fn party_left(&mut self, party: Party, now: Instant) -> Vec<Action> {
         let Some(shutdown) = &mut self.shutdown else { return Vec::new() };
-        shutdown.left(&party);
-        let who = match &party {
-            Party::New(host) => host.to_string(),
-            Party::Old(number) => format!("old client {number}"),
-        };
+        let Some(who) = shutdown.left(&party).map(str::to_owned) else { return Vec::new() };
         let mut actions = self.moment(&who, "closed its link".into(), now);
         actions.extend(self.review(now));
         actions
@@ -315,6 +316,14 @@ fn announce(shutdown: &Shutdown, new: &[PeerId], old: &[PeerId], now: Instant) -
 
 fn tell_old(old: Vec<PeerId>) -> Vec<Action> {
     vec![Action::Send(old.clone(), ServerLine::Shutdown.encode().into()), Action::HalfClose(old)]
+}
+
+fn cut_outcome(told: HookOutcome) -> HookOutcome {
+    let result = match told.result {
+        HookResult::NotRun(why) => HookResult::NotRun(cut(&why)),
+        result => result,
+    };
+    HookOutcome { hook: cut(&told.hook), result, ..told }
 }
 
 /// What a shutdown is called.

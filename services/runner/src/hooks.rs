@@ -9,9 +9,11 @@ mod find;
 mod legacy;
 mod output;
 mod run;
+mod trace;
 
 pub use find::find;
 pub use run::run;
+pub use trace::end_orphan;
 
 use protocol::hook::HookEvent;
 use protocol::message::HookOutcome;
@@ -31,7 +33,7 @@ pub struct Hook {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
-    /// Where it is run; `None` is where we are.
+    /// Where it is run; `None` is `/`, so that no hook holds a mount by standing in it.
     pub directory: Option<PathBuf>,
     /// Whether it gets descriptors 6 and 7 as an old start script does, and nothing on its standard input.
     pub legacy_socket: bool,
@@ -68,6 +70,8 @@ pub struct Run {
     pub limits: Limits,
     /// A harmless program that is run in place of each hook.
     pub drill: Option<PathBuf>,
+    /// Where to note which hook runs, for [`end_orphan`] after a crash.
+    pub trace: Option<PathBuf>,
 }
 
 /// What happens while hooks run.

@@ -3,7 +3,7 @@
 //! last one that it returns; wrong in one direction powers a house off, wrong in the other makes it wait in vain.
 //!
 //! [`decide`] is pure; [`meaning_of_term`] gathers the facts within [`LONGEST`]. Each verdict lists what it rests on.
-//! Sources: research/presence.md 3.6 (daemontools), systemctl(1) for `is-system-running` and `list-jobs`.
+//! Sources: what supervise of daemontools 0.76 writes to its status file; systemctl(1) for `is-system-running` and `list-jobs`.
 
 mod daemontools;
 mod systemd;

@@ -2,6 +2,7 @@
 //! bounded: its deadline, then SIGTERM and [`super::Limits::kill_after`], then SIGKILL and [`LAST_WAIT`].
 
 use super::output::{Flow, Lines};
+use super::trace::Trace;
 use super::{Hook, legacy};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
@@ -39,6 +40,7 @@ pub(super) struct Attempt<'a> {
     pub(super) time: Duration,
     pub(super) kill_after: Duration,
     pub(super) cancel: &'a CancellationToken,
+    pub(super) trace: Option<&'a Path>,
 }
 
 /// How an attempt ended.
@@ -85,8 +87,10 @@ impl Attempt<'_> {
         // At least 1: to `timeout` and its like, 0 is no limit at all.
         command.env(VARIABLE_DEADLINE, self.time.as_secs().max(1).to_string());
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
-        if let Some(directory) = &self.hook.directory {
-            command.current_dir(directory);
+        command.current_dir(self.hook.directory.as_deref().unwrap_or(Path::new("/")));
+        if self.hook.legacy_socket {
+            // Old scripts power off by themselves if they find it; here that is the hook `power-off`'s to do.
+            command.env_remove("POWER_OFF");
         }
         Ok((command, socket))
     }
@@ -112,6 +116,7 @@ impl Attempt<'_> {
         deadline: Instant,
         mut text: impl FnMut(String),
     ) -> End {
+        let _trace = self.trace.zip(child.id()).map(|(path, pid)| Trace::leave(path, pid, &self.hook.name));
         let flow = Flow::new(&self.hook.name);
         let (mut said, mut complained, mut told) = (Lines::default(), Lines::default(), Lines::default());
         let (mut stdin, mut stdout, mut stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());

@@ -1,7 +1,7 @@
 //! Set-ups of the old pistop: `~/.pistop/pistopstart start|stop` in place of all hooks, or the four scripts
 //! `pre_mount`, `post_mount`, `pre_unmount` and `post_unmount` around the hook that mounts or unmounts.
 //!
-//! The start script gets what the old client gave it (research/presence.md 3.3): its home folder as working directory,
+//! The start script gets what the old client gave it: its home folder as working directory,
 //! and descriptors 6 and 7, on which it writes lines for the server.
 
 use super::{Hook, find::verb};
