@@ -43,11 +43,9 @@ impl Report {
         unmounts(hook) && self.reach(Stage::Stopped)
     }
 
-    /// A hook has ended; one that was cancelled has not.
+    /// A hook has ended.
     pub fn ended(&mut self, outcome: HookOutcome) {
-        if outcome.result != HookResult::Cancelled {
-            self.ended.push(outcome);
-        }
+        self.ended.push(outcome);
     }
 
     /// Whether every hook ended well.

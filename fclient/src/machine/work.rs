@@ -6,7 +6,7 @@
 use super::state::{Goal, Gone, State, Stop};
 use super::{Action, Exit, Leave, Level, Machine, Pause, Run, Running};
 use protocol::hook::HookEvent;
-use protocol::message::{HookOutcome, Stage};
+use protocol::message::{HookOutcome, HookResult, Stage};
 use protocol::presence::{self, Phase};
 use protocol::{Cause, Epoch, Instant, Message};
 
@@ -267,7 +267,8 @@ impl Machine {
         if self.drill_runs() {
             return self.drill_hook_ended(outcome);
         }
-        if let Some(stop) = self.state.stop_mut() {
+        let cancelled = outcome.result == HookResult::Cancelled;
+        if let Some(stop) = self.state.stop_mut().filter(|_| !cancelled) {
             stop.begun = None;
             stop.report.ended(outcome);
         }
