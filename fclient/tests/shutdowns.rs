@@ -116,9 +116,16 @@ fn defect_02_a_reset_lets_go_and_does_not_power_off() {
     home.wait_for_diary(&["server-up/20-mount-share", "server-lost/50-unmount-lazily lost"]);
     home.wait_for_journal(r#""cause": "lost""#);
     let mut peer = server.accept_new(RUN);
-    home.wait_for_diary(&["server-up/20-mount-share", "server-lost/50-unmount-lazily lost", "server-up/20-mount-share"]);
-    let lost = peer.message(|m| if let Message::Decision(d) = m { (d.what == "server lost").then_some(d) } else { None });
-    assert!(lost.evidence.iter().any(|fact| fact.contains("reset")) && lost.evidence.iter().any(|fact| fact.contains("lo")));
+    home.wait_for_diary(&[
+        "server-up/20-mount-share",
+        "server-lost/50-unmount-lazily lost",
+        "server-up/20-mount-share",
+    ]);
+    let lost =
+        peer.message(|m| if let Message::Decision(d) = m { (d.what == "server lost").then_some(d) } else { None });
+    assert!(
+        lost.evidence.iter().any(|fact| fact.contains("reset")) && lost.evidence.iter().any(|fact| fact.contains("lo"))
+    );
     assert!(!home.is_off());
 }
 
