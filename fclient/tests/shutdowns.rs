@@ -1,5 +1,7 @@
 //! Real clients, real hooks: a server that goes, in each of its ways. What powers off is `touch`.
 
+#![allow(clippy::unwrap_used)] // a test may unwrap
+
 mod common;
 
 use common::{Client, FIRST, Home, PATIENCE, RUN, Server, text, until};
