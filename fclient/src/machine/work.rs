@@ -172,16 +172,15 @@ impl Machine {
     fn release(&mut self) {
         let State::LettingGo(stop) = &self.state else { return };
         let (stop, verdict) = (stop.clone(), self.power_verdict(&stop.gone));
-        let cause = Some(stop.gone.cause);
         match verdict {
             Ok(why) => {
                 self.state = State::PoweringOff { stop, done: false };
-                self.decided(cause, "powering off", vec![why]);
+                self.decided(None, "powering off", vec![why]);
                 self.run(HookEvent::PowerOff);
             }
             Err(why) => {
                 self.state = State::Down(stop);
-                self.decided(cause, "staying on", vec![why]);
+                self.decided(None, "staying on", vec![why]);
                 self.depart();
             }
         }
