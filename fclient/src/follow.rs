@@ -60,6 +60,7 @@ pub async fn run(config: Config, world: World) -> Result<(), Failure> {
         approach: (!config.ucspi).then(|| Approach::new(Backoff::new(approach::FIRST, approach::LAST), now)),
         server: crate::ucspi::remote().filter(|_| config.ucspi),
         local: crate::ucspi::local().filter(|_| config.ucspi),
+        addresses: Vec::new(),
         config,
         clock,
         machine,
@@ -95,6 +96,8 @@ struct Follower {
     /// Where the server was found last, and our own address there.
     server: Option<SocketAddr>,
     local: Option<IpAddr>,
+    /// All addresses of its name.
+    addresses: Vec<SocketAddr>,
     /// Links that are being closed.
     farewells: Vec<JoinHandle<()>>,
     /// Why the server could not be reached, so that it is logged when it changes.
@@ -215,7 +218,10 @@ impl Follower {
         self.attempt = None;
         let now = self.clock.now();
         let Some(approach) = &mut self.approach else { return };
-        self.server = attempted.addresses.first().copied().or(self.server);
+        if !attempted.addresses.is_empty() {
+            self.server = self.server.filter(|server| attempted.addresses.contains(server));
+            self.addresses = attempted.addresses;
+        }
         match attempted.stream {
             Ok(stream) => {
                 approach.made(now);
@@ -255,14 +261,19 @@ impl Follower {
 
     /// What tcpclient connects to may be a relay, and a probe past it would ask another machine.
     fn probe(&mut self) {
-        if let (Some(server), false) = (self.server, self.config.ucspi) {
+        if let (Some(server), false) = (self.places().first().copied(), self.config.ucspi) {
             self.probes.send(server);
         }
     }
 
+    /// Where the server was found, or else where it may be.
+    fn places(&self) -> &[SocketAddr] {
+        self.server.as_ref().map_or(&self.addresses, std::slice::from_ref)
+    }
+
     /// An address that is gone is gone for good; the next look is at the one that leads to the server then.
     fn check_link(&mut self) {
-        let found = interface::look(self.local, self.server);
+        let found = interface::look(self.local, self.places());
         self.local = self.local.filter(|_| !found.moved);
         self.inputs.push_back(Input::OwnLink { up: found.up, evidence: found.evidence });
     }

@@ -18,12 +18,13 @@ pub struct Finding {
 }
 
 /// Looks at the interface that carries `local`, our address on the link, or, if that is not known, the one that leads
-/// to `server`.
-pub fn look(local: Option<IpAddr>, server: Option<SocketAddr>) -> Finding {
-    let routed = match server.map(route_to).transpose() {
-        Ok(routed) => routed,
-        Err(why) => return down(format!("this machine has no route to the server: {why}")),
-    };
+/// to the server. A server with several addresses need be within reach at one of them.
+pub fn look(local: Option<IpAddr>, server: &[SocketAddr]) -> Finding {
+    let routes: Vec<_> = server.iter().copied().map(route_to).collect();
+    let routed = routes.iter().find_map(|route| route.as_ref().ok()).copied();
+    if let (None, Some(Err(why))) = (routed, routes.first()) {
+        return down(format!("this machine has no route to the server: {why}"));
+    }
     let interfaces: Vec<_> = getifaddrs().map(Iterator::collect).unwrap_or_default();
     match local.or(routed) {
         Some(address) => look_at(address.to_canonical(), &interfaces),
@@ -83,15 +84,19 @@ mod tests {
 
     #[test]
     fn loopback_is_up_and_a_strange_address_is_not_ours() {
-        let lo = look(Some([127, 0, 0, 1].into()), None);
+        let lo = look(Some([127, 0, 0, 1].into()), &[]);
         assert!(lo.up && lo.evidence.contains("lo"), "{lo:?}");
-        let strange = look(Some([203, 0, 113, 9].into()), None);
+        let strange = look(Some([203, 0, 113, 9].into()), &[]);
         assert!(!strange.up && strange.moved && strange.evidence.contains("203.0.113.9"), "{strange:?}");
     }
 
     #[test]
     fn the_way_to_the_server_tells_which_interface_counts() {
-        let found = look(None, Some(([127, 0, 0, 1], 5555).into()));
+        // No interface has the number of this scope.
+        let nowhere = "[fe80::1%4294967295]:5555".parse().unwrap();
+        let found = look(None, &[nowhere, ([127, 0, 0, 1], 5555).into()]);
         assert!(found.up && found.evidence.contains("127.0.0.1"), "{found:?}");
+        let found = look(None, &[nowhere]);
+        assert!(!found.up && found.evidence.contains("no route"), "{found:?}");
     }
 }

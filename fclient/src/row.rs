@@ -1,7 +1,6 @@
 //! One row of hooks: which ones, with what environment and on which input, and what happens while they run.
 //!
-//! Whether a machine may power off is settled by the machine alone, and the hooks of `power-off` are the only ones that see
-//! how: an old stop script that finds POWER_OFF in its environment would power the machine off by itself.
+//! Whether this machine may power off is settled before, and only the hooks of `power-off` are told how.
 
 use crate::config::Config;
 use crate::machine::{Input, Run};
@@ -21,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 /// However late it was told, a client has this long to let go.
 const LEAST: Duration = Duration::from_secs(5);
 /// What only the hooks of `power-off` see.
-const POWER: [&str; 3] = ["POWER_OFF", "POWER_OFF_ON_LOST", "POWER_OFF_COMMAND"];
+const POWER_OFF_COMMAND: &str = "POWER_OFF_COMMAND";
 
 /// A row under way. It goes on only while [`Row::next`] is waited for.
 pub struct Row {
@@ -94,11 +93,7 @@ fn input(report: Report) -> Input {
 /// # Errors
 /// A directory of hooks that is there cannot be read.
 pub fn hooks_of(config: &Config, event: HookEvent) -> Result<Vec<Hook>, runner::settings::BadConfig> {
-    let mut hooks = hooks::find(event, &config.hooks, config.settings.path("home").as_deref())?;
-    for hook in &mut hooks {
-        hook.directory.get_or_insert_with(|| PathBuf::from("/"));
-    }
-    Ok(hooks)
+    hooks::find(event, &config.hooks, config.settings.path("home").as_deref())
 }
 
 fn plan(config: &Config, run: &Run, until: Option<Instant>) -> Result<hooks::Run, String> {
@@ -136,7 +131,7 @@ fn limits(config: &Config, run: &Run, until: Option<Instant>, count: usize) -> L
 
 fn environment(config: &Config, run: &Run) -> Vec<(OsString, OsString)> {
     let mut all = config.settings.environment();
-    let hidden = |name: &OsStr| run.event != HookEvent::PowerOff && POWER.iter().any(|power| name == *power);
+    let hidden = |name: &OsStr| run.event != HookEvent::PowerOff && name == POWER_OFF_COMMAND;
     all.retain(|(name, _)| !hidden(name) && !hook::VARIABLES.iter().any(|ours| name == *ours));
     let facts = Facts::of(config, run);
     let ours = [

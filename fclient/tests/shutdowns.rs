@@ -1,5 +1,7 @@
 //! Real clients, real hooks: a server that goes, in each of its ways. What powers off is `touch`.
 
+#![allow(clippy::unwrap_used)] // a test may unwrap
+
 mod common;
 
 use common::{Client, FIRST, Home, PATIENCE, RUN, Server, text, until};
@@ -192,7 +194,7 @@ fn hooks_know_the_facts_and_only_the_power_off_hooks_know_how() {
     peer.stages(Stage::Unmounted);
     let written = text(&facts);
     let (json, line) = written.trim_end().split_once('\n').unwrap();
-    assert_eq!(line, "attic 127.0.0.1 100-1 night 1 [] /mnt/x /");
+    assert_eq!(line, "attic 127.0.0.1 100-1 night 1 [1] /mnt/x /");
     let expected = r#"{"event":"server-stopping","cause":"shutdown","server":"attic","host":"127.0.0.1","id":"100-1","reason":"night","hook-timeout":60.0,"drill":false}"#;
     assert_eq!(json, expected);
 }

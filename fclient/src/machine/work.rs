@@ -6,7 +6,7 @@
 use super::state::{Goal, Gone, State, Stop};
 use super::{Action, Exit, Leave, Level, Machine, Pause, Run, Running};
 use protocol::hook::HookEvent;
-use protocol::message::{HookOutcome, Stage};
+use protocol::message::{HookOutcome, HookResult, Stage};
 use protocol::presence::{self, Phase};
 use protocol::{Cause, Epoch, Instant, Message};
 
@@ -172,16 +172,15 @@ impl Machine {
     fn release(&mut self) {
         let State::LettingGo(stop) = &self.state else { return };
         let (stop, verdict) = (stop.clone(), self.power_verdict(&stop.gone));
-        let cause = Some(stop.gone.cause);
         match verdict {
             Ok(why) => {
                 self.state = State::PoweringOff { stop, done: false };
-                self.decided(cause, "powering off", vec![why]);
+                self.decided(None, "powering off", vec![why]);
                 self.run(HookEvent::PowerOff);
             }
             Err(why) => {
                 self.state = State::Down(stop);
-                self.decided(cause, "staying on", vec![why]);
+                self.decided(None, "staying on", vec![why]);
                 self.depart();
             }
         }
@@ -267,7 +266,8 @@ impl Machine {
         if self.drill_runs() {
             return self.drill_hook_ended(outcome);
         }
-        if let Some(stop) = self.state.stop_mut() {
+        let cancelled = outcome.result == HookResult::Cancelled;
+        if let Some(stop) = self.state.stop_mut().filter(|_| !cancelled) {
             stop.begun = None;
             stop.report.ended(outcome);
         }
@@ -295,11 +295,11 @@ impl Machine {
     /// The server hears `unmounted` only if that is true.
     fn let_go_over(&mut self) {
         let Some(stop) = self.state.stop_mut() else { return };
-        let clean = stop.report.is_clean();
-        if stop.report.reach(Stage::Stopped) || !clean {
+        let free = stop.report.has_let_go();
+        if stop.report.reach(Stage::Stopped) || !free {
             self.report();
         }
-        if let (true, Some(stop)) = (clean, self.state.stop_mut()) {
+        if let (true, Some(stop)) = (free, self.state.stop_mut()) {
             stop.report.reach(Stage::Unmounted);
             self.report();
         }

@@ -41,7 +41,7 @@ async fn log_of(script: &str) -> String {
     let limits = Limits { per_hook, until: None, kill_after: KILL_AFTER, temporary_attempts: Some(1) };
     let environment = vec![("PATH".into(), "/usr/bin:/bin".into())];
     let (event, hooks) = (HookEvent::ServerUp, vec![hook(script)]);
-    let run_of_one = Run { event, hooks, environment, stdin: vec![], limits, drill: None };
+    let run_of_one = Run { event, hooks, environment, stdin: vec![], limits, drill: None, trace: None };
     assert_eq!(run(run_of_one, CancellationToken::new(), |_| ()).await, Ending::SomeFailed);
     let bytes = paper.0.lock().unwrap().clone();
     String::from_utf8(bytes).unwrap()

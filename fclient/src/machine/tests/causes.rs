@@ -36,7 +36,7 @@ fn a_restart_runs_nothing_if_the_server_is_back_in_time() {
 #[test]
 fn a_restart_that_takes_too_long_is_a_loss_that_never_powers_off() {
     let mut client = Client::new(OFF_ON_LOST);
-    client.up().prepare(Cause::Restart).tell(Input::Closed).passes(31.0);
+    client.up().prepare(Cause::Restart).tell(Input::Closed).passes(31.0).link_is(true);
     assert_eq!(client.rows(), ["server-lost restart"]);
     client.row_ends();
     assert_eq!(client.rows(), [""; 0]);

@@ -59,7 +59,7 @@ fn an_announced_restart_is_remembered() {
     next.passes(20.0).links(RUN_2).beat();
     assert_eq!(next.rows(), [""; 0]);
     let mut next = client.restarted();
-    next.passes(31.0);
+    next.passes(31.0).link_is(true);
     assert_eq!(next.rows(), ["server-lost restart"]);
 }
 

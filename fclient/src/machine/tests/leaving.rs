@@ -104,8 +104,12 @@ fn a_restart_of_the_client_leaves_its_hooks_to_the_next_run() {
     assert_eq!(client.rows(), ["server-stopping shutdown", "cancel"]);
     client.hook("server-stopping/50-unmount-share", HookResult::Cancelled).row_ends();
     assert!(exits(&client));
+    assert!(client.stages().iter().all(|(stage, _)| *stage < Stage::Unmounted), "what was cancelled is not done");
     let mut next = client.restarted();
     assert_eq!(next.rows(), ["server-stopping shutdown -server-stopping/10-stop-player"]);
+    let again =
+        |action: &Action| matches!(action, Action::Note(_, text) if text.contains("50-unmount-share had begun"));
+    assert!(next.done.iter().any(again));
 }
 
 #[test]

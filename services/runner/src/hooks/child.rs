@@ -60,14 +60,16 @@ impl Attempt<'_> {
     /// Runs it; lines that an old script writes to descriptor 7 go to `text`.
     pub(super) async fn run(&self, text: impl FnMut(String)) -> End {
         let deadline = Instant::now() + self.time;
-        match self.start().await {
+        let trace = self.trace.map(|path| Trace::leave(path, &self.hook.name));
+        match self.start(trace.as_ref()).await {
             Ok((child, socket)) => self.attend(child, socket, deadline, text).await,
             Err(why) => End::NotStarted(why),
         }
     }
 
-    async fn start(&self) -> io::Result<(Child, Option<UnixStream>)> {
+    async fn start(&self, trace: Option<&Trace<'_>>) -> io::Result<(Child, Option<UnixStream>)> {
         let (mut command, socket) = self.command()?;
+        command.envs(trace.map(Trace::variable));
         for _ in 1..BUSY_TRIES {
             match command.spawn() {
                 Err(why) if why.raw_os_error() == Some(Errno::ETXTBSY as i32) => sleep(LOOK).await,
@@ -116,7 +118,6 @@ impl Attempt<'_> {
         deadline: Instant,
         mut text: impl FnMut(String),
     ) -> End {
-        let _trace = self.trace.zip(child.id()).map(|(path, pid)| Trace::leave(path, pid, &self.hook.name));
         let flow = Flow::new(&self.hook.name);
         let (mut said, mut complained, mut told) = (Lines::default(), Lines::default(), Lines::default());
         let (mut stdin, mut stdout, mut stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());

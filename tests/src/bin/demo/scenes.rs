@@ -126,6 +126,7 @@ fn cut(house: &mut House, ledger: &mut Ledger) {
     house.network.mend(SERVER);
     for who in NEW {
         ledger.row(CUT, who, "is back with the server", "yes", yes(house.sees(mended, who, "share is mounted")));
+        house.sees(mended, who, "server-up/30-start-player");
     }
 }
 
