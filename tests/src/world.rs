@@ -121,6 +121,11 @@ impl World {
         OldClientPlan::new(Place::new(self, name))
     }
 
+    /// Something that hooks can wait for until a test opens it.
+    pub fn gate(&self, name: &str) -> Gate {
+        Gate(self.path(&format!("gates/{name}")))
+    }
+
     /// A command with the environment of this world and nothing else.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
@@ -170,8 +175,31 @@ impl World {
         logs(self.0.scratch.path())
     }
 
+    /// The command lines of all processes that live in this world, words separated by blanks.
+    pub fn processes(&self) -> Vec<String> {
+        let pids = marked(&self.0.scratch.path().display().to_string());
+        let words = pids.into_iter().map(|pid| read(Path::new(&format!("/proc/{pid}/cmdline"))));
+        words.map(|words| words.replace('\0', " ").trim_end().to_owned()).collect()
+    }
+
     fn forbidden(&self) -> PathBuf {
         self.path("forbidden.log")
+    }
+}
+
+/// Holds up hooks until a test lets them go on.
+#[derive(Clone, Debug)]
+pub struct Gate(PathBuf);
+
+impl Gate {
+    /// The text for a hook that waits here.
+    pub fn wait(&self) -> String {
+        format!("while [ ! -e '{}' ]; do sleep 0.02; done", self.0.display())
+    }
+
+    /// Whoever waits goes on.
+    pub fn open(&self) {
+        fs::write(&self.0, "").expect("the scratch directory can be written");
     }
 }
 

@@ -303,11 +303,11 @@ impl Machine {
     /// The server hears `unmounted` only if that is true.
     fn let_go_over(&mut self) {
         let Some(stop) = self.state.stop_mut() else { return };
-        let clean = stop.report.is_clean();
-        if stop.report.reach(Stage::Stopped) || !clean {
+        let free = stop.report.has_let_go();
+        if stop.report.reach(Stage::Stopped) || !free {
             self.report();
         }
-        if let (true, Some(stop)) = (clean, self.state.stop_mut()) {
+        if let (true, Some(stop)) = (free, self.state.stop_mut()) {
             stop.report.reach(Stage::Unmounted);
             self.report();
         }

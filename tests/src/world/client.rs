@@ -7,6 +7,7 @@ use super::programs;
 use super::server::Server;
 use std::fs;
 use std::net::SocketAddr;
+use std::process::Command;
 
 /// A hook for every event, under the names of the shipped ones; each only writes its event.
 const HOOKS: [(&str, &str); 4] = [
@@ -111,6 +112,11 @@ impl ClientPlan {
     /// Its folder.
     pub fn place(&self) -> &Place {
         &self.place
+    }
+
+    /// The command as it would be started, for a test that has to lay its descriptors itself.
+    pub fn command(self) -> Command {
+        self.launch.command(&self.place)
     }
 
     /// Starts it.
