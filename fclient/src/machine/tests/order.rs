@@ -114,6 +114,17 @@ fn a_shutdown_that_was_acted_on_does_not_power_off_again_though_the_server_seeme
 }
 
 #[test]
+fn having_let_go_of_one_end_says_nothing_about_a_newer_one() {
+    let mut client = Client::new(OFF);
+    client.up_old().hears_line(ServerLine::Shutdown).row_ends();
+    client.hears_line(ServerLine::Hello { server: attic(), epoch: RUN_1 }).prepare(Cause::Shutdown);
+    client.row_ends().row_ends().hears(Message::Commit(FIRST));
+    assert_eq!(client.rows().last().unwrap(), "power-off shutdown");
+    let phase = client.machine.presence.phase();
+    assert!(matches!(phase, presence::Phase::Stopping { committed: true, .. }), "{phase:?}");
+}
+
+#[test]
 fn an_overdue_commit_comes_with_the_deadline() {
     let mut client = Client::new(OFF);
     client.up().prepare(Cause::Shutdown).row_ends().passes(29.0);
