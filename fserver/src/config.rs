@@ -162,7 +162,7 @@ fn listen_address(text: &str, port: u16) -> Result<SocketAddr, BadConfig> {
     let any = |port: &str| port.parse().ok().map(|port| SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port));
     let bare = || IpAddr::from_str(text).ok().map(|address| SocketAddr::new(address, port));
     text.parse().ok().or_else(bare).or_else(|| text.strip_prefix(':').and_then(any)).ok_or_else(|| BadConfig {
-        source: "flag".into(),
+        source: "flag --listen".into(),
         key: "--listen".into(),
         why: format!("`{text}` is no address; write 192.168.1.10:5555, [fd00::10]:5555 or :5555"),
     })

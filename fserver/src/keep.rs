@@ -47,10 +47,15 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     tokio::spawn(stop_on_signal(stop.clone()));
     let relays = TaskTracker::new();
     loop {
-        let (addresses, links) = receive_fds(&parent).map_err(failed)?;
-        if links.is_empty() {
-            break;
-        }
+        let (addresses, links) = match receive_fds(&parent) {
+            Ok(some) => some,
+            Err(why) if relays.is_empty() => return Err(failed(why)),
+            Err(why) if why.kind() == io::ErrorKind::UnexpectedEof => break,
+            Err(why) => {
+                tracing::warn!("not all links came through: {why}");
+                break;
+            }
+        };
         let addresses = String::from_utf8_lossy(&addresses).into_owned();
         for (link, address) in links.into_iter().zip(addresses.split('\n')) {
             match peer(link) {

@@ -27,6 +27,7 @@ use runner::exit::Failure;
 
 /// The whole program: which of its three forms the flags ask for.
 pub fn main(options: Options) -> Result<(), Failure> {
+    runner::descriptor::keep_inherited_to_ourselves();
     runner::log::init("fserver");
     let config = Config::load(&options)?;
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -10,6 +10,7 @@ mod stopping;
 #[cfg(test)]
 mod tests;
 
+use core::net::IpAddr;
 use protocol::control::{Reply, Request};
 use protocol::line::{ClientLine, ServerLine};
 use protocol::message::{Beat, Hello, HookOutcome};
@@ -20,7 +21,6 @@ use protocol::time::earliest;
 use protocol::{Cause, Epoch, HostName, Instant, Message, frame};
 use report::Memory;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 use crate::announce::{self, Probe};
 use crate::config::Config;
 use crate::keep::{self, Kept};
-use crate::listen;
+use crate::listen::{self, Listeners};
 use crate::local::{self, Local};
 use crate::machine::{Action, ControlId, House, Input, Level, PeerId, Released, Rules, Via};
 use crate::peers::{Event, Peers, Stream};
@@ -22,7 +22,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -101,7 +101,7 @@ struct Loop {
     clock: Clock,
     peers: Peers,
     askers: HashMap<ControlId, mpsc::UnboundedSender<Reply>>,
-    accepting: watch::Sender<bool>,
+    accepting: bool,
     hooks_ended: mpsc::UnboundedSender<Vec<HookOutcome>>,
     verdicts: mpsc::UnboundedSender<Verdict>,
     arrived: u64,
@@ -115,23 +115,21 @@ pub async fn run(server: Server) -> Result<(), Failure> {
     let addresses = server.addresses();
     let Server { config, rules, clock, mut signals, listeners, local, _state } = server;
     let (events, mut event) = mpsc::channel(MOST_EVENTS);
-    let (links, mut link) = mpsc::channel(64);
     let (probes, mut probe) = mpsc::channel::<Probe>(1024);
     let (arrivals, mut arrival) = mpsc::channel(16);
     let (hooks_ended, mut hooks) = mpsc::unbounded_channel();
     let (verdicts, mut verdict) = mpsc::unbounded_channel();
-    let (accepting, open) = watch::channel(true);
     let answering = TaskTracker::new();
     let (name, epoch) = (rules.name.clone(), rules.epoch);
-    for (listener, &address) in listeners.into_iter().zip(&addresses) {
+    for &address in &addresses {
         announce::listen(address, probes.clone());
-        tokio::spawn(listen::accept(listener, links.clone(), open.clone()));
         tracing::info!("listening on {address} as {name}, run {epoch}");
     }
     if let Some(group) = config.announce {
         tokio::spawn(announce::announce(group, name, epoch));
     }
     tokio::spawn(local::accept(local, arrivals, answering.clone()));
+    let mut listeners = Listeners::new(listeners);
     runner::ready::ready("listening");
     let mut this = Loop {
         house: House::new(rules, clock.now()),
@@ -144,7 +142,7 @@ pub async fn run(server: Server) -> Result<(), Failure> {
         config,
         epoch,
         clock,
-        accepting,
+        accepting: true,
         hooks_ended,
         verdicts,
     };
@@ -152,7 +150,7 @@ pub async fn run(server: Server) -> Result<(), Failure> {
         let due = this.house.deadline().map(|at| this.clock.tokio(at));
         tokio::select! {
             Some(event) = event.recv() => this.event(event),
-            Some((stream, from)) = link.recv() => this.link(stream, from),
+            (stream, from) = listeners.accept(), if this.accepting => this.link(stream, from),
             Some(local) = arrival.recv() => this.local(local),
             Some(probe) = probe.recv() => probe.answer(this.epoch),
             Some(verdict) = verdict.recv() => this.verdict(verdict),
@@ -190,7 +188,7 @@ impl Loop {
             Action::Close(peer) => self.peers.close(peer),
             Action::Reset(peer) => self.peers.reset(peer),
             Action::Keep(peers) => self.keep(peers),
-            Action::Accept(open) => drop(self.accepting.send(open)),
+            Action::Accept(open) => self.accepting = open,
             Action::Reply(asker, reply) => inputs.extend(self.reply(asker, reply)),
             Action::RunHooks(released) => self.run_hooks(released),
             Action::Note(Level::Info, text) => tracing::info!("{text}"),
@@ -309,6 +307,7 @@ impl Loop {
                 temporary_attempts: Some(3),
             },
             drill: None,
+            trace: None,
         };
         tokio::task::spawn_local(async move {
             let mut outcomes = Vec::new();

@@ -58,11 +58,12 @@ impl House {
         }
     }
 
-    /// SIGTERM, and what it means. A restart that somebody announced makes every end within its time a restart.
+    /// SIGTERM, and what it means. A restart that somebody announced makes every end within its time a restart, and the
+    /// time that was named still holds.
     pub(super) fn terminate(&mut self, cause: Cause, mut evidence: Vec<String>, now: Instant) -> Vec<Action> {
-        let announced = self.returning.is_some_and(|until| now < until);
-        let cause = if announced { Cause::Restart } else { cause };
-        if announced {
+        let promised = self.returning.filter(|until| now < *until).map(|until| until.since(now));
+        let cause = if promised.is_some() { Cause::Restart } else { cause };
+        if promised.is_some() {
             evidence.push("a restart was announced and its time has not passed".into());
         }
         let mut actions = vec![info(format!("told to end; this is a {cause}: {}", evidence.join("; ")))];
@@ -74,7 +75,8 @@ impl House {
                 actions.extend(self.exit_if_over());
             }
             (None, false) => {
-                let order = self.order(cause, "the service is being stopped".into());
+                let mut order = self.order(cause, "the service is being stopped".into());
+                order.within = promised.unwrap_or(order.within);
                 actions.extend(self.begin(order, now).unwrap_or_else(|why| vec![warn(why), Action::Exit]));
             }
         }

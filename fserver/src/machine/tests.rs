@@ -330,6 +330,19 @@ fn an_announced_restart_makes_the_end_that_follows_a_restart() {
 }
 
 #[test]
+fn the_end_that_follows_an_announced_restart_keeps_the_time_that_was_named() {
+    let mut scene = Scene::new();
+    let kitchen = scene.client("kitchen");
+    scene.asks(Request::Shutdown(ShutdownRequest { restart: Some(Duration::from_secs(300)), ..shutdown() }));
+    scene.reports(kitchen, Stage::Received);
+    scene.passes(Duration::from_secs(10));
+    scene.feed(Input::Terminate { cause: Cause::Shutdown, evidence: vec![] });
+    let messages = scene.messages(kitchen);
+    let last = messages.iter().filter_map(prepared).next_back().unwrap();
+    assert_eq!((last.cause, last.within.as_secs()), (Cause::Restart, 290));
+}
+
+#[test]
 fn a_drill_reaches_new_clients_only_and_leaves_no_trace() {
     let mut scene = Scene::new();
     let (kitchen, old) = (scene.client("kitchen"), scene.old());

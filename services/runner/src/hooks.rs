@@ -9,9 +9,11 @@ mod find;
 mod legacy;
 mod output;
 mod run;
+mod trace;
 
 pub use find::find;
 pub use run::run;
+pub use trace::end_orphan;
 
 use protocol::hook::HookEvent;
 use protocol::message::HookOutcome;
@@ -68,6 +70,8 @@ pub struct Run {
     pub limits: Limits,
     /// A harmless program that is run in place of each hook.
     pub drill: Option<PathBuf>,
+    /// Where to note which hook runs, for [`end_orphan`] after a crash.
+    pub trace: Option<PathBuf>,
 }
 
 /// What happens while hooks run.

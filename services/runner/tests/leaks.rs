@@ -27,7 +27,7 @@ async fn round() {
     let (per_hook, kill_after) = (Duration::from_millis(300), Duration::from_millis(100));
     let limits = Limits { per_hook, until: None, kill_after, temporary_attempts: Some(1) };
     let (event, stdin) = (HookEvent::ServerLost, vec![b'x'; 100_000]);
-    let run_of_all = Run { event, hooks, environment: vec![], stdin, limits, drill: None };
+    let run_of_all = Run { event, hooks, environment: vec![], stdin, limits, drill: None, trace: None };
     assert_eq!(run(run_of_all, CancellationToken::new(), |_| ()).await, Ending::SomeFailed);
 }
 

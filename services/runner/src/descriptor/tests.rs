@@ -1,3 +1,5 @@
+//! Each test hands out descriptors as `exec`, a UCSPI tool or another process would.
+
 use super::*;
 use std::io::{Read, Seek};
 use std::os::fd::{AsFd, IntoRawFd};
@@ -91,6 +93,9 @@ fn descriptors_travel_with_their_payload() {
 
     let (payload, mut fds) = receive_fds(&far).unwrap();
     assert_eq!((&payload[..], fds.len()), (&b"first"[..], 2));
+    for fd in &fds {
+        assert_eq!(fcntl(fd, FcntlArg::F_GETFD).unwrap(), FdFlag::FD_CLOEXEC.bits(), "no hook inherits it");
+    }
     let (mut heard, mut copy) = (String::new(), std::fs::File::from(fds.remove(0)));
     copy.rewind().unwrap();
     copy.read_to_string(&mut heard).unwrap();

@@ -2,6 +2,7 @@
 //! bounded: its deadline, then SIGTERM and [`super::Limits::kill_after`], then SIGKILL and [`LAST_WAIT`].
 
 use super::output::{Flow, Lines};
+use super::trace::Trace;
 use super::{Hook, legacy};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
@@ -39,6 +40,7 @@ pub(super) struct Attempt<'a> {
     pub(super) time: Duration,
     pub(super) kill_after: Duration,
     pub(super) cancel: &'a CancellationToken,
+    pub(super) trace: Option<&'a Path>,
 }
 
 /// How an attempt ended.
@@ -58,14 +60,16 @@ impl Attempt<'_> {
     /// Runs it; lines that an old script writes to descriptor 7 go to `text`.
     pub(super) async fn run(&self, text: impl FnMut(String)) -> End {
         let deadline = Instant::now() + self.time;
-        match self.start().await {
+        let trace = self.trace.map(|path| Trace::leave(path, &self.hook.name));
+        match self.start(trace.as_ref()).await {
             Ok((child, socket)) => self.attend(child, socket, deadline, text).await,
             Err(why) => End::NotStarted(why),
         }
     }
 
-    async fn start(&self) -> io::Result<(Child, Option<UnixStream>)> {
+    async fn start(&self, trace: Option<&Trace<'_>>) -> io::Result<(Child, Option<UnixStream>)> {
         let (mut command, socket) = self.command()?;
+        command.envs(trace.map(Trace::variable));
         for _ in 1..BUSY_TRIES {
             match command.spawn() {
                 Err(why) if why.raw_os_error() == Some(Errno::ETXTBSY as i32) => sleep(LOOK).await,

@@ -58,12 +58,20 @@ struct Window {
     start: Instant,
     lines: u32,
     read: usize,
-    dropped: (u64, u64),
+    dropped: Dropped,
+}
+
+/// What was left out. The last line of it is kept: why a hook failed is mostly what it said last.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Dropped {
+    lines: u64,
+    bytes: u64,
+    last: Vec<u8>,
 }
 
 impl Window {
     fn new() -> Window {
-        Window { start: Instant::now(), lines: 0, read: 0, dropped: (0, 0) }
+        Window { start: Instant::now(), lines: 0, read: 0, dropped: Dropped::default() }
     }
 }
 
@@ -98,9 +106,10 @@ impl<'a> Flow<'a> {
 
     /// Says what was left out since it was last said.
     pub(super) fn settle(&self) {
-        if let (lines @ 1.., bytes) = std::mem::take(&mut self.window.borrow_mut().dropped) {
-            let limit = format!("no more than {LINES_A_SECOND} lines a second are shown");
-            tracing::warn!("hook {}: dropped {lines} lines of {bytes} bytes; {limit}", self.hook);
+        let Dropped { lines, bytes, last } = std::mem::take(&mut self.window.borrow_mut().dropped);
+        if lines > 0 {
+            let why = format!("more than {LINES_A_SECOND} in a second, the last one was: {}", printable(&last));
+            tracing::warn!("hook {}: dropped {lines} lines of {bytes} bytes, {why}", self.hook);
         }
     }
 
@@ -108,8 +117,9 @@ impl<'a> Flow<'a> {
         self.turn();
         let mut window = self.window.borrow_mut();
         if window.lines == LINES_A_SECOND {
-            window.dropped.0 += 1;
-            window.dropped.1 += (line.len() + cut) as u64;
+            window.dropped.lines += 1;
+            window.dropped.bytes += (line.len() + cut) as u64;
+            line.clone_into(&mut window.dropped.last);
             return;
         }
         window.lines += 1;
@@ -170,8 +180,8 @@ mod tests {
         let flood = "spam\n".repeat(1_000);
         flow.copy(&mut flood.as_bytes(), &mut held, |line| shown.push(line)).await;
         assert_eq!(shown, vec!["spam"; LINES_A_SECOND as usize]);
-        assert_eq!(flow.window.borrow().dropped, (900, 3_600));
+        assert_eq!(flow.window.borrow().dropped, Dropped { lines: 900, bytes: 3_600, last: b"spam".to_vec() });
         flow.settle();
-        assert_eq!(flow.window.borrow().dropped, (0, 0));
+        assert_eq!(flow.window.borrow().dropped, Dropped::default());
     }
 }

@@ -22,6 +22,8 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_secs(30);
 
 /// Runs the hooks of an event in their order. Each end is logged here; `report` is for who else wants to know.
+/// After each beginning and end the run yields once: whoever polls it after he has looked at the reports has written
+/// down the end of one hook before the next one begins.
 ///
 /// Cancelling ends the hook that runs (SIGTERM, then SIGKILL) before this returns. Dropping the future kills it.
 pub async fn run(run: Run, cancel: CancellationToken, report: impl FnMut(Report)) -> Ending {
@@ -39,6 +41,7 @@ async fn paced(run: Run, cancel: CancellationToken, pause: Duration, mut report:
         let outcome = HookOutcome { hook: hook.name.clone(), result: result.clone(), took: started.elapsed() };
         log(&outcome);
         report(Report::Ended(outcome));
+        tokio::task::yield_now().await;
         match result {
             HookResult::Done => {}
             HookResult::Cancelled => return Ending::Cancelled,
@@ -110,6 +113,7 @@ impl Course<'_> {
         report: &mut impl FnMut(Report),
     ) -> Step {
         report(Report::Started { hook: self.hook.name.clone(), attempt: number });
+        tokio::task::yield_now().await;
         let program = self.run.drill.as_deref().unwrap_or(&self.hook.program);
         let attempt = Attempt {
             hook: self.hook,
@@ -120,6 +124,7 @@ impl Course<'_> {
             time,
             kill_after,
             cancel: self.cancel,
+            trace: self.run.trace.as_deref(),
         };
         match attempt.run(|line| report(Report::Text(line))).await {
             End::Exited(status) => after_exit(status),

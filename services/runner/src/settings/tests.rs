@@ -1,3 +1,5 @@
+//! Each test is a house with some of the five places filled, and what a program takes from them.
+
 use super::*;
 use std::fs;
 use tempfile::TempDir;

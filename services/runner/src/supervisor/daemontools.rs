@@ -31,19 +31,19 @@ const WANT: usize = 17;
 pub(super) async fn want() -> Result<Option<Want>, String> {
     let parent = std::os::unix::process::parent_id();
     match fs::read_to_string(format!("/proc/{parent}/comm")) {
-        Ok(comm) if comm.trim_end() == "supervise" => settled(Path::new("supervise/status")).await.map(Some),
+        Ok(comm) if comm.trim_end() == "supervise" => settled(|| read(Path::new("supervise/status"))).await.map(Some),
         _ => Ok(None),
     }
 }
 
 /// The want that still stands after [`SETTLE`], or the first two equal readings of another one: `svc -du` passes
 /// through `d` on its way to `u`.
-async fn settled(status: &Path) -> Result<Want, String> {
+async fn settled(mut read: impl FnMut() -> Result<Want, String>) -> Result<Want, String> {
     let end = Instant::now() + SETTLE;
-    let mut last = read(status)?;
+    let mut last = read()?;
     loop {
         sleep(LOOK).await;
-        let now = read(status)?;
+        let now = read()?;
         if Instant::now() >= end || (now == last && now != Want::Up) {
             return Ok(now);
         }
@@ -88,27 +88,28 @@ mod tests {
         assert!(read(file.path()).unwrap_err().contains("only 17 bytes"));
     }
 
+    /// Reads these wants one after another, and the last one ever after.
+    async fn settled_on(wants: &[Want]) -> Want {
+        let mut rest = wants.iter();
+        let mut now = wants[0];
+        let next = || {
+            now = *rest.next().unwrap_or(&now);
+            Ok(now)
+        };
+        settled(next).await.unwrap()
+    }
+
     /// supervise sends the signal and then writes the status.
     #[tokio::test]
     async fn a_want_of_up_counts_only_if_it_stands() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(&file, status(b'u', 18)).unwrap();
-        let late = async {
-            sleep(SETTLE / 3).await;
-            fs::write(file.path(), status(b'd', 18)).unwrap();
-        };
-        let (want, ()) = tokio::join!(settled(file.path()), late);
-        assert_eq!(want, Ok(Want::Down));
-        fs::write(&file, status(b'u', 18)).unwrap();
-        assert_eq!(settled(file.path()).await, Ok(Want::Up));
+        use Want::{Down, Once, Up};
+        assert_eq!(settled_on(&[Up, Up, Up, Down]).await, Down);
+        assert_eq!(settled_on(&[Up, Once]).await, Once);
+        assert_eq!(settled_on(&[Up]).await, Up);
     }
 
     #[tokio::test]
     async fn down_and_up_again_is_a_restart() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(&file, status(b'd', 18)).unwrap();
-        let soon = async { fs::write(file.path(), status(b'u', 18)).unwrap() };
-        let (want, ()) = tokio::join!(settled(file.path()), soon);
-        assert_eq!(want, Ok(Want::Up));
+        assert_eq!(settled_on(&[Want::Up, Want::Down, Want::Up]).await, Want::Up);
     }
 }

@@ -1,3 +1,5 @@
+//! The table of facts and meanings. What the real supervise does is in `tests/supervise.rs`.
+
 use super::*;
 
 fn unit(job: Job) -> Option<Unit> {

@@ -1,3 +1,5 @@
+//! Each test is a machine with two folders of hooks and a home, and what is found there.
+
 use super::*;
 use HookEvent::{ClientsReleased, PowerOff, ServerLost, ServerStopping, ServerUp};
 use std::os::unix::fs::symlink;

@@ -1,0 +1,332 @@
+//! The one loop: whatever happens becomes an input of the machine, and its actions are performed in their order.
+//!
+//! Nothing here decides. Each source of events is a future that loses nothing when it is dropped, so one `select!`
+//! waits for all of them; the journal is written before the loop goes on, which takes as long as the disk takes.
+
+use crate::announce;
+use crate::approach::{self, Approach};
+use crate::config::Config;
+use crate::connect::{Attempt, Attempted};
+use crate::interface;
+use crate::journal::{Journal, boot_id};
+use crate::link::Link;
+use crate::machine::{Action, Exit, Input, Leave, Level, Machine, Pause};
+use crate::probe::Probes;
+use crate::row::{self, Row};
+use nix::time::{ClockId, clock_gettime};
+use protocol::message::Decision;
+use protocol::time::earliest;
+use protocol::{Cause, frame};
+use runner::clock::Clock;
+use runner::exit::Failure;
+use runner::hooks;
+use runner::ready;
+use runner::retry::Backoff;
+use std::collections::VecDeque;
+use std::future::pending;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+use tokio::sync::mpsc::{Receiver, channel};
+use tokio::task::JoinHandle;
+use tokio::time::sleep_until;
+
+/// Less than this is no sleep of the machine that anybody could have missed a beat in.
+const SLEEP: Duration = Duration::from_millis(500);
+
+/// What is given to the loop from outside.
+pub struct World {
+    /// Asks it to end.
+    pub leave: Receiver<Leave>,
+    /// The one link, if tcpclient made it.
+    pub link: Option<Link>,
+}
+
+/// Follows the server until somebody asks to end, or the one link does.
+///
+/// # Errors
+/// The state directory cannot be used, or whoever started this program should do so again.
+pub async fn run(config: Config, world: World) -> Result<(), Failure> {
+    let journal = Journal::open(&config.state_dir, boot_id())?;
+    let identity = journal.directory().identity()?;
+    hooks::end_orphan(&row::trace(&config), hooks::KILL_AFTER).await;
+    let clock = Clock::start();
+    let now = clock.now();
+    let machine = Machine::new(config.rules(identity, booted()), journal.load(), now);
+    let (heard, announced) = channel(8);
+    if let Some(group) = config.announce.filter(|_| !config.ucspi) {
+        tokio::spawn(announce::listen(group, heard));
+    }
+    let follower = Follower {
+        approach: (!config.ucspi).then(|| Approach::new(Backoff::new(approach::FIRST, approach::LAST), now)),
+        server: crate::ucspi::remote().filter(|_| config.ucspi),
+        local: crate::ucspi::local().filter(|_| config.ucspi),
+        addresses: Vec::new(),
+        config,
+        clock,
+        machine,
+        journal,
+        link: None,
+        attempt: None,
+        row: None,
+        probes: Probes::default(),
+        farewells: Vec::new(),
+        told: String::new(),
+        inputs: VecDeque::new(),
+        exit: None,
+    };
+    follower.run(world, announced).await
+}
+
+/// The time since boot without sleep, which is what instants count; so an instant means the same to the next run.
+fn booted() -> Duration {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default()
+}
+
+struct Follower {
+    config: Config,
+    clock: Clock,
+    machine: Machine,
+    journal: Journal,
+    /// `None` under tcpclient, which has made the only attempt.
+    approach: Option<Approach>,
+    attempt: Option<Attempt>,
+    link: Option<Link>,
+    row: Option<Row>,
+    probes: Probes,
+    /// Where the server was found last, and our own address there.
+    server: Option<SocketAddr>,
+    local: Option<IpAddr>,
+    /// All addresses of its name.
+    addresses: Vec<SocketAddr>,
+    /// Links that are being closed.
+    farewells: Vec<JoinHandle<()>>,
+    /// Why the server could not be reached, so that it is logged when it changes.
+    told: String,
+    inputs: VecDeque<Input>,
+    exit: Option<Exit>,
+}
+
+impl Follower {
+    async fn run(mut self, mut world: World, mut announced: Receiver<()>) -> Result<(), Failure> {
+        ready::ready(self.machine.status());
+        self.feed(Input::Tick);
+        if let Some(link) = world.link.take() {
+            self.linked(link);
+        }
+        loop {
+            if let Some(exit) = self.exit {
+                return self.end(exit).await;
+            }
+            self.attempt_if_due();
+            let wake = earliest(self.machine.deadline(), self.approach.as_ref().and_then(Approach::deadline));
+            let wake = wake.map(|at| self.clock.tokio(at));
+            // Time comes last: a beat that has arrived must be read before silence is concluded.
+            tokio::select! {
+                biased;
+                Some(leave) = world.leave.recv() => {
+                    ready::stopping();
+                    ready::extend(self.config.hook_timeout * 2);
+                    self.feed(Input::Leave(leave));
+                }
+                inputs = next_of(&mut self.link) => self.heard(inputs),
+                input = happens_in(&mut self.row) => self.row_says(input),
+                attempted = end_of(&mut self.attempt) => self.attempted(attempted),
+                epoch = self.probes.answer() => self.feed(Input::Here(epoch)),
+                Some(()) = announced.recv() => self.announced(),
+                () = async { match wake { Some(at) => sleep_until(at).await, None => pending().await } } => self.feed(Input::Tick),
+            }
+        }
+    }
+
+    /// Tells the machine, and performs what it answers; answers to that follow in their turn.
+    fn feed(&mut self, input: Input) {
+        let slept = self.clock.slept();
+        if slept >= SLEEP {
+            self.inputs.push_back(Input::Slept(slept));
+        }
+        self.inputs.push_back(input);
+        while let Some(input) = self.inputs.pop_front() {
+            for action in self.machine.handle(input, self.clock.now()) {
+                self.perform(action);
+            }
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Record(intent) => self.journal.record(intent),
+            Action::SayLine(line) => self.say(&line.encode()),
+            Action::Say(message) => self.say(&frame::encode(&message)),
+            Action::HangUp => self.hang_up(),
+            Action::Drop => self.link = None,
+            Action::Retry(pause) => self.retry(pause),
+            Action::Probe => self.probe(),
+            Action::CheckLink => self.check_link(),
+            Action::Run(run) => {
+                let until = run.until.map(|at| self.clock.tokio(at));
+                self.row = Some(Row::begin(&self.config, &run, until));
+            }
+            Action::CancelRun => self.row.iter().for_each(Row::cancel),
+            Action::Decided(cause, decision) => log_decision(cause, &decision, self.machine.status()),
+            Action::Note(level, text) => log(level, &text),
+            Action::Exit(exit) => self.exit = Some(exit),
+        }
+    }
+
+    fn say(&mut self, bytes: &[u8]) {
+        if let Some(link) = &mut self.link {
+            link.say(bytes);
+        }
+    }
+
+    fn hang_up(&mut self) {
+        self.farewells.retain(|farewell| !farewell.is_finished());
+        if let Some(link) = self.link.take() {
+            self.farewells.push(tokio::spawn(link.hang_up()));
+        }
+    }
+
+    fn retry(&mut self, pause: Pause) {
+        let now = self.clock.now();
+        if let Some(approach) = &mut self.approach {
+            approach.over(pause, now);
+        }
+    }
+
+    fn heard(&mut self, inputs: Vec<Input>) {
+        if matches!(inputs.last(), Some(Input::Closed | Input::Broken(_))) {
+            self.link = None;
+        }
+        for input in inputs {
+            self.feed(input);
+        }
+    }
+
+    fn row_says(&mut self, input: Input) {
+        if input == Input::RunEnded {
+            self.row = None;
+        }
+        self.feed(input);
+    }
+
+    fn attempt_if_due(&mut self) {
+        let now = self.clock.now();
+        if self.approach.as_mut().is_some_and(|approach| approach.due(now)) {
+            self.attempt = Some(Attempt::begin(&self.config));
+        }
+    }
+
+    fn attempted(&mut self, attempted: Attempted) {
+        self.attempt = None;
+        let now = self.clock.now();
+        let Some(approach) = &mut self.approach else { return };
+        if !attempted.addresses.is_empty() {
+            self.server = self.server.filter(|server| attempted.addresses.contains(server));
+            self.addresses = attempted.addresses;
+        }
+        match attempted.stream {
+            Ok(stream) => {
+                approach.made(now);
+                self.server = stream.peer_addr().ok().or(self.server);
+                self.local = stream.local_addr().ok().map(|local| local.ip());
+                self.told.clear();
+                self.linked(Link::new(stream));
+            }
+            Err(why) => {
+                approach.failed(now);
+                self.not_reached(why);
+            }
+        }
+    }
+
+    /// A server that is off for the night fills no log.
+    fn not_reached(&mut self, why: String) {
+        if why != self.told {
+            tracing::info!("the server is not reached yet: {why}");
+            self.told = why;
+        }
+    }
+
+    fn linked(&mut self, link: Link) {
+        self.link = Some(link);
+        self.probes.forget();
+        self.feed(Input::Connected);
+    }
+
+    fn announced(&mut self) {
+        let now = self.clock.now();
+        let spread = approach::SPREAD.mul_f64(fastrand::f64());
+        if let Some(approach) = &mut self.approach {
+            approach.announced(spread, now);
+        }
+    }
+
+    /// What tcpclient connects to may be a relay, and a probe past it would ask another machine.
+    fn probe(&mut self) {
+        if let (Some(server), false) = (self.places().first().copied(), self.config.ucspi) {
+            self.probes.send(server);
+        }
+    }
+
+    /// Where the server was found, or else where it may be.
+    fn places(&self) -> &[SocketAddr] {
+        self.server.as_ref().map_or(&self.addresses, std::slice::from_ref)
+    }
+
+    /// An address that is gone is gone for good; the next look is at the one that leads to the server then.
+    fn check_link(&mut self) {
+        let found = interface::look(self.local, self.places());
+        self.local = self.local.filter(|_| !found.moved);
+        self.inputs.push_back(Input::OwnLink { up: found.up, evidence: found.evidence });
+    }
+
+    async fn end(mut self, exit: Exit) -> Result<(), Failure> {
+        self.hang_up();
+        for farewell in self.farewells {
+            let _ = farewell.await;
+        }
+        match exit {
+            Exit::Done => Ok(()),
+            Exit::Again => {
+                let host = &self.config.host;
+                Err(Failure::Temporary(format!("the link to {host} is over; start tcpclient again to make a new one")))
+            }
+        }
+    }
+}
+
+async fn next_of(link: &mut Option<Link>) -> Vec<Input> {
+    match link {
+        Some(link) => link.next().await,
+        None => pending().await,
+    }
+}
+
+async fn happens_in(row: &mut Option<Row>) -> Input {
+    match row {
+        Some(row) => row.next().await,
+        None => pending().await,
+    }
+}
+
+async fn end_of(attempt: &mut Option<Attempt>) -> Attempted {
+    match attempt {
+        Some(attempt) => attempt.ended().await,
+        None => pending().await,
+    }
+}
+
+fn log_decision(cause: Option<Cause>, decision: &Decision, status: &str) {
+    let cause = cause.map(|cause| format!(" (cause {cause})")).unwrap_or_default();
+    tracing::info!("{}{cause}: {}", decision.what, decision.evidence.join("; "));
+    ready::status(status);
+}
+
+fn log(level: Level, text: &str) {
+    match level {
+        Level::Debug => tracing::debug!("{text}"),
+        Level::Info => tracing::info!("{text}"),
+        Level::Warn => tracing::warn!("{text}"),
+        Level::Error => tracing::error!("{text}"),
+    }
+}

@@ -1,0 +1,145 @@
+//! One link to the server as bytes: what comes in becomes inputs of the machine, what goes out waits in a bounded box
+//! until the other end takes it, so that a server with a full window delays nothing.
+
+use crate::machine::Input;
+use protocol::line::ServerLine;
+use protocol::session::Session;
+use std::io;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+/// So many bytes may wait: a server that takes no more for so long is not one that listens.
+const MOST_WAITING: usize = 256 * 1024;
+/// How long the last words may take to be sent, and how long the other end's own end is waited for.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// Whatever carries bytes both ways.
+pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// A link.
+pub struct Link {
+    stream: Box<dyn Stream>,
+    session: Session<ServerLine>,
+    waiting: Vec<u8>,
+    buffer: Box<[u8]>,
+}
+
+impl Link {
+    /// A link at its very beginning.
+    pub fn new(stream: impl Stream + 'static) -> Self {
+        Self {
+            stream: Box::new(stream),
+            session: Session::default(),
+            waiting: Vec::new(),
+            buffer: vec![0; 16 * 1024].into(),
+        }
+    }
+
+    /// Sends this when the other end takes it.
+    pub fn say(&mut self, bytes: &[u8]) {
+        self.waiting.extend_from_slice(bytes);
+    }
+
+    /// The next things that happen on it; after an end it must not be asked again. Nothing is lost if the future is dropped.
+    pub async fn next(&mut self) -> Vec<Input> {
+        loop {
+            if self.waiting.len() > MOST_WAITING {
+                return vec![Input::Broken("the server takes nothing any more".into())];
+            }
+            let (mut read, mut write) = tokio::io::split(&mut self.stream);
+            tokio::select! {
+                heard = read.read(&mut self.buffer) => return self.heard(heard),
+                sent = write.write(&self.waiting), if !self.waiting.is_empty() => match sent {
+                    Ok(sent) => drop(self.waiting.drain(..sent)),
+                    Err(why) => return vec![Input::Broken(why.to_string())],
+                },
+            }
+        }
+    }
+
+    fn heard(&mut self, read: io::Result<usize>) -> Vec<Input> {
+        let mut inputs = Vec::new();
+        match read {
+            Ok(0) => inputs.push(Input::Closed),
+            Ok(n) => {
+                let heard = self.session.receive(&self.buffer[..n], |heard| inputs.push(Input::Heard(heard)));
+                inputs.extend(heard.err().map(|why| Input::Broken(why.to_string())));
+            }
+            Err(why) => inputs.push(Input::Broken(why.to_string())),
+        }
+        inputs
+    }
+
+    /// Sends what waits, says that no more follows, and reads until the other end says so too: closing with unread
+    /// bytes would be a reset, and the other end might lose our last words.
+    pub async fn hang_up(mut self) {
+        let last_words = async {
+            self.stream.write_all(&self.waiting).await?;
+            self.stream.shutdown().await
+        };
+        if !matches!(timeout(LAST_WORDS, last_words).await, Ok(Ok(()))) {
+            return;
+        }
+        let rest = async { while let Ok(1..) = self.stream.read(&mut self.buffer).await {} };
+        let _ = timeout(LAST_WORDS, rest).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::session::Heard;
+
+    #[tokio::test]
+    async fn lines_come_in_and_words_go_out() {
+        let (near, mut far) = tokio::io::duplex(64);
+        let mut link = Link::new(near);
+        link.say(b"wait pistop/2 kitchen\n");
+        let server = async {
+            let mut line = [0; 22];
+            far.read_exact(&mut line).await.unwrap();
+            far.write_all(b"Connection from 10.0.0.7\nshutdown\n").await.unwrap();
+            line
+        };
+        let (line, inputs) = tokio::join!(server, link.next());
+        assert_eq!(&line, b"wait pistop/2 kitchen\n");
+        let heard =
+            [ServerLine::Greeting("10.0.0.7".into()), ServerLine::Shutdown].map(|line| Input::Heard(Heard::Line(line)));
+        assert_eq!(inputs, heard);
+        drop(far);
+        assert_eq!(link.next().await, [Input::Closed]);
+    }
+
+    #[tokio::test]
+    async fn a_line_without_an_end_breaks_the_link() {
+        let (near, mut far) = tokio::io::duplex(4096);
+        far.write_all(&[b'x'; 300]).await.unwrap();
+        let inputs = Link::new(near).next().await;
+        assert!(matches!(&inputs[..], [Input::Broken(why)] if why.contains("255 bytes")), "{inputs:?}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_takes_nothing_costs_a_bounded_box() {
+        let (near, _far) = tokio::io::duplex(1);
+        let mut link = Link::new(near);
+        link.say(&vec![0; MOST_WAITING + 2]);
+        let inputs = link.next().await;
+        assert!(matches!(&inputs[..], [Input::Broken(why)] if why.contains("takes nothing")), "{inputs:?}");
+    }
+
+    #[tokio::test]
+    async fn the_last_words_arrive_before_the_end() {
+        let (near, mut far) = tokio::io::duplex(4);
+        let mut link = Link::new(near);
+        link.say(b"a long goodbye");
+        let mut heard = String::new();
+        let (_, n) = tokio::join!(link.hang_up(), async {
+            let n = far.read_to_string(&mut heard).await;
+            drop(far);
+            n
+        });
+        assert_eq!((n.unwrap(), heard.as_str()), (14, "a long goodbye"));
+    }
+}

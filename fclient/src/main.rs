@@ -1,0 +1,7 @@
+//! `fclient`: flags, settings, run, exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    runner::exit::report("fclient", fclient::main(&runner::exit::parse()))
+}
