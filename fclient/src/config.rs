@@ -138,9 +138,9 @@ impl Config {
         let port = keep(&mut bad, settings.number("port"));
         let name = keep(&mut bad, own_name(&settings));
         let bounds = keep(&mut bad, bounds(&settings));
-        let timeout = keep(&mut bad, settings.seconds("timeout"));
-        let data_timeout = keep(&mut bad, settings.seconds("data-timeout"));
-        let hook_timeout = keep(&mut bad, settings.seconds("hook-timeout"));
+        let timeout = keep(&mut bad, some_seconds(&settings, "timeout", 0.1));
+        let data_timeout = keep(&mut bad, some_seconds(&settings, "data-timeout", 1.0));
+        let hook_timeout = keep(&mut bad, some_seconds(&settings, "hook-timeout", 1.0));
         let announce = keep(&mut bad, group(&settings));
         let on_term = keep(&mut bad, on_term(&settings));
         let drill_command = keep(&mut bad, settings.number("drill-command"));
@@ -154,7 +154,7 @@ impl Config {
                 policy: policy(&settings),
                 bounds: bounds?,
                 timeout: timeout?.min(LONGEST_ATTEMPT),
-                data_timeout: data_timeout?.max(Duration::from_secs(1)),
+                data_timeout: data_timeout?,
                 hooks: settings.text("hooks").unwrap_or_default().split(':').map(PathBuf::from).collect(),
                 hook_timeout: hook_timeout?,
                 drill_command: drill_command?,
@@ -236,6 +236,15 @@ fn own_name(settings: &Settings) -> Result<HostName, BadConfig> {
     let machine = || nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let name = settings.text("name").map_or_else(machine, str::to_owned);
     HostName::parse(&name).map_err(|why| settings.bad("name", why.to_string()))
+}
+
+/// With no time at all nothing would ever succeed.
+fn some_seconds(settings: &Settings, key: &str, least: f64) -> Result<Duration, BadConfig> {
+    let span = settings.seconds(key)?;
+    match span.as_secs_f64() < least {
+        true => Err(settings.bad(key, format!("is too short to do anything in; give at least {least} seconds"))),
+        false => Ok(span),
+    }
 }
 
 fn policy(settings: &Settings) -> PowerPolicy {
@@ -328,9 +337,16 @@ mod tests {
 
     #[test]
     fn every_mistake_is_named_at_once() {
-        let bad = [("PORT", "many"), ("NAME", "a b"), ("LEASE_FLOOR", "1"), ("ANNOUNCE", "loud"), ("ON_TERM", "x")];
+        let bad = [
+            ("PORT", "many"),
+            ("NAME", "a b"),
+            ("LEASE_FLOOR", "1"),
+            ("ANNOUNCE", "loud"),
+            ("ON_TERM", "x"),
+            ("HOOK_TIMEOUT", "0"),
+        ];
         let all = why(load(&[], &bad));
-        assert_eq!(all.len(), 6, "{all:#?}");
+        assert_eq!(all.len(), 7, "{all:#?}");
         for word in ["HOST", "PORT", "no host name", "at least 2 seconds", "multicast", "neither shutdown nor restart"]
         {
             assert!(all.iter().any(|why| why.contains(word)), "{word}: {all:#?}");

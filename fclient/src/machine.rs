@@ -42,7 +42,7 @@ pub struct Rules {
     pub bounds: Bounds,
     /// There is one link, made by tcpclient, and the program ends with it.
     pub once: bool,
-    /// What the clock that counts since boot showed at the zero of this process's instants.
+    /// How long after the boot, sleep not counted, the zero of this process's instants is.
     pub booted: Duration,
 }
 
@@ -182,6 +182,8 @@ struct Link {
     number: u64,
     since: Instant,
     frames: bool,
+    /// Frames of kinds that only newer peers know.
+    unknown: u32,
 }
 
 /// A row of hooks in progress.
@@ -206,6 +208,8 @@ pub struct Machine {
     goals: u64,
     held: bool,
     state: State,
+    /// The shutdown after which the hooks of `power-off` have run.
+    powered_off: Option<ShutdownId>,
     running: Option<Running>,
     drill: Option<Drill>,
     post: Post,
@@ -231,6 +235,7 @@ impl Machine {
             goals: 0,
             held: false,
             state: State::Nothing,
+            powered_off: None,
             running: None,
             drill: None,
             post: Post::default(),

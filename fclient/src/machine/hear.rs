@@ -13,7 +13,7 @@ impl Machine {
     pub(super) fn connected(&mut self) {
         self.links += 1;
         self.refused = false;
-        self.link = Some(Link { number: self.links, since: self.now, frames: false });
+        self.link = Some(Link { number: self.links, since: self.now, frames: false, unknown: 0 });
         self.out.push(Action::SayLine(ClientLine::Hello(self.rules.hello.name.clone())));
         self.sense(presence::Input::Connected);
         // An old server says nothing more to one that knew it before: the link itself is the sign.
@@ -44,10 +44,15 @@ impl Machine {
         match heard {
             Heard::Line(line) => self.line(line),
             Heard::Message(message) => self.message(message),
-            Heard::Unknown(kind) => {
-                self.note(Level::Debug, format!("a frame of kind {kind}, which is newer than this client"))
-            }
+            Heard::Unknown(kind) => self.unknown(kind),
         }
+    }
+
+    fn unknown(&mut self, kind: u32) {
+        let Some(link) = &mut self.link else { return };
+        link.unknown += 1;
+        let text = format!("frame {} of a kind that is newer than this client ({kind}); it is skipped", link.unknown);
+        self.note(Level::Debug, text);
     }
 
     fn line(&mut self, line: ServerLine) {

@@ -5,7 +5,6 @@
 
 use protocol::line::{ClientLine, MAX_LINE};
 use protocol::message::Decision;
-use protocol::name::printable;
 use protocol::{Instant, Message};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -69,8 +68,8 @@ impl super::Machine {
     }
 
     fn send_text(&mut self, text: &str) {
-        let mut text = printable(text.as_bytes());
-        text.truncate(MAX_LINE);
+        let plain = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
+        let text: String = text.chars().map(plain).take(MAX_LINE).collect();
         if COMMANDS.iter().any(|command| text.starts_with(command)) {
             let note = format!("a hook wrote `{text}`, which a server takes for a command; it is not sent on");
             return self.note(super::Level::Warn, note);

@@ -98,6 +98,7 @@ impl Machine {
                 }
             }
             Intent::PoweringOff { cause, id, done: true } | Intent::Down { cause, id } => {
+                self.powered_off = id;
                 let gone = self.earlier_end(cause, id);
                 self.goal = Goal::Gone(gone.clone());
                 self.state = State::Down(over(gone, Stage::Bye));

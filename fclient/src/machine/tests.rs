@@ -64,6 +64,10 @@ impl Client {
         let late = actions.iter().skip(1).any(|action| matches!(action, Action::Record(_)));
         let begins = actions.iter().any(|action| matches!(action, Action::Run(run) if !run.drill));
         assert!(!late, "the journal comes first: {actions:?}");
+        let powers =
+            actions.iter().any(|a| matches!(a, Action::Run(run) if run.event == HookEvent::PowerOff && !run.drill));
+        let up = matches!(self.machine.presence.phase(), presence::Phase::Up { .. });
+        assert!(!(powers && up), "powers off while the server is up: {actions:?}");
         assert!(!begins || recorded || self.machine.intent() == self.journal, "begun without an entry: {actions:?}");
         for action in &actions {
             match action {
@@ -181,4 +185,5 @@ mod journal;
 mod leaving;
 mod links;
 mod order;
+mod properties;
 mod stages;

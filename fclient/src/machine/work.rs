@@ -188,6 +188,9 @@ impl Machine {
 
     fn power_verdict(&self, gone: &Gone) -> Result<String, String> {
         let (cause, policy) = (gone.cause, self.rules.policy);
+        if gone.id.is_some() && gone.id == self.powered_off {
+            return Err("the hooks of power-off have run for this shutdown already".into());
+        }
         match (cause, cause.powers_off(policy)) {
             (Cause::Lost, true) if gone.resumed => Err("an earlier run of this client lost the server".into()),
             (Cause::Lost, true) => Ok("cause lost, and POWER_OFF_ON_LOST is set".into()),
@@ -198,9 +201,13 @@ impl Machine {
         }
     }
 
-    /// All is done: the server is told, and one that understands nothing else sees the link end.
+    /// All is done: the server is told, and one that understands nothing else sees the link end. If it has come to
+    /// another end meanwhile, or is back, that is not done yet.
     fn depart(&mut self) {
         self.goodbye();
+        if self.state.stop().is_some_and(|stop| self.is_overtaken(&stop.gone)) {
+            return;
+        }
         if matches!(self.presence.phase(), Phase::Stopping { id: None, .. })
             && self.link.is_some()
             && !self.speaks_frames()
@@ -284,8 +291,9 @@ impl Machine {
                 stop.over = true;
                 self.let_go_over();
             }
-            State::PoweringOff { done, .. } => {
+            State::PoweringOff { stop, done } => {
                 *done = true;
+                self.powered_off = stop.gone.id.or(self.powered_off);
                 self.depart();
             }
             State::LettingGo(_) | State::Down(_) | State::Nothing => {}

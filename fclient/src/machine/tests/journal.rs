@@ -46,6 +46,7 @@ fn a_start_that_was_not_finished_is_done_again_once_the_server_is_seen() {
     let mut client = Client::new(OFF);
     client.links(RUN_1).beat();
     let mut next = client.restarted();
+    next.tell(Input::Slept(secs(60.0)));
     assert_eq!(next.rows(), [""; 0]);
     next.links(RUN_1).beat();
     assert_eq!(next.rows(), ["server-up"]);

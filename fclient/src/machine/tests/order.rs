@@ -103,6 +103,28 @@ fn an_old_server_that_says_shutdown_twice_is_noticed_when_it_is_back() {
 }
 
 #[test]
+fn a_shutdown_that_was_acted_on_does_not_power_off_again_though_the_server_seemed_to_be_back() {
+    let mut client = Client::new(OFF);
+    client.up().prepare(Cause::Shutdown).row_ends().hears(Message::Commit(FIRST)).row_ends().tell(Input::Closed);
+    client.rows();
+    client.tell(Input::Connected).passes(0.4).links(RUN_1).prepare(Cause::Shutdown).hears(Message::Commit(FIRST));
+    client.row_ends().row_ends();
+    assert_eq!(client.rows(), ["server-up", "cancel", "server-stopping shutdown"]);
+    assert!(client.decisions().contains(&"staying on"));
+}
+
+#[test]
+fn having_let_go_of_one_end_says_nothing_about_a_newer_one() {
+    let mut client = Client::new(OFF);
+    client.up_old().hears_line(ServerLine::Shutdown).row_ends();
+    client.hears_line(ServerLine::Hello { server: attic(), epoch: RUN_1 }).prepare(Cause::Shutdown);
+    client.row_ends().row_ends().hears(Message::Commit(FIRST));
+    assert_eq!(client.rows().last().unwrap(), "power-off shutdown");
+    let phase = client.machine.presence.phase();
+    assert!(matches!(phase, presence::Phase::Stopping { committed: true, .. }), "{phase:?}");
+}
+
+#[test]
 fn an_overdue_commit_comes_with_the_deadline() {
     let mut client = Client::new(OFF);
     client.up().prepare(Cause::Shutdown).row_ends().passes(29.0);

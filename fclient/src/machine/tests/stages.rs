@@ -61,4 +61,5 @@ fn the_hooks_know_what_the_server_said() {
     client.up().prepare(Cause::Shutdown);
     let run = client.done.iter().find_map(|a| if let Action::Run(run) = a { Some(run.clone()) } else { None }).unwrap();
     assert_eq!((run.server, run.id, run.reason.as_str()), (Some(attic()), Some(FIRST), "night"));
+    assert_eq!(run.until, Some(client.now + secs(30.0)));
 }

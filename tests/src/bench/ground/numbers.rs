@@ -1,0 +1,67 @@
+//! Numbers of processes, from `/proc`.
+
+use std::fs;
+use std::io;
+use std::time::Duration;
+
+/// The kernel's clock ticks of `stat`, 100 a second on every Linux of ours (`getconf CLK_TCK`).
+const TICK: Duration = Duration::from_millis(10);
+
+/// The memory that is a process's own, in KiB: private pages, and its share of those that it has in common.
+pub fn pss(pid: i32) -> io::Result<u64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+    field(&text, "Pss:").ok_or_else(|| unreadable(pid, "Pss"))
+}
+
+/// How many descriptors it has open.
+pub fn descriptors(pid: i32) -> io::Result<u64> {
+    Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count() as u64)
+}
+
+/// The processor time that it has used.
+pub fn cpu(pid: i32) -> io::Result<Duration> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let fields = text.rsplit_once(')').map(|(_, rest)| rest.split_whitespace());
+    let ticks = fields.map(|fields| fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u32>().ok()).sum::<u32>());
+    ticks.map(|ticks| TICK * ticks).ok_or_else(|| unreadable(pid, "stat"))
+}
+
+/// The children of a process, whichever of its threads started them.
+pub fn children(pid: i32) -> io::Result<Vec<i32>> {
+    let mut children = Vec::new();
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        // A thread may end before we look.
+        let text = fs::read_to_string(thread?.path().join("children")).unwrap_or_default();
+        children.extend(text.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+    }
+    Ok(children)
+}
+
+/// Whether a process has ended and was not reaped; one that is gone was.
+pub fn is_zombie(pid: i32) -> bool {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    text.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with('Z'))
+}
+
+/// Whether a process has installed a handler for SIGTERM.
+pub fn catches_term(pid: i32) -> io::Result<bool> {
+    const TERM: u64 = 1 << (nix::sys::signal::Signal::SIGTERM as u64 - 1);
+    let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let mask = text.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.map(|mask| mask & TERM != 0).ok_or_else(|| unreadable(pid, "SigCgt"))
+}
+
+/// Memory that a new process may take, in KiB.
+pub fn available() -> io::Result<u64> {
+    field(&fs::read_to_string("/proc/meminfo")?, "MemAvailable:").ok_or_else(|| unreadable(0, "MemAvailable"))
+}
+
+fn field(text: &str, name: &str) -> Option<u64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+fn unreadable(pid: i32, what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("no {what} of process {pid} in /proc"))
+}

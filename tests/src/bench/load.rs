@@ -1,0 +1,206 @@
+//! Thousands of clients on one thread and one epoll: the same program in front of every server, so that what it costs
+//! is the same for all of them.
+
+use super::ground::wait;
+use super::talk::{Dialect, News, Talk};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::socket::{setsockopt, sockopt};
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// How many links are made before the server must have answered them: less than any listening queue here.
+const WAVE: usize = 256;
+/// Clients from one source address.
+const PER_ADDRESS: usize = 4096;
+/// How long a wave may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Below so many missing clients every word is read at once.
+const MANY: usize = 64;
+/// How long words gather while more are missing; it adds nothing to the time of the last one.
+const GATHER: Duration = Duration::from_micros(250);
+
+/// One client.
+struct Client {
+    stream: TcpStream,
+    talk: Talk,
+    ready: bool,
+    told: bool,
+    beat: Option<Instant>,
+}
+
+/// What all clients together have seen.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// The server knows so many.
+    pub ready: usize,
+    /// So many have heard that it goes.
+    pub told: usize,
+    /// When the last of them heard.
+    pub last_told: Option<Instant>,
+    /// The server ended so many links.
+    pub ended: usize,
+    /// The distances between two beats of one client.
+    pub beats: Vec<Duration>,
+}
+
+/// The clients.
+pub struct Load {
+    epoll: Epoll,
+    clients: Vec<Client>,
+    tally: Tally,
+    buffer: Vec<u8>,
+    answer: Vec<u8>,
+}
+
+impl Load {
+    /// No clients yet.
+    pub fn new() -> io::Result<Self> {
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        Ok(Self { epoll, clients: Vec::new(), tally: Tally::default(), buffer: vec![0; 4096], answer: Vec::new() })
+    }
+
+    /// What has been seen so far.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// Distances between beats count from now on.
+    pub fn forget_beats(&mut self) {
+        self.tally.beats.clear();
+        self.clients.iter_mut().for_each(|client| client.beat = None);
+    }
+
+    /// Connects so many, a wave at a time; `settled` answers how many of them the server knows.
+    pub fn connect(
+        &mut self,
+        count: usize,
+        dialect: Dialect,
+        to: SocketAddr,
+        settled: impl Fn(&Tally) -> io::Result<usize>,
+    ) -> io::Result<()> {
+        while self.clients.len() < count {
+            let wave = WAVE.min(count - self.clients.len());
+            for _ in 0..wave {
+                self.add(dialect, to)?;
+            }
+            let (here, end) = (self.clients.len(), Instant::now() + PATIENCE);
+            while settled(&self.tally)? < here {
+                if Instant::now() > end {
+                    return Err(wait::late(&format!("{here} clients of {to}"), PATIENCE));
+                }
+                self.turn(Duration::from_millis(2))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, dialect: Dialect, to: SocketAddr) -> io::Result<()> {
+        let number = self.clients.len();
+        let mut stream = connect(source(number), to)?;
+        let (talk, opening) = Talk::open(dialect, number);
+        stream.write_all(&opening)?;
+        self.epoll.add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, number as u64))?;
+        self.clients.push(Client { stream, talk, ready: false, told: false, beat: None });
+        Ok(())
+    }
+
+    /// Listens until `done` or until the time is over; whether it was done.
+    pub fn run(&mut self, limit: Duration, done: impl Fn(&Tally) -> bool) -> io::Result<bool> {
+        let end = Instant::now() + limit;
+        while !done(&self.tally) {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            self.turn(left)?;
+        }
+        Ok(true)
+    }
+
+    /// Listens until so many were told or until the time is over; whether they all were. While many are missing the
+    /// sockets are looked at a few thousand times a second, as a network card gathers packets: a generator that slept
+    /// and was woken for each client would charge that to the server.
+    pub fn run_until_told(&mut self, clients: usize, limit: Duration) -> io::Result<bool> {
+        let end = Instant::now() + limit;
+        while self.tally.told + MANY < clients && Instant::now() < end {
+            self.turn(limit)?;
+            std::thread::sleep(GATHER);
+        }
+        self.run(end.saturating_duration_since(Instant::now()), |tally| tally.told == clients)
+    }
+
+    /// One look at all sockets.
+    fn turn(&mut self, limit: Duration) -> io::Result<()> {
+        let mut events = [EpollEvent::empty(); 512];
+        let limit = EpollTimeout::try_from(limit.max(Duration::from_millis(1))).unwrap_or(EpollTimeout::MAX);
+        let count = match self.epoll.wait(&mut events, limit) {
+            Err(nix::errno::Errno::EINTR) => 0,
+            count => count?,
+        };
+        for event in &events[..count] {
+            self.read(event.data() as usize)?;
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, number: usize) -> io::Result<()> {
+        let client = &mut self.clients[number];
+        let bytes = match client.stream.read(&mut self.buffer) {
+            Ok(0) => return self.ended(number),
+            Ok(count) => &self.buffer[..count],
+            Err(why) if why.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(_) => return self.ended(number),
+        };
+        let Client { talk, ready, told, beat, .. } = client;
+        let (tally, now) = (&mut self.tally, Instant::now());
+        self.answer.clear();
+        let heard = talk.hear(bytes, &mut self.answer, |news| tally.note(news, now, ready, told, beat));
+        heard.map_err(io::Error::other)?;
+        if !self.answer.is_empty() {
+            client.stream.write_all(&self.answer)?;
+        }
+        Ok(())
+    }
+
+    fn ended(&mut self, number: usize) -> io::Result<()> {
+        self.tally.ended += 1;
+        Ok(self.epoll.delete(&self.clients[number].stream)?)
+    }
+}
+
+impl Tally {
+    fn note(&mut self, news: News, now: Instant, ready: &mut bool, told: &mut bool, beat: &mut Option<Instant>) {
+        match news {
+            News::Ready if !*ready => {
+                *ready = true;
+                self.ready += 1;
+            }
+            News::Told if !*told => {
+                *told = true;
+                self.told += 1;
+                self.last_told = Some(now);
+            }
+            News::Beat => self.beats.extend(beat.replace(now).map(|last| now - last)),
+            News::Ready | News::Told => {}
+        }
+    }
+}
+
+/// Few ports are left on one address for 10,000 clients, so they come from several of the loopback's.
+fn source(number: usize) -> Ipv4Addr {
+    Ipv4Addr::new(127, 0, 0, u8::try_from(2 + number / PER_ADDRESS).unwrap_or(u8::MAX))
+}
+
+fn connect(from: Ipv4Addr, to: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_tcp_nodelay(true)?;
+    // The port is chosen by connect: bind alone searches for one that nobody has at all, milliseconds a client.
+    setsockopt(&socket, sockopt::IpBindAddressNoPort, &true)?;
+    socket.bind(&SockAddr::from(SocketAddr::from((from, 0))))?;
+    socket.connect_timeout(&to.into(), PATIENCE)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket.into())
+}

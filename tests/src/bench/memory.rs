@@ -1,0 +1,98 @@
+//! What an idle client costs its server in memory: the difference in PSS between no client and N of them. Memory of
+//! the kernel (sockets, and for the old form its processes) is in none of these numbers.
+
+use super::Plan;
+use super::ground::agents::Server;
+use super::ground::cleanup::Scratch;
+use super::ground::numbers::pss;
+use super::ground::table::Table;
+use super::load::Load;
+use super::report::Report;
+use super::rivals::{self, Mosquitto, TcpServer};
+use super::talk::Dialect;
+use std::io;
+use std::time::Duration;
+
+/// What was promised for fserver, in KiB.
+const PROMISE: f64 = 4.0;
+/// New clients are not silent: so long they beat before the second look.
+const BEATING: Duration = Duration::from_secs(3);
+
+/// One measurement, in KiB.
+struct Cost {
+    empty: u64,
+    full: u64,
+    clients: usize,
+}
+
+impl Cost {
+    fn each(&self) -> f64 {
+        self.full.saturating_sub(self.empty) as f64 / self.clients as f64
+    }
+}
+
+/// Measures all forms.
+pub fn measure(plan: &Plan, scratch: &Scratch, report: &mut Report) -> io::Result<()> {
+    println!("\nMemory (PSS) with N idle clients");
+    let mut table = Table::new(&["form", "clients", "empty", "full", "each"]);
+    for &clients in plan.memory {
+        for (name, dialect) in [("fserver, old clients", Dialect::Old), ("fserver, new clients beating", Dialect::New)] {
+            let cost = fserver(clients, dialect, scratch)?;
+            let what = format!("{name}: memory of each of {clients}");
+            report.judge(what, format!("{:.2} KiB", cost.each()), format!("<= {PROMISE:.0} KiB"), cost.each() <= PROMISE);
+            table.row(row(name, &cost));
+        }
+        rival(&mut table, "tcpserver, a process a client", clients, process_each(clients))?;
+        rival(&mut table, "mosquitto", clients, broker(clients, scratch))?;
+    }
+    table.print();
+    Ok(())
+}
+
+/// A rival that is not installed, or too large for this machine, is named and left out.
+fn rival(table: &mut Table, name: &str, clients: usize, cost: io::Result<Cost>) -> io::Result<()> {
+    match cost {
+        Err(why) if matches!(why.kind(), io::ErrorKind::NotFound | io::ErrorKind::OutOfMemory) => {
+            println!("  not measured: {name}, {clients} clients: {why}");
+        }
+        cost => table.row(row(name, &cost?)),
+    }
+    Ok(())
+}
+
+fn row(name: &str, cost: &Cost) -> [String; 5] {
+    let kib = |kib: u64| format!("{kib} KiB");
+    [name.into(), cost.clients.to_string(), kib(cost.empty), kib(cost.full), format!("{:.2} KiB", cost.each())]
+}
+
+fn fserver(clients: usize, dialect: Dialect, scratch: &Scratch) -> io::Result<Cost> {
+    let server = Server::start(&scratch.folder("memory")?, "127.0.0.1:0", &[])?;
+    let empty = pss(server.process.pid())?;
+    let mut load = Load::new()?;
+    load.connect(clients, dialect, server.address, |tally| Ok(tally.ready))?;
+    if dialect == Dialect::New {
+        load.run(BEATING, |_| false)?;
+    }
+    Ok(Cost { empty, full: pss(server.process.pid())?, clients })
+}
+
+fn process_each(clients: usize) -> io::Result<Cost> {
+    if let Some(why) = rivals::too_many(clients)? {
+        return Err(io::Error::new(io::ErrorKind::OutOfMemory, why));
+    }
+    let server = TcpServer::start(clients)?;
+    let empty = pss(server.pid())?;
+    let mut load = Load::new()?;
+    load.connect(clients, Dialect::Old, server.address, |_| server.children().map(|children| children.len()))?;
+    let children = server.listening(clients)?;
+    let sum: u64 = children.into_iter().map(pss).sum::<io::Result<u64>>()?;
+    Ok(Cost { empty, full: pss(server.pid())? + sum, clients })
+}
+
+fn broker(clients: usize, scratch: &Scratch) -> io::Result<Cost> {
+    let server = Mosquitto::start(&scratch.folder("mosquitto")?)?;
+    let empty = pss(server.pid())?;
+    let mut load = Load::new()?;
+    load.connect(clients, Dialect::Mqtt, server.address, |tally| Ok(tally.ready))?;
+    Ok(Cost { empty, full: pss(server.pid())?, clients })
+}
