@@ -250,7 +250,14 @@ fn conclude(samples: &[Sample]) -> bool {
         let grew = last as f64 > first as f64 * tolerance;
         steady &= !grew;
         let verdict = if grew { "YES" } else { "none" };
-        table.row([name.into(), first.to_string(), second.to_string(), third.to_string(), last.to_string(), verdict.into()]);
+        table.row([
+            name.into(),
+            first.to_string(),
+            second.to_string(),
+            third.to_string(),
+            last.to_string(),
+            verdict.into(),
+        ]);
     }
     table.print();
     steady
