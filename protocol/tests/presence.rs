@@ -579,13 +579,25 @@ fn a_server_that_answers_probes_is_not_lost_and_gets_a_fresh_link() {
     assert_eq!(pair.saw(), [""; 0]);
 }
 
+/// The server's machine lost power and came back within the lease: the link is dead, the server is not.
 #[test]
-fn a_probe_answered_by_another_run_saves_nobody() {
+fn a_probe_answered_by_a_later_run_leads_to_a_fresh_link() {
+    let mut pair = new();
+    pair.power_cut();
+    pair.run(1.0);
+    pair.server_starts(Some(8));
+    pair.run(30.0);
+    assert_eq!(pair.saw(), ["up"]);
+    assert_eq!(pair.presence.phase(), Phase::Up { epoch: Some(Epoch(8)), hold: None });
+}
+
+#[test]
+fn a_probe_answered_by_an_earlier_run_saves_nobody() {
     let mut pair = new();
     pair.power_cut();
     for _ in 0..10 {
         pair.run(0.5);
-        pair.input(Input::Here(Epoch(8)));
+        pair.input(Input::Here(Epoch(6)));
     }
     assert_eq!(pair.saw(), ["lost"]);
 }
@@ -600,4 +612,71 @@ fn a_link_that_never_was_cannot_close() {
     pair.input(Input::Closed);
     pair.run(1.0);
     assert!(!pair.powers_off(), "{:?}", pair.presence.phase());
+}
+
+/// A server closes a link that it has not heard for its own lease; an access point resets one. The server still answers.
+#[test]
+fn a_link_that_ends_though_the_server_lives_accuses_nobody() {
+    for end in [Input::Closed, Input::Broken("connection reset by peer".into())] {
+        let mut pair = new();
+        pair.input(end);
+        pair.run(60.0);
+        assert_eq!(pair.saw(), [""; 0]);
+    }
+}
+
+// ---- old or new ----
+
+/// What a server said comes before its end, so whoever has greeted is no old server even if its hello never came.
+#[test]
+fn a_server_that_greeted_and_crashed_before_its_hello_is_not_closed() {
+    let mut pair = Pair::with_old_server();
+    pair.run(1.0);
+    pair.server_sends(Wire::Bytes(b"Connection from 10.0.0.2\n".to_vec()));
+    pair.server_closes();
+    pair.run(1.0);
+    assert_eq!(pair.saw(), ["up", "lost"]);
+    assert!(!pair.powers_off());
+}
+
+#[test]
+fn a_greeted_link_that_dies_before_the_hello_is_replaced() {
+    let mut pair = Pair::with_old_server();
+    pair.run(0.1);
+    pair.server_sends(Wire::Bytes(b"Connection from 10.0.0.2\n".to_vec()));
+    pair.run(0.1);
+    pair.power_cut();
+    pair.run(10.0);
+    pair.server_starts(Some(8));
+    pair.run(1.0);
+    assert_eq!(pair.saw(), ["up"], "and never up as an old one");
+}
+
+#[test]
+fn a_server_that_spoke_frames_must_be_silent_on_two_links_to_be_an_old_one() {
+    let mut pair = new();
+    pair.power_cut();
+    pair.run(10.0);
+    assert_eq!(pair.saw(), ["lost"]);
+    pair.server_starts(None);
+    pair.run(7.0);
+    assert_eq!(pair.saw(), [""; 0]);
+    pair.run(3.0);
+    assert_eq!(pair.saw(), ["up"]);
+    pair.server_closes();
+    pair.run(1.0);
+    assert_eq!(pair.saw(), ["lost"], "a clean end without a word powers nothing off once frames were spoken");
+}
+
+#[test]
+fn a_restarted_server_that_answers_a_probe_is_not_overdue() {
+    let mut pair = new();
+    pair.server_announces(Cause::Restart, 10.0);
+    pair.server_closes();
+    pair.run(10.05);
+    pair.input(Input::Here(Epoch(8)));
+    pair.run(2.0);
+    pair.server_starts(Some(8));
+    pair.run(5.0);
+    assert_eq!(pair.saw(), ["restarting", "up"]);
 }

@@ -46,6 +46,7 @@ fn input() -> impl Strategy<Value = Input> {
     let server = || HostName::parse("attic").unwrap();
     prop_oneof![
         3 => Just(Input::Connected),
+        1 => Just(Input::Greeted),
         3 => epoch().prop_map(move |epoch| Input::Hello { server: server(), epoch }),
         5 => Just(Input::Beat),
         2 => prepare().prop_map(Input::Prepare),
@@ -147,7 +148,7 @@ impl Watched {
     fn follow(&mut self, input: &Input, actions: &[Action]) {
         match input {
             Input::Connected => (self.link, self.hello) = (true, false),
-            Input::Hello { .. } => self.hello = true,
+            Input::Greeted | Input::Hello { .. } => self.hello |= self.link,
             Input::Closed | Input::Broken(_) => self.link = false,
             _ => (),
         }

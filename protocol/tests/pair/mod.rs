@@ -217,7 +217,8 @@ impl Pair {
             Heard::Message(Message::Prepare(prepare)) => self.input(Input::Prepare(prepare)),
             Heard::Message(Message::Cancel(id)) => self.input(Input::Cancel(id)),
             Heard::Message(Message::Commit(id)) => self.input(Input::Commit(id)),
-            Heard::Line(ServerLine::Greeting(_) | ServerLine::Text(_)) | Heard::Message(_) | Heard::Unknown(_) => (),
+            Heard::Line(ServerLine::Greeting(_)) => self.input(Input::Greeted),
+            Heard::Line(ServerLine::Text(_)) | Heard::Message(_) | Heard::Unknown(_) => (),
         }
     }
 
