@@ -21,6 +21,9 @@ use tokio::task::AbortHandle;
 /// What a peer that does not read may leave unsent, in bytes: hundreds of beats, and nothing next to a machine's memory.
 pub const MOST_UNSENT: usize = 64 * 1024;
 
+/// How long somebody who is turned away may take to read why.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// One read takes at most so much.
 const READ_BUFFER: usize = 16 * 1024;
 
@@ -185,6 +188,16 @@ impl Peers {
         if link.unsent.is_empty() {
             let _ = link.stream.socket().shutdown(Shutdown::Write);
         }
+    }
+
+    /// Says nothing more, and closes soon even if the other end does not.
+    pub fn turn_away(&mut self, peer: PeerId) {
+        self.half_close(peer);
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(LAST_WORDS).await;
+            let _ = events.send(Event::Input(Input::Ended(peer, None))).await;
+        });
     }
 
     /// Closes a socket; what was not sent is lost.
