@@ -126,7 +126,7 @@ impl Peers {
     /// Takes a new socket and begins to read from it.
     pub fn add(&mut self, peer: PeerId, stream: Stream, dead_after: Duration) {
         if let Stream::Tcp(tcp) = &stream
-            && let Err(why) = watch_silently(tcp, dead_after)
+            && let Err(why) = watch_silently(&SockRef::from(tcp), dead_after)
         {
             tracing::debug!("no keepalive on the link of a peer: {why}");
         }
@@ -230,8 +230,7 @@ impl Peers {
 }
 
 /// TCP itself watches a peer that owes us nothing: an old client is silent for days.
-fn watch_silently(stream: &TcpStream, dead_after: Duration) -> io::Result<()> {
-    let socket = SockRef::from(stream);
+pub fn watch_silently(socket: &SockRef<'_>, dead_after: Duration) -> io::Result<()> {
     let third = (dead_after / 3).max(Duration::from_secs(1));
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(third).with_interval(third).with_retries(2))?;
