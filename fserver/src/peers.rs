@@ -229,10 +229,11 @@ impl Peers {
     }
 }
 
-/// TCP itself watches a peer that owes us nothing: an old client is silent for days.
+/// What the kernel keeps for a peer that does not read is bounded, too; and TCP itself watches a peer that owes us nothing: an old client is silent for days.
 pub fn watch_silently(socket: &SockRef<'_>, dead_after: Duration) -> io::Result<()> {
     let third = (dead_after / 3).max(Duration::from_secs(1));
     socket.set_tcp_nodelay(true)?;
+    socket.set_send_buffer_size(MOST_UNSENT)?;
     socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(third).with_interval(third).with_retries(2))?;
     socket.set_tcp_user_timeout(Some(dead_after))
 }

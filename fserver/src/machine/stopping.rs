@@ -9,6 +9,8 @@ use protocol::shutdown::{Committed, Order, Party, Shutdown};
 use protocol::{Cause, HostName, Instant, Message, ShutdownId, frame};
 use std::rc::Rc;
 
+/// How many bytes the operator's words may have; they travel in every announcement and in every hook's environment.
+const MOST_REASON: usize = 4096;
 /// How many hooks one report may tell of.
 const MOST_OUTCOMES: usize = 64;
 
@@ -98,7 +100,7 @@ impl House {
     }
 
     fn begin(&mut self, mut order: Order, now: Instant) -> Result<Vec<Action>, String> {
-        order.reason = cut(&order.reason);
+        order.reason.truncate(order.reason.floor_char_boundary(MOST_REASON));
         let ended = if order.drill { Vec::new() } else { self.end_drill() };
         self.announce_to_all(order, now).map(|actions| ended.into_iter().chain(actions).collect())
     }
