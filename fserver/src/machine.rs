@@ -30,6 +30,8 @@ pub const BEAT_EVERY: Duration = Duration::from_secs(1);
 const SLOTS: u64 = 20;
 /// How far apart those moments are.
 const MOMENT: Duration = Duration::from_millis(BEAT_EVERY.as_millis() as u64 / SLOTS);
+/// So many lines of text of one link go to the log; a start script writes a few.
+const MOST_TEXTS: u32 = 500;
 /// One machine that reconnects so often, each time on top of a living link, is two machines.
 const MOST_TAKEOVERS: u32 = 3;
 /// A link over which something came within this time is alive.
@@ -194,6 +196,7 @@ struct Peer {
     via: Via,
     since: Instant,
     heard: Instant,
+    texts: u32,
     speaker: Speaker,
 }
 
@@ -267,7 +270,7 @@ impl House {
         if let Some(refusal) = self.over_address_cap(id, address) {
             return refusal;
         }
-        self.peers.insert(id, Peer { address, via, since: now, heard: now, speaker: Speaker::Unclassified });
+        self.peers.insert(id, Peer { address, via, since: now, heard: now, texts: 0, speaker: Speaker::Unclassified });
         if let Some(address) = address {
             *self.per_address.entry(address).or_default() += 1;
         }
@@ -310,7 +313,7 @@ impl House {
             ClientLine::Wait => self.now_old(id, now),
             ClientLine::Text(text) => {
                 let mut actions = self.now_old(id, now);
-                actions.push(info(format!("{} says: {text}", self.label(id))));
+                actions.extend(self.says(id, &text));
                 actions
             }
             ClientLine::Quit => {
@@ -322,6 +325,20 @@ impl House {
             ClientLine::Shutdown => self.asked_by_line(id, now),
             ClientLine::Hello(name) => self.hello_line(id, name),
             ClientLine::BadHello(why) => self.refuse_line(id, why.to_string(), now),
+        }
+    }
+
+    /// Somebody's words for the log, unless he has said too many.
+    fn says(&mut self, id: PeerId, text: &str) -> Option<Action> {
+        let who = self.label(id);
+        let peer = self.peers.get_mut(&id)?;
+        peer.texts = peer.texts.saturating_add(1);
+        match peer.texts {
+            ..=MOST_TEXTS => Some(info(format!("{who} says: {}", cut(text)))),
+            n if n == MOST_TEXTS + 1 => {
+                Some(warn(format!("{who} says more than {MOST_TEXTS} lines; the rest is dropped")))
+            }
+            _ => None,
         }
     }
 
@@ -359,7 +376,7 @@ impl House {
             (Message::Echo { number }, Some(_)) => self.echo(id, number, now),
             (Message::Progress(progress), Some(host)) => self.progress(id, host, progress, now),
             (Message::Decision(decision), Some(host)) => self.decision(host, decision, now),
-            (Message::Text(text), Some(host)) => vec![info(format!("{host} says: {}", cut(&text)))],
+            (Message::Text(text), Some(_)) => self.says(id, &text).into_iter().collect(),
             (_, None) => self.refuse(id, "the first frame must be a hello; this peer began with another".into(), now),
             (_, Some(host)) => vec![warn(format!("{host} sent a frame that only servers send; ignored"))],
         }

@@ -523,3 +523,11 @@ fn made_up_names_and_words_cost_a_bounded_memory() {
     }
     assert_eq!(memory.hosts(), 4096);
 }
+
+#[test]
+fn a_talkative_peer_does_not_fill_the_log() {
+    let mut scene = Scene::new();
+    let peer = scene.arrives("10.0.0.1");
+    (0..10_000).for_each(|n| scene.says(peer, &format!("line {n}")));
+    assert!(scene.done.len() < 600 && scene.noted("the rest is dropped"), "{}", scene.done.len());
+}
