@@ -100,6 +100,11 @@ impl Client {
         self
     }
 
+    /// The link ends, and nobody answers the last probes.
+    fn link_ends(&mut self, how: Input) -> &mut Self {
+        self.tell(how).passes(0.2)
+    }
+
     fn links(&mut self, epoch: Epoch) -> &mut Self {
         self.tell(Input::Connected).hears_line(ServerLine::Hello { server: attic(), epoch })
     }

@@ -33,8 +33,8 @@ impl Presence {
             Phase::Up { hold: Some(hold), .. } if now < hold => Vec::new(),
             Phase::Up { .. } if self.run.is_some() && self.own_fault.is_none() => self.last_chance(why, now),
             Phase::Up { .. } => self.suspect(why),
-            Phase::Stopping { .. } => self.commit(None, "the link ended after the shutdown was announced"),
-            Phase::Unknown | Phase::Down { .. } => Vec::new(),
+            // No commit: the way back may still be open, and a loose cable is none of the server's words.
+            Phase::Stopping { .. } | Phase::Unknown | Phase::Down { .. } => Vec::new(),
         }
     }
 

@@ -37,7 +37,7 @@ fn an_old_server_that_is_still_there_is_no_news() {
     let mut next = client.restarted();
     next.tell(Input::Connected).passes(5.0);
     assert_eq!(next.rows(), [""; 0]);
-    next.tell(Input::Closed);
+    next.link_ends(Input::Closed);
     assert_eq!(next.rows(), ["server-stopping closed"]);
 }
 
@@ -119,14 +119,14 @@ fn a_finished_shutdown_is_not_run_again() {
     let mut next = client.restarted();
     next.links(RUN_1).prepare(Cause::Shutdown);
     assert_eq!(next.rows(), [""; 0]);
-    next.tell(Input::Closed).links(RUN_2).beat();
+    next.link_ends(Input::Closed).links(RUN_2).beat();
     assert_eq!(next.rows(), ["server-up"]);
 }
 
 #[test]
 fn an_overtaken_row_is_finished_and_nothing_follows_from_it() {
     let mut client = Client::new(OFF);
-    client.up().prepare(Cause::Shutdown).hears(Message::Commit(FIRST)).tell(Input::Closed).links(RUN_2).beat();
+    client.up().prepare(Cause::Shutdown).hears(Message::Commit(FIRST)).link_ends(Input::Closed).links(RUN_2).beat();
     let mut next = client.restarted();
     assert_eq!(next.rows(), ["server-stopping shutdown"]);
     next.row_ends().passes(100.0);
@@ -138,7 +138,7 @@ fn an_overtaken_row_is_finished_and_nothing_follows_from_it() {
 #[test]
 fn a_loss_is_let_go_of_but_its_power_off_is_not_carried_over() {
     let mut client = Client::new(OFF_ON_LOST);
-    client.up().tell(Input::Closed).link_is(true).hook("server-lost/50-unmount-share", HookResult::Done);
+    client.up().link_ends(Input::Closed).link_is(true).hook("server-lost/50-unmount-share", HookResult::Done);
     let mut next = client.restarted();
     assert_eq!(next.rows(), ["server-lost lost -server-lost/50-unmount-share"]);
     next.row_ends();

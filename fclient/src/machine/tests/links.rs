@@ -102,12 +102,12 @@ fn under_tcpclient_the_end_of_the_link_is_the_end() {
     client.up().prepare(Cause::Shutdown).row_ends().hears(Message::Commit(FIRST));
     assert!(client.did(&Action::Exit(Exit::Done)));
     let mut client = once(STAY);
-    client.up_old().tell(Input::Closed);
+    client.up_old().link_ends(Input::Closed);
     assert!(!client.did(&Action::Exit(Exit::Done)), "its hooks come first");
     client.row_ends();
     assert!(client.did(&Action::Exit(Exit::Done)));
     let mut client = once(STAY);
-    client.up().tell(Input::Broken("reset".into())).link_is(true).row_ends();
+    client.up().link_ends(Input::Broken("reset".into())).link_is(true).row_ends();
     assert!(client.did(&Action::Exit(Exit::Again)));
     assert!(!client.done.iter().any(|action| matches!(action, Action::Retry(_))));
 }
@@ -115,7 +115,7 @@ fn under_tcpclient_the_end_of_the_link_is_the_end() {
 #[test]
 fn under_tcpclient_a_restart_of_the_server_is_met_by_the_next_run() {
     let mut client = once(OFF);
-    client.up().prepare(Cause::Restart).tell(Input::Closed);
+    client.up().prepare(Cause::Restart).link_ends(Input::Closed);
     assert!(client.did(&Action::Exit(Exit::Again)));
     let mut next = client.restarted();
     next.links(RUN_2).beat();
@@ -146,7 +146,7 @@ fn under_tcpclient_the_link_survives_a_sleep() {
 #[test]
 fn under_tcpclient_an_earlier_end_does_not_end_the_next_run() {
     let mut client = once(STAY);
-    client.up_old().tell(Input::Closed).row_ends();
+    client.up_old().link_ends(Input::Closed).row_ends();
     let mut next = client.restarted();
     next.tell(Input::Connected).passes(0.4);
     assert_eq!(next.rows(), ["server-up"]);
