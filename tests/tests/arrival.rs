@@ -23,18 +23,21 @@ fn a_server_that_comes_up_is_found_by_trying() {
     kitchen.until_event(UP);
 }
 
-/// A client leaves a server that has just gone alone for ten seconds; an announcement cuts that short.
+/// A client leaves an old server that has just gone alone for ten seconds; the announcement of its successor at the same
+/// address cuts that short.
 #[test]
 fn an_announcement_brings_a_client_back_at_once() {
     let world = World::new();
     let group = group(&world).to_string();
-    let mut attic = world.server("attic").variable("ANNOUNCE", &group).start();
-    let kitchen = world.client("kitchen").of(&attic).variable("ANNOUNCE", &group).start();
+    let mut old = world.old_server("old").start();
+    let kitchen = world.client("kitchen").behind(&old).variable("ANNOUNCE", &group).start();
     kitchen.until_event(UP);
-    attic.stop(Signal::SIGTERM);
+    old.until_children(1);
+    old.signal_children(Signal::SIGTERM);
     kitchen.until_log("staying on");
-    attic.start_again();
-    world.until_within(Duration::from_secs(6), "it is back", || kitchen.count(UP) == 2);
+    old.stop(Signal::SIGTERM);
+    let _new = world.server("new").variable("ANNOUNCE", &group).listen(&old.address().to_string()).start();
+    world.until_within(Duration::from_secs(7), "it is back", || kitchen.count(UP) == 2);
 }
 
 /// Anybody can announce anything; a client tries its own server and nobody else's.
