@@ -466,6 +466,15 @@ fn an_unplugged_client_accuses_nobody_and_recovers() {
     assert!(pair.presence.server().is_some(), "it has a link again");
 }
 
+/// It looks as soon as it suspects; at the end of the lease the cable may be back, and the silence not yet over.
+#[test]
+fn a_client_knows_soon_that_it_was_unplugged() {
+    let mut pair = new();
+    pair.own_link(false);
+    pair.run(3.0);
+    assert_eq!(pair.saw(), ["self"]);
+}
+
 #[test]
 fn a_server_that_died_while_the_client_was_unplugged_is_lost_afterwards() {
     let mut pair = new();
