@@ -381,7 +381,7 @@ fn name(change: &Change) -> &'static str {
     use presence::Phase::{Down, Stopping, Unknown, Up};
     match (change.phase, change.cause) {
         (Unknown, _) => "server unknown",
-        (Up { .. }, Some(Cause::Own)) => "own fault, nobody is accused",
+        (Up { .. } | Stopping { .. }, Some(Cause::Own)) => "own fault, nobody is accused",
         (Up { hold: Some(_), .. }, _) => "server restarts, holding still",
         (Up { .. }, _) => "server up",
         (Stopping { committed: false, .. }, _) => "server stopping",

@@ -147,7 +147,7 @@ impl Machine {
     pub(super) fn changed(&mut self, change: Change) {
         let what = name(&change);
         match (change.phase, change.cause) {
-            (Phase::Unknown, _) | (Phase::Up { .. }, Some(Cause::Own)) => {}
+            (Phase::Unknown, _) | (Phase::Up { .. } | Phase::Stopping { .. }, Some(Cause::Own)) => {}
             (Phase::Up { hold: Some(_), .. }, _) => self.held = true,
             (Phase::Up { epoch, hold: None }, _) => self.here(epoch),
             (Phase::Stopping { id, deadline, committed }, _) => self.stopping(id, deadline, committed),

@@ -95,7 +95,7 @@ fn without_a_commit_the_deadline_is_remembered() {
     let mut next = client.restarted();
     next.row_ends().passes(28.0);
     assert_eq!(next.rows(), ["server-stopping shutdown"]);
-    next.passes(3.0);
+    next.passes(3.0).link_is(true);
     assert_eq!(next.rows(), ["power-off shutdown"]);
 }
 
