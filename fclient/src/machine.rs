@@ -213,6 +213,10 @@ pub struct Machine {
     running: Option<Running>,
     drill: Option<Drill>,
     post: Post,
+    /// A new server has spoken to this run of the client.
+    reached: bool,
+    /// Until then a power-off that an earlier run had begun waits for the server to be heard.
+    hesitates: Option<Instant>,
     leaving: Option<Leave>,
     exited: bool,
     recorded: Option<Intent>,
@@ -239,6 +243,8 @@ impl Machine {
             running: None,
             drill: None,
             post: Post::default(),
+            reached: false,
+            hesitates: None,
             leaving: None,
             exited: false,
             recorded: journal.clone(),
@@ -263,7 +269,8 @@ impl Machine {
     /// When [`Input::Tick`] is due.
     pub fn deadline(&self) -> Option<Instant> {
         let texts = self.link.as_ref().filter(|link| !link.frames).and_then(|link| self.post.deadline(link.since));
-        earliest(self.presence.deadline(), texts)
+        let hesitates = self.hesitates.filter(|&until| until > self.now);
+        earliest(earliest(self.presence.deadline(), texts), hesitates)
     }
 
     /// Where the server is, in a few words for a status line.

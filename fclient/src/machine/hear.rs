@@ -70,7 +70,8 @@ impl Machine {
         if let Some(link) = &mut self.link {
             link.frames = true;
         }
-        self.server = Some(server.clone());
+        (self.server, self.reached) = (Some(server.clone()), true);
+        self.drop_power_off_before(epoch);
         self.say(Message::Hello(self.rules.hello.clone()));
         self.sense(presence::Input::Hello { server, epoch });
         self.send_decisions();
