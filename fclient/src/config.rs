@@ -176,7 +176,8 @@ impl Config {
             program: concat!("fclient ", env!("CARGO_PKG_VERSION")).into(),
             capabilities: Vec::new(),
         };
-        Rules { hello, policy: self.policy, bounds: self.bounds, once: self.ucspi, booted }
+        let server = format!("{}:{}", self.host, self.port);
+        Rules { hello, server, policy: self.policy, bounds: self.bounds, once: self.ucspi, booted }
     }
 }
 

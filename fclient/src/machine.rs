@@ -14,6 +14,7 @@ mod post;
 mod report;
 mod resume;
 mod state;
+mod stranger;
 mod work;
 
 use crate::intent::Intent;
@@ -36,6 +37,8 @@ use std::time::Duration;
 pub struct Rules {
     /// How this client introduces itself.
     pub hello: Hello,
+    /// `HOST:PORT`, for people.
+    pub server: String,
     /// What the owner allowed.
     pub policy: PowerPolicy,
     /// How patient the lease is.
@@ -182,6 +185,10 @@ struct Link {
     number: u64,
     since: Instant,
     frames: bool,
+    /// It greeted, or said `shutdown`, as old servers do.
+    greeted: bool,
+    /// It said something before it greeted, as no server does.
+    strange: bool,
     /// Frames of kinds that only newer peers know.
     unknown: u32,
 }
@@ -202,6 +209,8 @@ pub struct Machine {
     link: Option<Link>,
     links: u64,
     refused: bool,
+    /// What the last one said who is no server.
+    stranger: Option<String>,
     server: Option<HostName>,
     reason: Option<(ShutdownId, String)>,
     goal: Goal,
@@ -233,6 +242,7 @@ impl Machine {
             link: None,
             links: 0,
             refused: false,
+            stranger: None,
             server: None,
             reason: None,
             goal: Goal::Unknown,
@@ -288,7 +298,7 @@ impl Machine {
         match input {
             Input::Connected => self.connected(),
             Input::Heard(heard) => self.heard(heard),
-            Input::Closed => self.link_over(presence::Input::Closed),
+            Input::Closed => self.link_over(self.clean_end()),
             Input::Broken(why) => self.link_over(presence::Input::Broken(why)),
             Input::Here(epoch) => self.sense(presence::Input::Here(epoch)),
             Input::OwnLink { up, evidence } => self.sense(presence::Input::OwnLink { up, evidence }),
