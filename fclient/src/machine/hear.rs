@@ -47,8 +47,10 @@ impl Machine {
         self.retry(if went && !link.frames { Pause::Rest } else { Pause::Soon });
     }
 
+    /// What came in the same read as the words for which the link was given up is of no concern any more.
     pub(super) fn heard(&mut self, heard: Heard<ServerLine>) {
         match heard {
+            _ if self.link.is_none() => {}
             Heard::Line(line) => self.line(line),
             Heard::Message(message) => self.message(message),
             Heard::Unknown(kind) => self.unknown(kind),

@@ -60,6 +60,15 @@ fn a_banner_that_comes_late_is_not_a_closed_link_either() {
 }
 
 #[test]
+fn what_another_daemon_says_after_its_banner_is_not_heard() {
+    let mut client = Client::new(OFF);
+    client.tell(Input::Connected);
+    says(&mut client, BANNERS[1]);
+    client.hears_line(ServerLine::Shutdown).passes(100.0);
+    assert_eq!(client.rows(), [""; 0]);
+}
+
+#[test]
 fn what_servers_say_is_taken_as_before() {
     let mut client = Client::new(OFF);
     client.tell(Input::Connected);
