@@ -92,14 +92,16 @@ fn who_has_let_go_before_the_commit_still_hears_it() {
 }
 
 #[test]
-fn a_server_that_crashes_in_its_shutdown_has_committed_to_it() {
+fn a_server_that_crashes_in_its_shutdown_has_committed_to_it_when_its_deadline_has_passed() {
     for end in [Wire::Fin, Wire::Reset] {
         let mut pair = new();
         pair.server_announces(Cause::Shutdown, 30.0);
         pair.server_sends(end);
         pair.power_cut();
-        pair.run(1.0);
-        assert_eq!(pair.saw(), ["stopping", "committed"]);
+        pair.run(25.0);
+        assert_eq!(pair.saw(), ["stopping"]);
+        pair.run(10.0);
+        assert_eq!(pair.saw(), ["committed"]);
     }
 }
 
@@ -113,6 +115,54 @@ fn a_deadline_that_passes_in_silence_is_a_commit() {
     assert_eq!(pair.saw(), ["stopping"]);
     pair.run(1.0);
     assert_eq!(pair.saw(), ["committed"]);
+}
+
+/// It could not have heard a cancel, so it asks the server first, for the time of a lease.
+#[test]
+fn a_deadline_that_passes_while_the_client_is_unplugged_commits_to_nothing() {
+    for cancels in [true, false] {
+        let mut pair = new();
+        let id = pair.server_announces(Cause::Shutdown, 10.0);
+        pair.run(1.0);
+        pair.own_link(false);
+        pair.run(60.0);
+        assert_eq!(pair.saw(), ["stopping", "self"]);
+        if cancels {
+            pair.server_cancels(id)
+        } else {
+            pair.power_cut()
+        }
+        pair.own_link(true);
+        pair.run(3.0);
+        assert_eq!(pair.saw(), if cancels { ["self", "up"].as_slice() } else { &["self"] });
+        pair.run(3.0);
+        assert_eq!(pair.saw(), if cancels { [].as_slice() } else { &["committed"] });
+    }
+}
+
+#[test]
+fn a_deadline_slept_or_stalled_through_is_a_commit_only_after_a_lease() {
+    for (stalled, cancels) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut pair = new();
+        let id = pair.server_announces(Cause::Shutdown, 10.0);
+        pair.run(1.0);
+        pair.cut(true);
+        if cancels {
+            pair.server_cancels(id)
+        } else {
+            pair.power_cut()
+        }
+        if stalled {
+            pair.stall(60.0)
+        } else {
+            pair.suspend(60.0)
+        }
+        pair.run(2.0);
+        assert_eq!(pair.saw(), ["stopping", "self"], "stalled: {stalled}");
+        pair.cut(false);
+        pair.run(4.0);
+        assert_eq!(pair.saw(), [if cancels { "up" } else { "committed" }], "stalled: {stalled}");
+    }
 }
 
 #[test]
@@ -144,14 +194,14 @@ fn a_cancel_after_the_commit_is_too_late() {
     assert_eq!(pair.saw(), [""; 0]);
 }
 
-/// The client took the end of its link for the commit; the server lives, is reached again, and cancels.
+/// The way back is open while the server has not closed it: a loose cable is none of its words.
 #[test]
-fn a_cancel_heals_a_commit_that_only_the_client_believed_in() {
+fn a_link_that_ends_in_the_first_phase_commits_to_nothing() {
     let mut pair = new();
     let id = pair.server_announces(Cause::Shutdown, 30.0);
     pair.server_sends(Wire::Reset);
     pair.run(2.0);
-    assert_eq!(pair.saw(), ["stopping", "committed"]);
+    assert_eq!(pair.saw(), ["stopping"]);
     pair.server_cancels(id);
     pair.run(2.0);
     assert_eq!(pair.saw(), ["up"]);
@@ -442,6 +492,8 @@ fn a_fresh_link_to_a_server_in_shutdown_hears_of_it_and_its_beats_do_not_bring_i
     assert_eq!(pair.saw(), ["stopping"]);
     pair.server_sends(Wire::Reset);
     pair.run(10.0);
+    assert_eq!(pair.saw(), [""; 0]);
+    pair.run(11.0);
     assert_eq!(pair.saw(), ["committed"]);
     pair.input(Input::LetGo);
     pair.run(10.0);

@@ -33,7 +33,6 @@ use server::ServerPlan;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -258,11 +257,15 @@ pub fn read(path: &Path) -> String {
     String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
 }
 
-/// Writes a program.
+/// Writes a program. The last step is another process's: a file that this one has open for writing may be inherited by
+/// whatever another thread starts in that moment, and nobody can run it until then ("text file busy").
 pub fn executable(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap_or(path)).expect("the scratch directory can be written");
-    fs::write(path, text).expect("the scratch directory can be written");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("our own file");
+    let draft = path.with_extension("draft~");
+    fs::write(&draft, text).expect("the scratch directory can be written");
+    let status = Command::new("install").arg("-m755").arg(&draft).arg(path).status();
+    assert!(status.is_ok_and(|status| status.success()), "cannot write {}", path.display());
+    fs::remove_file(draft).expect("our own file");
 }
 
 /// All logs and events below a directory, each under its name.

@@ -194,11 +194,11 @@ fn what_comes_and_goes_while_a_row_runs_leaves_no_trace() {
 #[test]
 fn an_old_start_script_replaces_all_hooks_and_speaks_to_the_server() {
     let world = World::new();
-    let report = "event \"cwd=$(pwd) argv0=${0##*/} power=${POWER_OFF:-unset}\"; echo \"$1 says hello\" >&7; [ -e /proc/self/fd/6 ]";
+    let report = "event \"cwd=$(pwd) argv0=${0##*/} power=${POWER_OFF:-unset}${POWER_OFF_COMMAND:-unset}\"; echo \"$1 says hello\" >&7; [ -e /proc/self/fd/6 ]";
     let (attic, kitchen) = house(&world, |plan| plan.old_script("pistopstart", report).variable("POWER_OFF", "1"));
     attic.until_log("kitchen says: start says hello");
     assert!(attic.pistop(&["shutdown"]).status.success());
-    let cwd = format!("cwd={}/.pistop argv0=pistopstart power=unset", kitchen.place().home().display());
+    let cwd = format!("cwd={}/.pistop argv0=pistopstart power=unsetunset", kitchen.place().home().display());
     world.until("it is off", || kitchen.powered_off() == 1);
     let expected = ["pistopstart start", &cwd, "pistopstart stop", &cwd, "power-off/90-power-off shutdown"];
     assert_eq!(kitchen.events(), expected);

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use nix::sys::signal::Signal;
+use protocol::Message;
+use protocol::message::Stage;
 use serde_json::Value;
 use std::time::Duration;
 use tests::World;
@@ -229,13 +231,21 @@ fn a_drill_goes_through_all_phases_and_changes_nothing() {
     let mut old = attic.connect();
     old.say("wait\n");
     attic.until_peers(1, "old");
-    let said = attic.pistop(&["drill"]);
-    assert!(said.status.success(), "{said:?}");
+    let mut watcher = attic.connect();
+    watcher.introduce("watcher");
+    let mut drill = attic.pistop_begins(&["drill"]);
+    assert!(watcher.until_prepared(1).drill);
+    watcher.report(Stage::Bye);
+    assert!(drill.wait_exit().success(), "{}", drill.log());
+    let output = drill.output();
     for host in ["kitchen", "hall"] {
-        let lines: String = said.output.lines().filter(|line| line.contains(&format!(" {host} "))).collect();
+        let lines: String = output.lines().filter(|line| line.contains(&format!(" {host} "))).collect();
         in_order(&lines, &["received", "stopped", "server-stopping/50-unmount-share", "unmounted", "bye"]);
     }
-    in_order(&said.output, &["server            committed"]);
+    in_order(&output, &["server            committed"]);
+    let next = watcher.messages().len();
+    watcher.until("the next beat comes", |watcher| watcher.messages().len() > next);
+    assert!(!watcher.messages().iter().any(|message| matches!(message, Message::Commit(_))), "nobody is told to go");
     assert_eq!((kitchen.events(), hall.events()), (vec![UP.into()], vec![UP.into()]));
     assert_eq!((old.heard().as_str(), old.end()), ("Connection from 127.0.0.1\n", None));
     assert!(attic.events().is_empty() && kitchen.powered_off() == 0);

@@ -23,7 +23,14 @@ fn rules(policy: PowerPolicy) -> Rules {
         program: "fclient test".into(),
         capabilities: Vec::new(),
     };
-    Rules { hello, policy, bounds: Bounds::DEFAULT, once: false, booted: Duration::from_secs(1000) }
+    Rules {
+        hello,
+        server: "attic:5555".into(),
+        policy,
+        bounds: Bounds::DEFAULT,
+        once: false,
+        booted: Duration::from_secs(1000),
+    }
 }
 
 fn secs(seconds: f64) -> Duration {
@@ -98,6 +105,11 @@ impl Client {
         }
         self.now = end;
         self
+    }
+
+    /// The link ends, and nobody answers the last probes.
+    fn link_ends(&mut self, how: Input) -> &mut Self {
+        self.tell(how).passes(0.2)
     }
 
     fn links(&mut self, epoch: Epoch) -> &mut Self {
@@ -187,3 +199,4 @@ mod links;
 mod order;
 mod properties;
 mod stages;
+mod strangers;

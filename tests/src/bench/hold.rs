@@ -31,7 +31,16 @@ pub fn measure(plan: &Plan, scratch: &Scratch, report: &mut Report) -> io::Resul
     let tally = load.tally();
     let late = Sample::new(tally.beats.iter().map(|gap| gap.saturating_sub(BEAT_EVERY)).collect());
     let late = late.ok_or_else(|| io::Error::other("no client heard two beats"))?;
-    let mut table = Table::new(&["all here after", "dropped", "beats heard", "late p50", "late p99", "late worst", "processor", "PSS"]);
+    let mut table = Table::new(&[
+        "all here after",
+        "dropped",
+        "beats heard",
+        "late p50",
+        "late p99",
+        "late worst",
+        "processor",
+        "PSS",
+    ]);
     table.row([
         milliseconds(connected),
         tally.ended.to_string(),

@@ -36,10 +36,16 @@ pub fn measure(plan: &Plan, scratch: &Scratch, report: &mut Report) -> io::Resul
     println!("\nMemory (PSS) with N idle clients");
     let mut table = Table::new(&["form", "clients", "empty", "full", "each"]);
     for &clients in plan.memory {
-        for (name, dialect) in [("fserver, old clients", Dialect::Old), ("fserver, new clients beating", Dialect::New)] {
+        for (name, dialect) in [("fserver, old clients", Dialect::Old), ("fserver, new clients beating", Dialect::New)]
+        {
             let cost = fserver(clients, dialect, scratch)?;
             let what = format!("{name}: memory of each of {clients}");
-            report.judge(what, format!("{:.2} KiB", cost.each()), format!("<= {PROMISE:.0} KiB"), cost.each() <= PROMISE);
+            report.judge(
+                what,
+                format!("{:.2} KiB", cost.each()),
+                format!("<= {PROMISE:.0} KiB"),
+                cost.each() <= PROMISE,
+            );
             table.row(row(name, &cost));
         }
         rival(&mut table, "tcpserver, a process a client", clients, process_each(clients))?;

@@ -101,7 +101,12 @@ fn hello(name: &HostName) -> Message {
 }
 
 /// Whole packets only; all of ours are shorter than 128 bytes, so their length is one byte.
-fn hear_mqtt(pending: &mut Vec<u8>, bytes: &[u8], answer: &mut Vec<u8>, mut on: impl FnMut(News)) -> Result<(), String> {
+fn hear_mqtt(
+    pending: &mut Vec<u8>,
+    bytes: &[u8],
+    answer: &mut Vec<u8>,
+    mut on: impl FnMut(News),
+) -> Result<(), String> {
     pending.extend_from_slice(bytes);
     while let [kind, length, rest @ ..] = pending.as_slice()
         && let Some(body) = rest.get(..usize::from(*length))

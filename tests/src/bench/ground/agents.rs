@@ -15,7 +15,8 @@ const START: Duration = Duration::from_secs(10);
 /// The program of this name, built beside this one.
 pub fn program(name: &str) -> io::Result<PathBuf> {
     let path = std::env::current_exe()?.with_file_name(name);
-    let missing = || io::Error::other(format!("{} is missing; run `cargo build --release --workspace`", path.display()));
+    let missing =
+        || io::Error::other(format!("{} is missing; run `cargo build --release --workspace`", path.display()));
     if path.is_file() { Ok(path) } else { Err(missing()) }
 }
 

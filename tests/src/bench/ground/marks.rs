@@ -47,7 +47,13 @@ impl Marks {
 
     /// Waits until so many clients whose names begin with `whose` have run a hook of this event; when each did so first.
     /// Marks of others and of other events are passed over.
-    pub fn gather(&self, event: &str, whose: &str, count: usize, limit: Duration) -> io::Result<BTreeMap<String, Instant>> {
+    pub fn gather(
+        &self,
+        event: &str,
+        whose: &str,
+        count: usize,
+        limit: Duration,
+    ) -> io::Result<BTreeMap<String, Instant>> {
         let (mut seen, end) = (BTreeMap::new(), Instant::now() + limit);
         while seen.len() < count {
             let left = end.saturating_duration_since(Instant::now());
