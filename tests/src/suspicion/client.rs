@@ -201,7 +201,7 @@ impl World {
         }
         match change.phase {
             Phase::Down { cause: Cause::Lost, .. } if self.verdict() => self.explain("lost", change),
-            Phase::Down { cause: Cause::Restart, .. } if self.air.server_on => {
+            Phase::Down { cause: Cause::Restart, .. } if self.server_is_there() => {
                 self.report.overdue += 1;
                 self.explain("overdue", change);
             }

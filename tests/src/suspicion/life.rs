@@ -26,6 +26,8 @@ pub enum Fate {
     Return,
     /// Its process crashes.
     Crash,
+    /// And crashes again as soon as it is back.
+    CrashAgain,
 }
 
 /// A server dies about so often, in hours, and is not back before somebody has noticed.
@@ -75,7 +77,7 @@ impl World {
             Fate::Death => DEATH_EVERY,
             Fate::Restart => RESTART_EVERY,
             Fate::Crash => CRASH_EVERY,
-            Fate::Revival(_) | Fate::Exit | Fate::Return => f64::INFINITY,
+            Fate::Revival(_) | Fate::Exit | Fate::Return | Fate::CrashAgain => f64::INFINITY,
         }
     }
 
@@ -86,7 +88,7 @@ impl World {
             Fate::Revival(_) | Fate::Exit | Fate::Return => false,
             Fate::Roam | Fate::Flap | Fate::ClockStep => self.dead_since.is_some(),
             Fate::Suspend | Fate::Stall => self.dead_since.is_some() || self.asleep(),
-            Fate::Crash => !quiet,
+            Fate::Crash | Fate::CrashAgain => !quiet,
             Fate::Death | Fate::Restart => {
                 let troubled = self.air.deaf_until.max(self.air.unplugged_until) > self.now;
                 !quiet || troubled || !self.client.is_well(self.now)
@@ -112,7 +114,7 @@ impl World {
             Fate::Restart => self.restart(),
             Fate::Exit => self.exit(),
             Fate::Return => self.returns(),
-            Fate::Crash => self.crash(),
+            Fate::Crash | Fate::CrashAgain => self.crash(),
         }
         self.next(fate);
     }
@@ -140,7 +142,7 @@ impl World {
     /// `lost`: the right verdict on a server that is gone, and the wrong one on one that runs. Whether it was wrong.
     pub fn verdict(&mut self) -> bool {
         let Some(since) = self.dead_since else {
-            let wrong = self.server.runs && self.now > self.absent_at + seconds(EXCUSED);
+            let wrong = self.server_is_there();
             self.report.wrong += u64::from(wrong);
             return wrong;
         };
@@ -150,6 +152,11 @@ impl World {
             self.at(self.now + seconds(REVIVAL_AFTER), Event::Fate(Fate::Revival(death)));
         }
         false
+    }
+
+    /// Its process runs, and has for long enough to be found.
+    pub fn server_is_there(&self) -> bool {
+        self.air.server_on && self.server.runs && self.now > self.absent_at + seconds(EXCUSED)
     }
 
     fn revival(&mut self, death: u64) {
@@ -187,7 +194,7 @@ impl World {
     fn perhaps_crashes_again(&mut self) {
         if self.rng.f64() < CRASHES_AGAIN {
             let soon = self.between(0.0, 3.0);
-            self.at(self.now + soon, Event::Fate(Fate::Crash));
+            self.at(self.now + soon, Event::Fate(Fate::CrashAgain));
         }
     }
 
