@@ -17,8 +17,8 @@ pub const LAST: Duration = Duration::from_secs(5);
 pub const SPREAD: Duration = Duration::from_millis(150);
 /// Two attempts that announcements brought forward are at least this far apart.
 pub const FORCED_EVERY: Duration = Duration::from_millis(200);
-/// How long a server that has just gone is left alone.
-pub const REST: Duration = Duration::from_secs(10);
+/// How long a server that has just gone is left alone: as long as the longest pause, and no longer.
+pub const REST: Duration = LAST;
 /// How long a client that was refused waits.
 pub const REFUSED: Duration = Duration::from_secs(60);
 /// A link that lasted this long was one; after a shorter one the pauses go on growing.
@@ -173,7 +173,7 @@ mod tests {
         approach.announced(Duration::ZERO, at(5.0));
         assert_eq!(approach.deadline(), None, "linked");
         approach.over(Pause::Rest, at(9.0));
-        assert_eq!(approach.deadline(), Some(at(19.0)));
+        assert_eq!(approach.deadline(), Some(at(14.0)));
         approach.announced(Duration::from_millis(100), at(12.0));
         assert_eq!(approach.deadline(), Some(at(12.1)));
         approach.due(at(12.1));

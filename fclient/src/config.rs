@@ -176,7 +176,8 @@ impl Config {
             program: concat!("fclient ", env!("CARGO_PKG_VERSION")).into(),
             capabilities: Vec::new(),
         };
-        Rules { hello, policy: self.policy, bounds: self.bounds, once: self.ucspi, booted }
+        let server = format!("{}:{}", self.host, self.port);
+        Rules { hello, server, policy: self.policy, bounds: self.bounds, once: self.ucspi, booted }
     }
 }
 
@@ -228,8 +229,14 @@ fn keep<T>(bad: &mut Vec<BadConfig>, value: Result<T, BadConfig>) -> Option<T> {
 fn host(settings: &Settings, ucspi: bool) -> Result<String, BadConfig> {
     match ucspi {
         true => Ok(crate::ucspi::remote_address().or(settings.text("host").map(str::to_owned)).unwrap_or_default()),
-        false => settings.number("host"),
+        false => settings.text("host").map(|host| host.trim().to_owned()).ok_or_else(|| no_host(settings)),
     }
+}
+
+/// There is no `--host`; the flag is called otherwise.
+fn no_host(settings: &Settings) -> BadConfig {
+    let remedy = "is not set; set `host` in the config file, HOST in variables/, or --server HOST:PORT";
+    settings.bad("host", remedy.into())
 }
 
 fn own_name(settings: &Settings) -> Result<HostName, BadConfig> {
@@ -325,6 +332,12 @@ mod tests {
             assert_eq!((config.host.as_str(), config.port), (host, port));
         }
         assert!(why(load(&["--server", ":5555"], &[]))[0].contains("write HOST:PORT"));
+    }
+
+    #[test]
+    fn a_missing_host_is_asked_for_by_the_flag_that_exists() {
+        let all = why(load(&[], &[]));
+        assert!(all[0].contains("or --server HOST:PORT") && !all[0].contains("--host"), "{all:#?}");
     }
 
     #[test]

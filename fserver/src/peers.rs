@@ -12,6 +12,7 @@ use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
@@ -23,6 +24,9 @@ pub const MOST_UNSENT: usize = 64 * 1024;
 
 /// How long somebody who is turned away may take to read why.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// From so many peers on, threads save more time than they cost; the beats of one moment stay below it.
+const WORTH_A_THREAD: usize = 1000;
 
 /// One read takes at most so much.
 const READ_BUFFER: usize = 16 * 1024;
@@ -104,6 +108,13 @@ struct Link {
     half_close: bool,
 }
 
+impl Link {
+    /// Writes nothing while earlier bytes wait.
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        if self.unsent.is_empty() { self.stream.try_write(bytes) } else { Ok(0) }
+    }
+}
+
 impl Drop for Link {
     fn drop(&mut self) {
         self.reader.abort();
@@ -138,11 +149,47 @@ impl Peers {
     /// Sends what the socket takes now and keeps the rest. A peer over the cap, or with a broken link, is told to the
     /// machine as ended.
     pub fn send(&mut self, peer: PeerId, bytes: &[u8]) -> Option<Input> {
+        let sent = self.links.get(&peer)?.write(bytes);
+        self.sent(peer, bytes, sent)
+    }
+
+    /// Sends the same to each of these, a great many on all cores at once: nearly all of the time is the kernel's, which
+    /// walks its network stack anew for every peer.
+    pub fn send_all(&mut self, peers: &[PeerId], bytes: &[u8]) -> Vec<Input> {
+        if peers.len() < WORTH_A_THREAD {
+            return peers.iter().filter_map(|&peer| self.send(peer, bytes)).collect();
+        }
+        let unfinished = self.write_on_all_cores(peers, bytes);
+        unfinished.into_iter().filter_map(|(peer, sent)| self.sent(peer, bytes, sent)).collect()
+    }
+
+    fn write_on_all_cores(&self, peers: &[PeerId], bytes: &[u8]) -> Vec<(PeerId, io::Result<usize>)> {
+        let links = &self.links;
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        thread::scope(|scope| {
+            let mut shares = peers.chunks(peers.len().div_ceil(cores));
+            let own = shares.next().unwrap_or_default();
+            let start = |share| thread::Builder::new().spawn_scoped(scope, move || write(links, share, bytes));
+            let others: Vec<_> = shares.map(|share| (share, start(share))).collect();
+            let mut unfinished = write(links, own, bytes);
+            for (share, thread) in others {
+                unfinished.extend(match thread {
+                    Ok(thread) => thread.join().expect("writing to sockets does not panic"),
+                    // A machine that is out of threads still tells everybody.
+                    Err(_) => write(links, share, bytes),
+                });
+            }
+            unfinished
+        })
+    }
+
+    /// What follows from one write.
+    fn sent(&mut self, peer: PeerId, bytes: &[u8], sent: io::Result<usize>) -> Option<Input> {
         let link = self.links.get_mut(&peer)?;
         if !link.unsent.is_empty() {
             return Self::keep(link, peer, bytes);
         }
-        match link.stream.try_write(bytes) {
+        match sent {
             Ok(sent) if sent == bytes.len() => None,
             Ok(sent) => self.wait_for_room(peer, &bytes[sent..]),
             Err(why) if why.kind() == io::ErrorKind::WouldBlock => self.wait_for_room(peer, bytes),
@@ -229,7 +276,14 @@ impl Peers {
     }
 }
 
-/// What the kernel keeps for a peer that does not read is bounded, too; and TCP itself watches a peer that owes us nothing: an old client is silent for days.
+/// Writes to each of these; those to whom not everything was sent, and what came of it.
+fn write(links: &HashMap<PeerId, Link>, peers: &[PeerId], bytes: &[u8]) -> Vec<(PeerId, io::Result<usize>)> {
+    let results = peers.iter().filter_map(|&peer| Some((peer, links.get(&peer)?.write(bytes))));
+    results.filter(|(_, sent)| !matches!(sent, Ok(count) if *count == bytes.len())).collect()
+}
+
+/// What the kernel keeps for a peer that does not read is bounded, too; and TCP itself watches a peer that owes us
+/// nothing: an old client is silent for days.
 pub fn watch_silently(socket: &SockRef<'_>, dead_after: Duration) -> io::Result<()> {
     let third = (dead_after / 3).max(Duration::from_secs(1));
     socket.set_tcp_nodelay(true)?;
@@ -261,4 +315,69 @@ async fn read(peer: PeerId, stream: Arc<Stream>, events: Sender<Event>) {
         }
     };
     let _ = events.send(Event::Input(Input::Ended(peer, why))).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc;
+
+    const SHUTDOWN: &[u8] = b"shutdown\n";
+
+    async fn crowd(peers: &mut Peers) -> Vec<UnixStream> {
+        runner::limits::raise_open_files();
+        let mut ends = Vec::new();
+        for number in 0..WORTH_A_THREAD as u64 + 1 {
+            let (near, far) = UnixStream::pair().unwrap();
+            near.writable().await.unwrap();
+            peers.add(PeerId(number), Stream::Unix(near), Duration::from_secs(9));
+            ends.push(far);
+        }
+        ends
+    }
+
+    async fn heard(end: &UnixStream) -> Vec<u8> {
+        let mut buffer = [0; 64];
+        end.readable().await.unwrap();
+        let length = end.try_read(&mut buffer).unwrap();
+        buffer[..length].to_vec()
+    }
+
+    #[tokio::test]
+    async fn a_crowd_is_told_once_each_and_a_slow_peer_in_its_order() {
+        let (events, _loop) = mpsc::channel(8);
+        let mut peers = Peers::new(events);
+        let mut ends = crowd(&mut peers).await;
+        let all: Vec<PeerId> = (0..ends.len() as u64).map(PeerId).collect();
+        let slow = PeerId(7);
+        while peers.links[&slow].unsent.is_empty() {
+            assert!(peers.send(slow, &[b'.'; 4096]).is_none());
+        }
+        let waiting = peers.links[&slow].unsent.len();
+
+        assert!(peers.send_all(&all, SHUTDOWN).is_empty());
+
+        let unsent = &peers.links[&slow].unsent;
+        assert!(unsent.len() == waiting + SHUTDOWN.len() && unsent.ends_with(SHUTDOWN), "{} bytes", unsent.len());
+        ends.remove(7);
+        for end in &ends {
+            assert_eq!(heard(end).await, SHUTDOWN);
+        }
+    }
+
+    #[tokio::test]
+    async fn in_a_crowd_a_broken_link_is_told_and_delays_nobody() {
+        let (events, _loop) = mpsc::channel(8);
+        let mut peers = Peers::new(events);
+        let mut ends = crowd(&mut peers).await;
+        let all: Vec<PeerId> = (0..ends.len() as u64).map(PeerId).collect();
+        drop(ends.remove(7));
+
+        let ended = peers.send_all(&all, SHUTDOWN);
+
+        assert!(matches!(&ended[..], [Input::Ended(PeerId(7), Some(_))]), "{ended:?}");
+        for end in &ends {
+            assert_eq!(heard(end).await, SHUTDOWN);
+        }
+    }
 }

@@ -184,7 +184,7 @@ impl Loop {
 
     fn perform(&mut self, action: Action, inputs: &mut VecDeque<Input>) {
         match action {
-            Action::Send(peers, bytes) => inputs.extend(peers.iter().filter_map(|&peer| self.peers.send(peer, &bytes))),
+            Action::Send(peers, bytes) => inputs.extend(self.peers.send_all(&peers, &bytes)),
             Action::HalfClose(peers) => peers.into_iter().for_each(|peer| self.peers.half_close(peer)),
             Action::TurnAway(peer) => self.peers.turn_away(peer),
             Action::Close(peer) => self.peers.close(peer),

@@ -2,7 +2,7 @@
 //!
 //! What always holds: a verdict `lost` on a new server needs a lease that ran out, or a link that ended, while probes went
 //! unanswered; on any server the client's own network link must have been found up; a client that slept, stalled or
-//! was unplugged accuses nobody. `closed`, the other verdict that may power a machine off, is only ever passed on a server
+//! was unplugged accuses nobody, and does not take a deadline that passes meanwhile for a commit. `closed`, the other verdict that may power a machine off, is only ever passed on a server
 //! that has neither greeted nor spoken frames. An announced restart is never a loss before its time has passed. A new
 //! server counts as up from its first beat on, an old one (which says nothing) once it has been silently connected
 //! for [`SETTLE`]. What the server says is in `announced`, what its silence means in `silence`.
@@ -249,7 +249,10 @@ impl Presence {
     pub fn handle(&mut self, input: Input, now: Instant) -> Vec<Action> {
         let actions = self.decide(input, now);
         if !matches!(self.phase, Phase::Up { .. }) {
-            (self.own_fault, self.suspicion, self.ended) = (None, None, None);
+            (self.suspicion, self.ended) = (None, None);
+        }
+        if !matches!(self.phase, Phase::Up { .. } | Phase::Stopping { committed: false, .. }) {
+            self.own_fault = None;
         }
         self.released &= matches!(self.phase, Phase::Stopping { .. });
         actions
@@ -263,7 +266,7 @@ impl Presence {
             Input::Beat => self.beat(now),
             Input::Prepare(prepare) => self.prepare(prepare, now),
             Input::Cancel(id) => self.cancel(id, now),
-            Input::Commit(id) => self.commit(Some(id), "the server committed to it"),
+            Input::Commit(id) => self.commit(Some(id), vec!["the server committed to it".into()]),
             Input::ShutdownLine => self.shutdown_line(now),
             Input::Closed => self.closed(now),
             Input::Broken(why) => self.broken(why, now),

@@ -117,6 +117,54 @@ fn a_deadline_that_passes_in_silence_is_a_commit() {
     assert_eq!(pair.saw(), ["committed"]);
 }
 
+/// It could not have heard a cancel, so it asks the server first, for the time of a lease.
+#[test]
+fn a_deadline_that_passes_while_the_client_is_unplugged_commits_to_nothing() {
+    for cancels in [true, false] {
+        let mut pair = new();
+        let id = pair.server_announces(Cause::Shutdown, 10.0);
+        pair.run(1.0);
+        pair.own_link(false);
+        pair.run(60.0);
+        assert_eq!(pair.saw(), ["stopping", "self"]);
+        if cancels {
+            pair.server_cancels(id)
+        } else {
+            pair.power_cut()
+        }
+        pair.own_link(true);
+        pair.run(3.0);
+        assert_eq!(pair.saw(), if cancels { ["self", "up"].as_slice() } else { &["self"] });
+        pair.run(3.0);
+        assert_eq!(pair.saw(), if cancels { [].as_slice() } else { &["committed"] });
+    }
+}
+
+#[test]
+fn a_deadline_slept_or_stalled_through_is_a_commit_only_after_a_lease() {
+    for (stalled, cancels) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut pair = new();
+        let id = pair.server_announces(Cause::Shutdown, 10.0);
+        pair.run(1.0);
+        pair.cut(true);
+        if cancels {
+            pair.server_cancels(id)
+        } else {
+            pair.power_cut()
+        }
+        if stalled {
+            pair.stall(60.0)
+        } else {
+            pair.suspend(60.0)
+        }
+        pair.run(2.0);
+        assert_eq!(pair.saw(), ["stopping", "self"], "stalled: {stalled}");
+        pair.cut(false);
+        pair.run(4.0);
+        assert_eq!(pair.saw(), [if cancels { "up" } else { "committed" }], "stalled: {stalled}");
+    }
+}
+
 #[test]
 fn a_cancel_before_the_commit_brings_the_client_back() {
     for lets_go in [false, true] {
@@ -464,6 +512,15 @@ fn an_unplugged_client_accuses_nobody_and_recovers() {
     pair.run(60.0);
     assert_eq!(pair.saw(), ["self"]);
     assert!(pair.presence.server().is_some(), "it has a link again");
+}
+
+/// It looks as soon as it suspects; at the end of the lease the cable may be back, and the silence not yet over.
+#[test]
+fn a_client_knows_soon_that_it_was_unplugged() {
+    let mut pair = new();
+    pair.own_link(false);
+    pair.run(3.0);
+    assert_eq!(pair.saw(), ["self"]);
 }
 
 #[test]

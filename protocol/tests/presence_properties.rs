@@ -135,8 +135,12 @@ impl Watched {
             (Phase::Down { cause: Cause::Lost | Cause::Restart, .. }, _) => *input == own_link(true),
             (Phase::Down { cause: Cause::Closed, .. }, _) => *input == Input::Closed && self.link && !self.hello,
             (Phase::Down { .. } | Phase::Unknown, _) => false,
+            (Phase::Stopping { committed: false, .. }, Some(Cause::Own)) => {
+                matches!(before, Phase::Stopping { committed: false, .. })
+            }
             (Phase::Stopping { committed: false, .. }, _) => matches!(input, Input::Prepare(_)),
             (Phase::Stopping { id: None, .. }, _) => *input == Input::ShutdownLine,
+            (Phase::Stopping { .. }, _) if !matches!(input, Input::Commit(_)) && *input != own_link(true) => false,
             (Phase::Stopping { .. }, _) => matches!(before, Phase::Stopping { committed: false, .. }),
             (Phase::Up { hold: Some(_), .. }, Some(Cause::Restart)) => matches!(input, Input::Prepare(_)),
             (Phase::Up { .. }, cause) => matches!(cause, None | Some(Cause::Own)),

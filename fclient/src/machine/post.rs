@@ -18,6 +18,11 @@ pub const SURELY_OLD: Duration = Duration::from_secs(2);
 /// What an old server takes for a command, and a new one for an offer.
 const COMMANDS: [&str; 4] = ["shutdown", "quit", "wait", "pistop/"];
 
+/// What an old server takes for a command wherever it looks, and how it is broken up for it.
+const BROKEN: [(&str, &str); 3] = [("shutdown", "shut-down"), ("quit", "qu-it"), ("wait", "wa-it")];
+/// The longest line for an old server, which looks for a command at the start of each read.
+const LONGEST: usize = 200;
+
 /// The box of outgoing mail.
 #[derive(Debug, Default)]
 pub(super) struct Post {
@@ -76,7 +81,15 @@ impl super::Machine {
         }
         match self.speaks_frames() {
             true => self.say(Message::Text(text)),
-            false => self.out.push(super::Action::SayLine(ClientLine::Text(text))),
+            false => self.out.push(super::Action::SayLine(ClientLine::Text(harmless(&text)))),
         }
     }
+}
+
+/// An old server takes each 256 bytes of a read for a command, and lines come to it glued; so no line holds a command at
+/// any place. The text is ASCII.
+fn harmless(text: &str) -> String {
+    let mut text = BROKEN.iter().fold(text.to_owned(), |text, (command, broken)| text.replace(command, broken));
+    text.truncate(LONGEST);
+    text
 }

@@ -23,7 +23,14 @@ fn rules(policy: PowerPolicy) -> Rules {
         program: "fclient test".into(),
         capabilities: Vec::new(),
     };
-    Rules { hello, policy, bounds: Bounds::DEFAULT, once: false, booted: Duration::from_secs(1000) }
+    Rules {
+        hello,
+        server: "attic:5555".into(),
+        policy,
+        bounds: Bounds::DEFAULT,
+        once: false,
+        booted: Duration::from_secs(1000),
+    }
 }
 
 fn secs(seconds: f64) -> Duration {
@@ -192,3 +199,4 @@ mod links;
 mod order;
 mod properties;
 mod stages;
+mod strangers;

@@ -69,7 +69,7 @@ impl Machine {
             (Goal::Up(seen), _) => Step::TakeUp(*seen),
             (Goal::Gone(gone), state) if !state.is_about(gone) => Step::LetGo(gone.clone()),
             (Goal::Gone(gone), State::LettingGo(_)) if gone.committed => Step::Release,
-            (Goal::Gone(_), State::PoweringOff { done: false, .. }) => Step::FinishPoweringOff,
+            (Goal::Gone(_), State::PoweringOff { done: false, .. }) if !self.is_hesitating() => Step::FinishPoweringOff,
             (Goal::Gone(_), _) => Step::Rest,
         }
     }
@@ -118,6 +118,7 @@ impl Machine {
     }
 
     fn take_up(&mut self, epoch: Option<Epoch>) {
+        self.drop_power_off();
         let link = self.link.as_ref().map_or(0, |link| link.number);
         self.state = State::Up { epoch, link, complete: false };
         self.run(HookEvent::ServerUp);
@@ -192,6 +193,9 @@ impl Machine {
             return Err("the hooks of power-off have run for this shutdown already".into());
         }
         match (cause, cause.powers_off(policy)) {
+            (Cause::Shutdown, true) if self.is_hearsay(gone) => {
+                Err("an earlier run of this client heard of the shutdown, not of its commit, and the server is out of reach".into())
+            }
             (Cause::Lost, true) if gone.resumed => Err("an earlier run of this client lost the server".into()),
             (Cause::Lost, true) => Ok("cause lost, and POWER_OFF_ON_LOST is set".into()),
             (_, true) => Ok(format!("cause {cause}, and POWER_OFF is set")),

@@ -94,7 +94,7 @@ impl Presence {
         if known == Some(prepare.id) {
             return Vec::new();
         }
-        self.released = false;
+        (self.released, self.own_fault) = (false, None);
         self.phase = Phase::Stopping { id: Some(prepare.id), deadline: now + prepare.within, committed: false };
         let said = format!("the server announced shutdown {} within {:.0} s", prepare.id, prepare.within.as_secs_f64());
         self.changed(Some(Cause::Shutdown), vec![said])
@@ -127,11 +127,11 @@ impl Presence {
         }
     }
 
-    pub(super) fn commit(&mut self, given: Option<ShutdownId>, why: &str) -> Vec<Action> {
+    pub(super) fn commit(&mut self, given: Option<ShutdownId>, why: Vec<String>) -> Vec<Action> {
         match self.phase {
             Phase::Stopping { id, deadline, committed: false } if given.is_none() || given == id => {
                 self.phase = Phase::Stopping { id, deadline, committed: true };
-                let actions = self.changed(Some(Cause::Shutdown), vec![why.to_owned()]);
+                let actions = self.changed(Some(Cause::Shutdown), why);
                 if self.released {
                     self.let_go();
                 }

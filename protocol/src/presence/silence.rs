@@ -58,9 +58,7 @@ impl Presence {
         match self.phase {
             Phase::Up { .. } if self.ended.is_some() => self.lease_tick(now),
             Phase::Up { hold: Some(hold), epoch } if hold <= now => self.hold_over(epoch, now),
-            Phase::Stopping { deadline, committed: false, .. } if deadline <= now => {
-                self.commit(None, "the deadline of the shutdown has passed")
-            }
+            Phase::Stopping { deadline, committed: false, .. } if deadline <= now => self.check_link(),
             Phase::Up { hold: None, .. } => self.lease_tick(now),
             Phase::Unknown | Phase::Up { .. } | Phase::Stopping { .. } | Phase::Down { .. } => self.silent_link(),
         }
@@ -164,17 +162,36 @@ impl Presence {
     }
 
     pub(super) fn own_link(&mut self, up: bool, evidence: String, now: Instant) -> Vec<Action> {
-        self.checking = false;
-        let Phase::Up { hold, .. } = self.phase else { return Vec::new() };
-        if !up {
-            let first = self.own_fault.replace(now).is_none();
-            self.detector.excuse(now);
-            self.acquit();
-            return if first { self.excuse(evidence) } else { Vec::new() };
+        let asked = std::mem::take(&mut self.checking);
+        match self.phase {
+            Phase::Up { .. } if !up => self.own_fault_begins(evidence, now),
+            Phase::Up { .. } | Phase::Stopping { .. } if up && self.own_fault.is_some() => {
+                self.own_fault_over(evidence, now)
+            }
+            Phase::Up { hold, .. } => self.accuse(hold, evidence),
+            Phase::Stopping { deadline, committed: false, .. } if asked && deadline <= now => {
+                self.deadline_over(up, evidence, now)
+            }
+            Phase::Unknown | Phase::Stopping { .. } | Phase::Down { .. } => Vec::new(),
         }
-        if self.own_fault.is_some() {
-            return self.own_fault_over(evidence, now);
+    }
+
+    fn own_fault_begins(&mut self, evidence: String, now: Instant) -> Vec<Action> {
+        let first = self.own_fault.replace(now).is_none();
+        self.detector.excuse(now);
+        self.acquit();
+        if first { self.excuse(evidence) } else { Vec::new() }
+    }
+
+    /// Who could not have heard a cancel takes the silence for none of the server's words.
+    fn deadline_over(&mut self, up: bool, evidence: String, now: Instant) -> Vec<Action> {
+        match up {
+            true => self.commit(None, vec!["the deadline of the shutdown has passed".into(), evidence]),
+            false => self.own_fault_begins(evidence, now),
         }
+    }
+
+    fn accuse(&mut self, hold: Option<Instant>, evidence: String) -> Vec<Action> {
         let Some(why) = self.suspicion.take() else { return Vec::new() };
         let cause = if hold.is_some() { Cause::Restart } else { Cause::Lost };
         self.lose(cause, vec![why, evidence])
@@ -219,7 +236,7 @@ impl Presence {
     }
 
     pub(super) fn excuse(&self, evidence: String) -> Vec<Action> {
-        let up = matches!(self.phase, Phase::Up { .. });
-        if up { self.changed(Some(Cause::Own), vec![evidence]) } else { Vec::new() }
+        let open = matches!(self.phase, Phase::Up { .. } | Phase::Stopping { committed: false, .. });
+        if open { self.changed(Some(Cause::Own), vec![evidence]) } else { Vec::new() }
     }
 }

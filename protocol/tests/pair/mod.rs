@@ -310,6 +310,7 @@ fn word(change: &Change) -> &'static str {
         (Phase::Up { hold: Some(_), .. }, Some(Cause::Restart)) => "restarting",
         (Phase::Up { .. }, Some(Cause::Own)) => "self",
         (Phase::Up { .. }, _) => "an up of no known kind",
+        (Phase::Stopping { committed: false, .. }, Some(Cause::Own)) => "self",
         (Phase::Stopping { committed: false, .. }, _) => "stopping",
         (Phase::Stopping { committed: true, .. }, _) => "committed",
         (Phase::Down { cause: Cause::Restart, .. }, _) => "overdue",

@@ -7,12 +7,14 @@
 mod bench;
 
 use bench::ground::cleanup::Scratch;
+use bench::ground::numbers;
 use bench::report::Report;
 use bench::{Plan, detection, fan_out, hold, memory, rivals};
 use clap::{Parser, ValueEnum};
 use std::fs;
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// Measures what was promised, and says PASS or MISS beside each target.
 #[derive(Debug, Parser)]
@@ -55,13 +57,12 @@ fn run(options: &Options) -> io::Result<usize> {
     let scratch = Scratch::open("pistop-bench")?;
     let mut report = Report::default();
     raise_open_files()?;
-    print_machine();
+    print_machine()?;
     for part in Part::value_variants() {
         if options.only.is_empty() || options.only.contains(part) {
             part.measure(&plan, &scratch, &mut report)?;
         }
     }
-    println!("\nload average at the end: {}", first_line("/proc/loadavg"));
     Ok(report.conclude())
 }
 
@@ -85,11 +86,13 @@ fn raise_open_files() -> io::Result<()> {
     Ok(setrlimit(Resource::RLIMIT_NOFILE, hard.min(1 << 20), hard)?)
 }
 
-fn print_machine() {
+fn print_machine() -> io::Result<()> {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     println!("machine: {cores} cores, {}, kernel {}", processor(), first_line("/proc/sys/kernel/osrelease"));
     println!("tcpserver: ucspi-tcp {}; mosquitto: {}", rivals::version("ucspi-tcp"), rivals::version("mosquitto"));
-    println!("load average at the start: {}", first_line("/proc/loadavg"));
+    let idle = numbers::idle(Duration::from_secs(1))?;
+    println!("before the start: processors {idle:.0} % idle, load average {}", first_line("/proc/loadavg"));
+    Ok(())
 }
 
 fn processor() -> String {

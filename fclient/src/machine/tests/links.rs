@@ -50,6 +50,27 @@ fn no_script_can_make_a_server_power_off() {
     assert!(client.done.iter().all(|action| matches!(action, Action::Note(Level::Warn, _))), "{:?}", client.done);
 }
 
+/// An old server reads 256 bytes at a time, of lines that may come glued, and takes each block for a command.
+#[test]
+fn no_line_for_an_old_server_holds_a_command_at_any_place() {
+    let mut client = Client::new(OFF);
+    client.up_old().passes(3.0);
+    client.done.clear();
+    let long = format!("{}shutdown", "x".repeat(192));
+    for text in ["please shutdown, quit or wait; shutdownshutdown", long.as_str()] {
+        client.tell(Input::HookSaid(text.into()));
+    }
+    assert!(said(&client, "please shut-down, qu-it or wa-it; shut-downshut-down"), "{:?}", client.done);
+    assert!(said(&client, &format!("{}shut-dow", "x".repeat(192))), "{:?}", client.done);
+}
+
+#[test]
+fn words_for_a_new_server_stay_as_they_are() {
+    let mut client = Client::new(OFF);
+    client.up().tell(Input::HookSaid("please wait".into()));
+    assert!(client.did(&Action::Say(Message::Text("please wait".into()))));
+}
+
 #[test]
 fn the_last_decisions_are_kept_for_a_server_that_asks_why() {
     let mut client = Client::new(OFF);

@@ -125,10 +125,20 @@ fn having_let_go_of_one_end_says_nothing_about_a_newer_one() {
 }
 
 #[test]
+fn a_deadline_that_passes_while_the_own_link_is_down_powers_nothing_off() {
+    let mut client = Client::new(OFF);
+    client.up().prepare(Cause::Shutdown).row_ends().passes(31.0).link_is(false).passes(1.5).link_is(false);
+    assert_eq!(client.rows(), ["server-stopping shutdown"]);
+    assert_eq!(client.decisions(), ["server stopping", "own fault, nobody is accused"]);
+    client.passes(1.0).link_is(true).links(RUN_1).beat();
+    assert_eq!(client.rows(), ["server-up"]);
+}
+
+#[test]
 fn an_overdue_commit_comes_with_the_deadline() {
     let mut client = Client::new(OFF);
     client.up().prepare(Cause::Shutdown).row_ends().passes(29.0);
     assert_eq!(client.rows(), ["server-stopping shutdown"]);
-    client.passes(2.0);
+    client.passes(2.0).link_is(true);
     assert_eq!(client.rows(), ["power-off shutdown"]);
 }

@@ -7,10 +7,19 @@ use std::time::Duration;
 /// The kernel's clock ticks of `stat`, 100 a second on every Linux of ours (`getconf CLK_TCK`).
 const TICK: Duration = Duration::from_millis(10);
 
-/// The memory that is a process's own, in KiB: private pages, and its share of those that it has in common.
+/// The memory that a process takes, in KiB: private pages, and its share of those that it has in common.
 pub fn pss(pid: i32) -> io::Result<u64> {
+    memory(pid, "Pss:")
+}
+
+/// The part of it that came from no file: heap and stacks. The rest depends on who else runs the same program.
+pub fn anonymous(pid: i32) -> io::Result<u64> {
+    memory(pid, "Pss_Anon:")
+}
+
+fn memory(pid: i32, name: &str) -> io::Result<u64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-    field(&text, "Pss:").ok_or_else(|| unreadable(pid, "Pss"))
+    field(&text, name).ok_or_else(|| unreadable(pid, name))
 }
 
 /// How many descriptors it has open.
@@ -50,6 +59,22 @@ pub fn catches_term(pid: i32) -> io::Result<bool> {
     let mask = text.lines().find_map(|line| line.strip_prefix("SigCgt:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     mask.map(|mask| mask & TERM != 0).ok_or_else(|| unreadable(pid, "SigCgt"))
+}
+
+/// How many of the machine's processors stood idle while so much time passed, in per cent.
+pub fn idle(during: Duration) -> io::Result<f64> {
+    let before = ticks()?;
+    std::thread::sleep(during);
+    let after = ticks()?;
+    let spent: Vec<u64> = after.iter().zip(&before).map(|(after, before)| after - before).collect();
+    let all: u64 = spent.iter().sum();
+    Ok(100.0 * spent.get(3).copied().unwrap_or(0) as f64 / all.max(1) as f64)
+}
+
+fn ticks() -> io::Result<Vec<u64>> {
+    let text = fs::read_to_string("/proc/stat")?;
+    let words = text.lines().next().unwrap_or_default().split_whitespace().skip(1).take(8);
+    Ok(words.filter_map(|ticks| ticks.parse().ok()).collect())
 }
 
 /// Memory that a new process may take, in KiB.
