@@ -328,13 +328,13 @@ impl House {
         }
     }
 
-    /// Somebody's words for the log, unless he has said too many.
+    /// Somebody's words, printable already, for the log, unless he has said too many.
     fn says(&mut self, id: PeerId, text: &str) -> Option<Action> {
         let who = self.label(id);
         let peer = self.peers.get_mut(&id)?;
         peer.texts = peer.texts.saturating_add(1);
         match peer.texts {
-            ..=MOST_TEXTS => Some(info(format!("{who} says: {}", cut(text)))),
+            ..=MOST_TEXTS => Some(info(format!("{who} says: {text}"))),
             n if n == MOST_TEXTS + 1 => {
                 Some(warn(format!("{who} says more than {MOST_TEXTS} lines; the rest is dropped")))
             }
@@ -376,7 +376,7 @@ impl House {
             (Message::Echo { number }, Some(_)) => self.echo(id, number, now),
             (Message::Progress(progress), Some(host)) => self.progress(id, host, progress, now),
             (Message::Decision(decision), Some(host)) => self.decision(host, decision, now),
-            (Message::Text(text), Some(_)) => self.says(id, &text).into_iter().collect(),
+            (Message::Text(text), Some(_)) => self.says(id, &cut(&text)).into_iter().collect(),
             (_, None) => self.refuse(id, "the first frame must be a hello; this peer began with another".into(), now),
             (_, Some(host)) => vec![warn(format!("{host} sent a frame that only servers send; ignored"))],
         }
