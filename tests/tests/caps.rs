@@ -100,7 +100,7 @@ fn a_peer_that_does_not_read_delays_nobody_and_is_ended_at_its_cap() {
     deaf.introduce_as("deaf", 2);
     let reason = "x".repeat(4_000);
     for round in 1.. {
-        assert!(round < 200, "the deaf peer is never ended");
+        assert!(round < 400, "the deaf peer is never ended");
         let _announced = attic.pistop_begins(&["shutdown", "--reason", &reason]);
         world.until("the kitchen hears of it", || kitchen.prepares().len() == round);
         kitchen.echo();
