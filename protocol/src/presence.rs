@@ -137,7 +137,9 @@ pub struct Change {
 struct Link {
     since: Instant,
     server: Option<HostName>,
-    /// The server greeted or said hello on this link, as old ones do not.
+    /// The server greeted on this link, as old ones do not.
+    greeted: bool,
+    /// The server said hello on this link, and beats.
     new: bool,
     /// The server said that it goes: its beats on this link no longer mean that it is up.
     leaving: bool,
@@ -261,7 +263,7 @@ impl Presence {
     fn decide(&mut self, input: Input, now: Instant) -> Vec<Action> {
         match input {
             Input::Connected => self.connected(now),
-            Input::Greeted => self.greeted(now),
+            Input::Greeted => self.greeted(),
             Input::Hello { server, epoch } => self.hello(server, epoch, now),
             Input::Beat => self.beat(now),
             Input::Prepare(prepare) => self.prepare(prepare, now),

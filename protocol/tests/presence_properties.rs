@@ -79,13 +79,14 @@ struct Watched {
     presence: Presence,
     now: Instant,
     link: bool,
+    greeted: bool,
     hello: bool,
 }
 
 impl Watched {
     fn new() -> Self {
         let now = Instant::at(Duration::from_secs(100));
-        Self { presence: Presence::new(Bounds::DEFAULT, now), now, link: false, hello: false }
+        Self { presence: Presence::new(Bounds::DEFAULT, now), now, link: false, greeted: false, hello: false }
     }
 
     fn step(&mut self, step: Step) {
@@ -133,7 +134,9 @@ impl Watched {
         assert!(!evidence.is_empty(), "a decision without evidence");
         let proper = match (phase, cause) {
             (Phase::Down { cause: Cause::Lost | Cause::Restart, .. }, _) => *input == own_link(true),
-            (Phase::Down { cause: Cause::Closed, .. }, _) => *input == Input::Closed && self.link && !self.hello,
+            (Phase::Down { cause: Cause::Closed, .. }, _) => {
+                *input == Input::Closed && self.link && !self.hello && !self.greeted
+            }
             (Phase::Down { .. } | Phase::Unknown, _) => false,
             (Phase::Stopping { committed: false, .. }, Some(Cause::Own)) => {
                 matches!(before, Phase::Stopping { committed: false, .. })
@@ -151,8 +154,9 @@ impl Watched {
 
     fn follow(&mut self, input: &Input, actions: &[Action]) {
         match input {
-            Input::Connected => (self.link, self.hello) = (true, false),
-            Input::Greeted | Input::Hello { .. } => self.hello |= self.link,
+            Input::Connected => (self.link, self.greeted, self.hello) = (true, false, false),
+            Input::Greeted => self.greeted |= self.link,
+            Input::Hello { .. } => self.hello |= self.link,
             Input::Closed | Input::Broken(_) => self.link = false,
             _ => (),
         }

@@ -68,7 +68,8 @@ impl Machine {
         match line {
             ServerLine::Greeting(address) => {
                 self.greeted();
-                self.note(Level::Debug, format!("the server sees this machine as {address}"))
+                self.note(Level::Debug, format!("the server sees this machine as {address}"));
+                self.sense(presence::Input::Greeted);
             }
             ServerLine::Text(text) if self.is_stranger(&text) => self.hang_up_on(&text),
             ServerLine::Text(text) => self.text(&text),

@@ -8,17 +8,17 @@ use crate::time::Instant;
 
 impl Presence {
     pub(super) fn connected(&mut self, now: Instant) -> Vec<Action> {
-        self.link = Some(Link { since: now, server: None, new: false, leaving: false });
+        self.link = Some(Link { since: now, server: None, greeted: false, new: false, leaving: false });
         self.detector.relink(now);
         self.acquit();
         self.recovered("the server is reached again", now)
     }
 
-    /// From here on the link has a lease, which an old server's silence until now is not held against.
-    pub(super) fn greeted(&mut self, now: Instant) -> Vec<Action> {
+    /// Only new servers greet, and they say it when they go: the end of this link will be no announcement. Whether it has a
+    /// lease is not known before the hello, since a child of tcpserver greets and then may have nobody to speak for.
+    pub(super) fn greeted(&mut self) -> Vec<Action> {
         if let Some(link) = &mut self.link {
-            link.new = true;
-            self.detector.excuse(now);
+            link.greeted = true;
         }
         Vec::new()
     }

@@ -13,7 +13,7 @@ impl Presence {
     /// before its end, so one that has not even greeted is an old one, unless it has spoken frames on another link.
     pub(super) fn closed(&mut self, now: Instant) -> Vec<Action> {
         let Some(link) = self.link.take() else { return Vec::new() };
-        let old = !link.new && self.run.is_none() && self.own_fault.is_none();
+        let old = !link.greeted && !link.new && self.run.is_none() && self.own_fault.is_none();
         if old && matches!(self.phase, Phase::Up { hold: None, .. }) {
             self.phase = Phase::Down { cause: Cause::Closed, id: None };
             return self.changed(Some(Cause::Closed), vec!["an old server closed the link cleanly".into()]);
