@@ -1,8 +1,8 @@
 //! When to try to reach the server. Pure: it says when, the loop tries.
 //!
 //! Attempts come at growing, random intervals from 0.2 s to 5 s. An announcement brings the next one forward to a random
-//! moment within 0.15 s, even if one hangs; so a house full of clients finds its server within a second and never
-//! all at once. Announcements are anybody's, so they force no more than one attempt in [`FORCED_EVERY`].
+//! moment within 0.15 s, even if one hangs; so a house full of clients finds its server within a second and never all
+//! at once. Announcements are anybody's, so they force no more than one attempt in [`FORCED_EVERY`].
 
 use crate::machine::Pause;
 use protocol::Instant;
@@ -17,8 +17,8 @@ pub const LAST: Duration = Duration::from_secs(5);
 pub const SPREAD: Duration = Duration::from_millis(150);
 /// Two attempts that announcements brought forward are at least this far apart.
 pub const FORCED_EVERY: Duration = Duration::from_millis(200);
-/// How long a server that has just gone is left alone.
-pub const REST: Duration = Duration::from_secs(10);
+/// How long a server that has just gone is left alone: as long as the longest pause, and no longer.
+pub const REST: Duration = LAST;
 /// How long a client that was refused waits.
 pub const REFUSED: Duration = Duration::from_secs(60);
 /// A link that lasted this long was one; after a shorter one the pauses go on growing.
@@ -28,6 +28,8 @@ const LASTED: Duration = Duration::from_secs(1);
 enum Stand {
     Linked(Instant),
     Waiting(Instant),
+    /// Somebody has to change something first, so no announcement changes anything.
+    Refused(Instant),
     /// An attempt is under way; it is given up for a new one at this instant.
     Trying(Option<Instant>),
 }
@@ -49,7 +51,7 @@ impl Approach {
     /// When [`Approach::due`] should be asked.
     pub fn deadline(&self) -> Option<Instant> {
         match self.stand {
-            Stand::Waiting(at) => Some(at),
+            Stand::Waiting(at) | Stand::Refused(at) => Some(at),
             Stand::Trying(at) => at,
             Stand::Linked(_) => None,
         }
@@ -84,12 +86,11 @@ impl Approach {
         {
             self.backoff.reset();
         }
-        let after = match pause {
-            Pause::Soon => self.backoff.next(),
-            Pause::Rest => REST,
-            Pause::Refused => REFUSED,
+        self.stand = match pause {
+            Pause::Soon => Stand::Waiting(now + self.backoff.next()),
+            Pause::Rest => Stand::Waiting(now + REST),
+            Pause::Refused => Stand::Refused(now + REFUSED),
         };
-        self.stand = Stand::Waiting(now + after);
     }
 
     /// Some server came up. `spread` is a random part of [`SPREAD`].
@@ -97,7 +98,7 @@ impl Approach {
         let earliest = self.forced.map_or(now, |last| last + FORCED_EVERY);
         let at = (now + spread).max(earliest);
         let sooner = match self.stand {
-            Stand::Linked(_) | Stand::Trying(Some(_)) => return,
+            Stand::Linked(_) | Stand::Refused(_) | Stand::Trying(Some(_)) => return,
             Stand::Waiting(due) if due <= at => return,
             Stand::Waiting(_) => Stand::Waiting(at),
             Stand::Trying(None) => Stand::Trying(Some(at)),
@@ -172,13 +173,14 @@ mod tests {
         approach.announced(Duration::ZERO, at(5.0));
         assert_eq!(approach.deadline(), None, "linked");
         approach.over(Pause::Rest, at(9.0));
-        assert_eq!(approach.deadline(), Some(at(19.0)));
+        assert_eq!(approach.deadline(), Some(at(14.0)));
         approach.announced(Duration::from_millis(100), at(12.0));
         assert_eq!(approach.deadline(), Some(at(12.1)));
         approach.due(at(12.1));
         approach.made(at(12.1));
         approach.over(Pause::Refused, at(13.0));
-        assert_eq!(approach.deadline(), Some(at(73.0)));
+        approach.announced(Duration::ZERO, at(20.0));
+        assert_eq!(approach.deadline(), Some(at(73.0)), "somebody has to change something first");
     }
 
     #[test]

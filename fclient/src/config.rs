@@ -138,9 +138,9 @@ impl Config {
         let port = keep(&mut bad, settings.number("port"));
         let name = keep(&mut bad, own_name(&settings));
         let bounds = keep(&mut bad, bounds(&settings));
-        let timeout = keep(&mut bad, settings.seconds("timeout"));
-        let data_timeout = keep(&mut bad, settings.seconds("data-timeout"));
-        let hook_timeout = keep(&mut bad, settings.seconds("hook-timeout"));
+        let timeout = keep(&mut bad, some_seconds(&settings, "timeout", 0.1));
+        let data_timeout = keep(&mut bad, some_seconds(&settings, "data-timeout", 1.0));
+        let hook_timeout = keep(&mut bad, some_seconds(&settings, "hook-timeout", 1.0));
         let announce = keep(&mut bad, group(&settings));
         let on_term = keep(&mut bad, on_term(&settings));
         let drill_command = keep(&mut bad, settings.number("drill-command"));
@@ -154,7 +154,7 @@ impl Config {
                 policy: policy(&settings),
                 bounds: bounds?,
                 timeout: timeout?.min(LONGEST_ATTEMPT),
-                data_timeout: data_timeout?.max(Duration::from_secs(1)),
+                data_timeout: data_timeout?,
                 hooks: settings.text("hooks").unwrap_or_default().split(':').map(PathBuf::from).collect(),
                 hook_timeout: hook_timeout?,
                 drill_command: drill_command?,
@@ -176,7 +176,8 @@ impl Config {
             program: concat!("fclient ", env!("CARGO_PKG_VERSION")).into(),
             capabilities: Vec::new(),
         };
-        Rules { hello, policy: self.policy, bounds: self.bounds, once: self.ucspi, booted }
+        let server = format!("{}:{}", self.host, self.port);
+        Rules { hello, server, policy: self.policy, bounds: self.bounds, once: self.ucspi, booted }
     }
 }
 
@@ -228,14 +229,29 @@ fn keep<T>(bad: &mut Vec<BadConfig>, value: Result<T, BadConfig>) -> Option<T> {
 fn host(settings: &Settings, ucspi: bool) -> Result<String, BadConfig> {
     match ucspi {
         true => Ok(crate::ucspi::remote_address().or(settings.text("host").map(str::to_owned)).unwrap_or_default()),
-        false => settings.number("host"),
+        false => settings.text("host").map(|host| host.trim().to_owned()).ok_or_else(|| no_host(settings)),
     }
+}
+
+/// There is no `--host`; the flag is called otherwise.
+fn no_host(settings: &Settings) -> BadConfig {
+    let remedy = "is not set; set `host` in the config file, HOST in variables/, or --server HOST:PORT";
+    settings.bad("host", remedy.into())
 }
 
 fn own_name(settings: &Settings) -> Result<HostName, BadConfig> {
     let machine = || nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let name = settings.text("name").map_or_else(machine, str::to_owned);
     HostName::parse(&name).map_err(|why| settings.bad("name", why.to_string()))
+}
+
+/// With no time at all nothing would ever succeed.
+fn some_seconds(settings: &Settings, key: &str, least: f64) -> Result<Duration, BadConfig> {
+    let span = settings.seconds(key)?;
+    match span.as_secs_f64() < least {
+        true => Err(settings.bad(key, format!("is too short to do anything in; give at least {least} seconds"))),
+        false => Ok(span),
+    }
 }
 
 fn policy(settings: &Settings) -> PowerPolicy {
@@ -319,6 +335,12 @@ mod tests {
     }
 
     #[test]
+    fn a_missing_host_is_asked_for_by_the_flag_that_exists() {
+        let all = why(load(&[], &[]));
+        assert!(all[0].contains("or --server HOST:PORT") && !all[0].contains("--host"), "{all:#?}");
+    }
+
+    #[test]
     fn an_old_set_up_is_understood() {
         let old = [("HOST", "192.168.2.101"), ("TIMEOUT", "60"), ("MAXDAEMONS", "10"), ("POWER_OFF", "1")];
         let config = load(&[], &old).unwrap();
@@ -328,9 +350,16 @@ mod tests {
 
     #[test]
     fn every_mistake_is_named_at_once() {
-        let bad = [("PORT", "many"), ("NAME", "a b"), ("LEASE_FLOOR", "1"), ("ANNOUNCE", "loud"), ("ON_TERM", "x")];
+        let bad = [
+            ("PORT", "many"),
+            ("NAME", "a b"),
+            ("LEASE_FLOOR", "1"),
+            ("ANNOUNCE", "loud"),
+            ("ON_TERM", "x"),
+            ("HOOK_TIMEOUT", "0"),
+        ];
         let all = why(load(&[], &bad));
-        assert_eq!(all.len(), 6, "{all:#?}");
+        assert_eq!(all.len(), 7, "{all:#?}");
         for word in ["HOST", "PORT", "no host name", "at least 2 seconds", "multicast", "neither shutdown nor restart"]
         {
             assert!(all.iter().any(|why| why.contains(word)), "{word}: {all:#?}");

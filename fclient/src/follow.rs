@@ -77,9 +77,9 @@ pub async fn run(config: Config, world: World) -> Result<(), Failure> {
     follower.run(world, announced).await
 }
 
-/// The clock since boot, now.
+/// The time since boot without sleep, which is what instants count; so an instant means the same to the next run.
 fn booted() -> Duration {
-    clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default()
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default()
 }
 
 struct Follower {
@@ -120,7 +120,9 @@ impl Follower {
             self.attempt_if_due();
             let wake = earliest(self.machine.deadline(), self.approach.as_ref().and_then(Approach::deadline));
             let wake = wake.map(|at| self.clock.tokio(at));
+            // Time comes last: a beat that has arrived must be read before silence is concluded.
             tokio::select! {
+                biased;
                 Some(leave) = world.leave.recv() => {
                     ready::stopping();
                     ready::extend(self.config.hook_timeout * 2);

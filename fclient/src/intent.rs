@@ -1,8 +1,8 @@
 //! What this client is about, in a form that outlives it: the entry of the intent journal, one small JSON file.
 //!
-//! An entry is on the disk before the action that it covers begins, so a client that crashed or was restarted in the middle
-//! knows what its hooks may have done: it finishes what was begun, and powers nothing off twice. Times are on the
-//! clock that counts since boot, since an entry of another boot means nothing any more.
+//! An entry is on the disk before the action that it covers begins, so a client that crashed or was restarted in the
+//! middle knows what its hooks may have done: it finishes what was begun, and powers nothing off twice. Times count from the
+//! boot, since an entry of another boot means nothing any more.
 
 use protocol::message::{HookOutcome, HookResult};
 use protocol::{Cause, Epoch, HostName, ShutdownId};

@@ -32,7 +32,7 @@ pub mod ucspi;
 use config::{Command, Config, Options};
 use follow::World;
 use link::Link;
-use runner::descriptor::Duplex;
+use runner::descriptor::{Duplex, keep_inherited_to_ourselves};
 use runner::exit::Failure;
 use runner::signals::Signals;
 use tokio::sync::mpsc::channel;
@@ -44,6 +44,7 @@ use tokio::sync::mpsc::channel;
 pub fn main(options: &Options) -> Result<(), Failure> {
     // Before anything else is opened: a runtime takes the next free numbers.
     let link = if options.ucspi && options.command.is_none() { Some(ucspi::descriptors()?) } else { None };
+    keep_inherited_to_ourselves();
     runner::log::init("fclient");
     if options.command == Some(Command::Check) {
         return check::run(options);

@@ -14,6 +14,7 @@ mod post;
 mod report;
 mod resume;
 mod state;
+mod stranger;
 mod work;
 
 use crate::intent::Intent;
@@ -36,13 +37,15 @@ use std::time::Duration;
 pub struct Rules {
     /// How this client introduces itself.
     pub hello: Hello,
+    /// `HOST:PORT`, for people.
+    pub server: String,
     /// What the owner allowed.
     pub policy: PowerPolicy,
     /// How patient the lease is.
     pub bounds: Bounds,
     /// There is one link, made by tcpclient, and the program ends with it.
     pub once: bool,
-    /// What the clock that counts since boot showed at the zero of this process's instants.
+    /// How long after the boot, sleep not counted, the zero of this process's instants is.
     pub booted: Duration,
 }
 
@@ -182,6 +185,12 @@ struct Link {
     number: u64,
     since: Instant,
     frames: bool,
+    /// It greeted, or said `shutdown`, as old servers do.
+    greeted: bool,
+    /// It said something before it greeted, as no server does.
+    strange: bool,
+    /// Frames of kinds that only newer peers know.
+    unknown: u32,
 }
 
 /// A row of hooks in progress.
@@ -200,15 +209,23 @@ pub struct Machine {
     link: Option<Link>,
     links: u64,
     refused: bool,
+    /// What the last one said who is no server.
+    stranger: Option<String>,
     server: Option<HostName>,
     reason: Option<(ShutdownId, String)>,
     goal: Goal,
     goals: u64,
     held: bool,
     state: State,
+    /// The shutdown after which the hooks of `power-off` have run.
+    powered_off: Option<ShutdownId>,
     running: Option<Running>,
     drill: Option<Drill>,
     post: Post,
+    /// A new server has spoken to this run of the client.
+    reached: bool,
+    /// Until then a power-off that an earlier run had begun waits for the server to be heard.
+    hesitates: Option<Instant>,
     leaving: Option<Leave>,
     exited: bool,
     recorded: Option<Intent>,
@@ -225,15 +242,19 @@ impl Machine {
             link: None,
             links: 0,
             refused: false,
+            stranger: None,
             server: None,
             reason: None,
             goal: Goal::Unknown,
             goals: 0,
             held: false,
             state: State::Nothing,
+            powered_off: None,
             running: None,
             drill: None,
             post: Post::default(),
+            reached: false,
+            hesitates: None,
             leaving: None,
             exited: false,
             recorded: journal.clone(),
@@ -258,7 +279,8 @@ impl Machine {
     /// When [`Input::Tick`] is due.
     pub fn deadline(&self) -> Option<Instant> {
         let texts = self.link.as_ref().filter(|link| !link.frames).and_then(|link| self.post.deadline(link.since));
-        earliest(self.presence.deadline(), texts)
+        let hesitates = self.hesitates.filter(|&until| until > self.now);
+        earliest(earliest(self.presence.deadline(), texts), hesitates)
     }
 
     /// Where the server is, in a few words for a status line.
@@ -276,7 +298,7 @@ impl Machine {
         match input {
             Input::Connected => self.connected(),
             Input::Heard(heard) => self.heard(heard),
-            Input::Closed => self.link_over(presence::Input::Closed),
+            Input::Closed => self.link_over(self.clean_end()),
             Input::Broken(why) => self.link_over(presence::Input::Broken(why)),
             Input::Here(epoch) => self.sense(presence::Input::Here(epoch)),
             Input::OwnLink { up, evidence } => self.sense(presence::Input::OwnLink { up, evidence }),
@@ -376,7 +398,7 @@ fn name(change: &Change) -> &'static str {
     use presence::Phase::{Down, Stopping, Unknown, Up};
     match (change.phase, change.cause) {
         (Unknown, _) => "server unknown",
-        (Up { .. }, Some(Cause::Own)) => "own fault, nobody is accused",
+        (Up { .. } | Stopping { .. }, Some(Cause::Own)) => "own fault, nobody is accused",
         (Up { hold: Some(_), .. }, _) => "server restarts, holding still",
         (Up { .. }, _) => "server up",
         (Stopping { committed: false, .. }, _) => "server stopping",

@@ -45,6 +45,8 @@ pub fn listen(address: SocketAddr, probes: Sender<Probe>) {
 
 fn bind(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = Socket::new(Domain::for_address(address), Type::DGRAM.nonblocking().cloexec(), Some(Protocol::UDP))?;
+    // An fclient on the same machine listens for announcements on the same port of the group's address.
+    socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }

@@ -64,9 +64,9 @@ pub struct Options {
     /// Serve one peer on descriptors 0 and 1, as a child of tcpserver
     #[arg(long)]
     pub ucspi: bool,
-    /// Keep the links of old clients while the service restarts (started by fserver itself)
+    /// Keep the links of old clients for the server whose local socket this is (started by fserver itself)
     #[arg(long, hide = true)]
-    pub keep: bool,
+    pub keep: Option<PathBuf>,
 }
 
 /// The checked settings.

@@ -27,17 +27,17 @@ use runner::exit::Failure;
 
 /// The whole program: which of its three forms the flags ask for.
 pub fn main(options: Options) -> Result<(), Failure> {
+    runner::descriptor::keep_inherited_to_ourselves();
     runner::log::init("fserver");
-    let config = Config::load(&options)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|why| Failure::Temporary(format!("cannot start the event loop: {why}")))?;
     tokio::task::LocalSet::new().block_on(&runtime, async {
-        match (options.ucspi, options.keep) {
-            (true, _) => ucspi::run(config).await,
-            (_, true) => keep::run(config).await,
-            (false, false) => serve::run(serve::open(config)?).await,
+        if let Some(control) = options.keep {
+            return keep::run(control).await;
         }
+        let config = Config::load(&options)?;
+        if options.ucspi { ucspi::run(config).await } else { serve::run(serve::open(config)?).await }
     })
 }

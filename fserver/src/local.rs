@@ -5,7 +5,7 @@ use protocol::control::{Join, Reply, Request};
 use runner::exit::Failure;
 use runner::framing;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
@@ -46,6 +46,9 @@ pub fn open(path: &Path) -> Result<Socket, Failure> {
     }
     if let Some(parent) = path.parent() {
         std::fs::create_dir_all(parent).map_err(bad)?;
+    }
+    if path.symlink_metadata().is_ok_and(|file| !file.file_type().is_socket()) {
+        return Err(bad(io::Error::other("something else than a socket is there")));
     }
     match std::fs::remove_file(path) {
         Err(why) if why.kind() != io::ErrorKind::NotFound => return Err(bad(why)),
@@ -94,4 +97,19 @@ async fn converse(mut stream: UnixStream, arrivals: mpsc::Sender<Local>, answeri
         }
     };
     answering.track_future(answer).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_no_socket_is_not_replaced() {
+        let path = std::env::temp_dir().join(format!("pistop-precious-{}", std::process::id()));
+        std::fs::write(&path, "photos").unwrap();
+        let why = open(&path).unwrap_err().to_string();
+        assert!(why.contains("something else than a socket") && why.contains("set CONTROL"), "{why}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "photos");
+        std::fs::remove_file(&path).unwrap();
+    }
 }

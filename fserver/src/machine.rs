@@ -30,9 +30,15 @@ pub const BEAT_EVERY: Duration = Duration::from_secs(1);
 const SLOTS: u64 = 20;
 /// How far apart those moments are.
 const MOMENT: Duration = Duration::from_millis(BEAT_EVERY.as_millis() as u64 / SLOTS);
+/// So many lines of text of one link go to the log; a start script writes a few.
+const MOST_TEXTS: u32 = 500;
+/// One machine that reconnects so often, each time on top of a living link, is two machines.
+const MOST_TAKEOVERS: u32 = 3;
+/// A link over which something came within this time is alive.
+const ALIVE: Duration = Duration::from_millis(2500);
 /// How many beat moments are remembered for round trips: longer than any lease.
 const REMEMBERED: usize = 600;
-/// Words of a peer are cut at so many characters before they go to a log or into memory.
+/// Words of a peer are cut at so many bytes before they go to a log or into memory.
 const MOST_WORDS: usize = 200;
 
 /// One link, in the order of arrival.
@@ -57,6 +63,8 @@ pub enum Via {
 pub struct Rules {
     /// Our own name.
     pub name: HostName,
+    /// Where we listen, for people.
+    pub listening: Vec<String>,
     /// Which run this is.
     pub epoch: Epoch,
     /// Our own machine.
@@ -119,6 +127,8 @@ pub enum Action {
     Send(Vec<PeerId>, Rc<[u8]>),
     /// When everything is sent, tell these peers that nothing more follows, and let them close.
     HalfClose(Vec<PeerId>),
+    /// The same, and close soon, whatever the other end does.
+    TurnAway(PeerId),
     /// Close this link now; what was not sent is lost.
     Close(PeerId),
     /// Close it by reset: an old client takes a reset for an error and not for the server's end.
@@ -177,6 +187,7 @@ struct Client {
     round_trip: Option<Duration>,
     last_hook: Option<HookOutcome>,
     unknown_frames: u32,
+    takeovers: u32,
 }
 
 #[derive(Debug)]
@@ -185,6 +196,7 @@ struct Peer {
     via: Via,
     since: Instant,
     heard: Instant,
+    texts: u32,
     speaker: Speaker,
 }
 
@@ -258,7 +270,7 @@ impl House {
         if let Some(refusal) = self.over_address_cap(id, address) {
             return refusal;
         }
-        self.peers.insert(id, Peer { address, via, since: now, heard: now, speaker: Speaker::Unclassified });
+        self.peers.insert(id, Peer { address, via, since: now, heard: now, texts: 0, speaker: Speaker::Unclassified });
         if let Some(address) = address {
             *self.per_address.entry(address).or_default() += 1;
         }
@@ -301,7 +313,7 @@ impl House {
             ClientLine::Wait => self.now_old(id, now),
             ClientLine::Text(text) => {
                 let mut actions = self.now_old(id, now);
-                actions.push(info(format!("{} says: {text}", self.label(id))));
+                actions.extend(self.says(id, text));
                 actions
             }
             ClientLine::Quit => {
@@ -316,12 +328,26 @@ impl House {
         }
     }
 
+    /// Somebody's words for the log, unless he has said too many.
+    fn says(&mut self, id: PeerId, printable: String) -> Option<Action> {
+        let who = self.label(id);
+        let peer = self.peers.get_mut(&id)?;
+        peer.texts = peer.texts.saturating_add(1);
+        match peer.texts {
+            ..=MOST_TEXTS => Some(info(format!("{who} says: {printable}"))),
+            n if n == MOST_TEXTS + 1 => {
+                Some(warn(format!("{who} says more than {MOST_TEXTS} lines; the rest is dropped")))
+            }
+            _ => None,
+        }
+    }
+
     fn now_old(&mut self, id: PeerId, now: Instant) -> Vec<Action> {
         match self.peers.get_mut(&id) {
             Some(peer) if matches!(peer.speaker, Speaker::Unclassified) => peer.speaker = Speaker::Old,
             _ => return Vec::new(),
         }
-        self.tell_latecomer(id, now)
+        self.tell_latecomer(id, now).unwrap_or_default()
     }
 
     fn hello_line(&mut self, id: PeerId, name: HostName) -> Vec<Action> {
@@ -350,7 +376,7 @@ impl House {
             (Message::Echo { number }, Some(_)) => self.echo(id, number, now),
             (Message::Progress(progress), Some(host)) => self.progress(id, host, progress, now),
             (Message::Decision(decision), Some(host)) => self.decision(host, decision, now),
-            (Message::Text(text), Some(host)) => vec![info(format!("{host} says: {}", cut(&text)))],
+            (Message::Text(text), Some(_)) => self.says(id, cut(&text)).into_iter().collect(),
             (_, None) => self.refuse(id, "the first frame must be a hello; this peer began with another".into(), now),
             (_, Some(host)) => vec![warn(format!("{host} sent a frame that only servers send; ignored"))],
         }
@@ -365,27 +391,25 @@ impl House {
     }
 
     fn hello_frame(&mut self, id: PeerId, hello: Hello, now: Instant) -> Vec<Action> {
-        if let Some(why) = self.objection(id, &hello) {
+        if let Some(why) = self.objection(id, &hello, now) {
             return self.refuse(id, why, now);
         }
+        let takeovers = self.takeovers(&hello.name, now);
         let mut actions = self.supersede(&hello, now);
         actions.push(info(format!("{} is here from {}, {}", hello.name, self.address(id), cut(&hello.program))));
         self.memory.record(&hello.name, "server", format!("came from {}", self.address(id)), Vec::new(), now);
         self.hosts.insert(hello.name.clone(), id);
         let Hello { name, identity, .. } = hello;
         if let Some(peer) = self.peers.get_mut(&id) {
-            let client = Client { name, identity, round_trip: None, last_hook: None, unknown_frames: 0 };
+            let client = Client { name, identity, round_trip: None, last_hook: None, unknown_frames: 0, takeovers };
             peer.speaker = Speaker::New(Box::new(client));
         }
         let told = self.tell_latecomer(id, now);
-        if told.is_empty() {
-            actions.push(Action::Send(vec![id], self.beat()));
-        }
-        actions.extend(told);
+        actions.extend(told.unwrap_or_else(|| vec![Action::Send(vec![id], self.beat())]));
         actions
     }
 
-    fn objection(&self, id: PeerId, hello: &Hello) -> Option<String> {
+    fn objection(&self, id: PeerId, hello: &Hello, now: Instant) -> Option<String> {
         let Some(Peer { speaker: Speaker::Greeted(name), .. }) = self.peers.get(&id) else {
             return Some("a second hello on one link".into());
         };
@@ -397,14 +421,25 @@ impl House {
             return Some(format!("the hello line says {name} and the hello frame {}", hello.name));
         }
         let other = *self.hosts.get(name)?;
-        let theirs = self.identity(other)?;
-        (theirs != hello.identity).then(|| {
-            format!(
-                "the name {name} is taken by another machine at {}, this one is at {}; rename one of them or set NAME",
-                self.address(other),
-                self.address(id)
-            )
+        let places = format!("at {} and at {}", self.address(other), self.address(id));
+        if self.identity(other)? != hello.identity {
+            let remedy = "rename one of them or set NAME; or wait, if this machine has lost its state directory";
+            return Some(format!("the name {name} is taken by another machine, they are {places}; {remedy}"));
+        }
+        (self.takeovers(name, now) > MOST_TAKEOVERS).then(|| {
+            let remedy = "remove STATE_DIR/identity on one of them and give it another name";
+            format!("two machines share the name {name} and an identity, they are {places}; {remedy}")
         })
+    }
+
+    /// How often in a row this name has been taken over from a link that was alive.
+    fn takeovers(&self, name: &HostName, now: Instant) -> u32 {
+        match self.hosts.get(name).and_then(|id| self.peers.get(id)) {
+            Some(Peer { speaker: Speaker::New(client), heard, .. }) if now.since(*heard) < ALIVE => {
+                client.takeovers + 1
+            }
+            _ => 0,
+        }
     }
 
     fn identity(&self, id: PeerId) -> Option<Identity> {
@@ -434,7 +469,7 @@ impl House {
 
     fn turn_away(&mut self, id: PeerId, bytes: Vec<u8>, why: String, now: Instant) -> Vec<Action> {
         let note = warn(format!("{} is refused: {why}", self.label(id)));
-        let mut actions = vec![Action::Send(vec![id], bytes.into()), Action::HalfClose(vec![id]), note];
+        let mut actions = vec![Action::Send(vec![id], bytes.into()), Action::TurnAway(id), note];
         actions.extend(self.forget(id, now));
         actions
     }
@@ -456,7 +491,7 @@ impl House {
 
     fn ended(&mut self, id: PeerId, why: Option<String>, now: Instant) -> Vec<Action> {
         if !self.peers.contains_key(&id) {
-            return Vec::new();
+            return vec![Action::Close(id)];
         }
         let words = why.as_deref().unwrap_or("closed its link");
         let note = format!("{} {words}", self.label(id));
@@ -561,9 +596,10 @@ fn slot(id: PeerId) -> usize {
     (id.0 % SLOTS) as usize
 }
 
-/// A stranger's words, short and printable.
+/// A stranger's words, printable and at most [`MOST_WORDS`] bytes of them.
 fn cut(text: &str) -> String {
-    text.chars().take(MOST_WORDS).flat_map(char::escape_debug).collect()
+    let words = protocol::name::printable(&text.as_bytes()[..text.len().min(MOST_WORDS)]);
+    words.chars().take(MOST_WORDS).collect()
 }
 
 /// An address for people; `unknown` where UCSPI told none.

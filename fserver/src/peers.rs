@@ -22,6 +22,9 @@ use tokio::task::AbortHandle;
 /// What a peer that does not read may leave unsent, in bytes: hundreds of beats, and nothing next to a machine's memory.
 pub const MOST_UNSENT: usize = 64 * 1024;
 
+/// How long somebody who is turned away may take to read why.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// From so many peers on, threads save more time than they cost; the beats of one moment stay below it.
 const WORTH_A_THREAD: usize = 1000;
 
@@ -134,7 +137,7 @@ impl Peers {
     /// Takes a new socket and begins to read from it.
     pub fn add(&mut self, peer: PeerId, stream: Stream, dead_after: Duration) {
         if let Stream::Tcp(tcp) = &stream
-            && let Err(why) = watch_silently(tcp, dead_after)
+            && let Err(why) = watch_silently(&SockRef::from(tcp), dead_after)
         {
             tracing::debug!("no keepalive on the link of a peer: {why}");
         }
@@ -234,6 +237,16 @@ impl Peers {
         }
     }
 
+    /// Says nothing more, and closes soon even if the other end does not.
+    pub fn turn_away(&mut self, peer: PeerId) {
+        self.half_close(peer);
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(LAST_WORDS).await;
+            let _ = events.send(Event::Input(Input::Ended(peer, None))).await;
+        });
+    }
+
     /// Closes a socket; what was not sent is lost.
     pub fn close(&mut self, peer: PeerId) {
         self.links.remove(&peer);
@@ -269,11 +282,12 @@ fn write(links: &HashMap<PeerId, Link>, peers: &[PeerId], bytes: &[u8]) -> Vec<(
     results.filter(|(_, sent)| !matches!(sent, Ok(count) if *count == bytes.len())).collect()
 }
 
-/// TCP itself watches a peer that owes us nothing: an old client is silent for days.
-fn watch_silently(stream: &TcpStream, dead_after: Duration) -> io::Result<()> {
-    let socket = SockRef::from(stream);
+/// What the kernel keeps for a peer that does not read is bounded, too; and TCP itself watches a peer that owes us
+/// nothing: an old client is silent for days.
+pub fn watch_silently(socket: &SockRef<'_>, dead_after: Duration) -> io::Result<()> {
     let third = (dead_after / 3).max(Duration::from_secs(1));
     socket.set_tcp_nodelay(true)?;
+    socket.set_send_buffer_size(MOST_UNSENT)?;
     socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(third).with_interval(third).with_retries(2))?;
     socket.set_tcp_user_timeout(Some(dead_after))
 }

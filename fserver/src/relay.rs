@@ -6,18 +6,20 @@
 //! frames is: it was told why, and connects again by itself.
 
 use protocol::control::{Join, Reply, Request};
-use protocol::line::{ClientLine, ServerLine};
+use protocol::line::{self, ClientLine, ServerLine, TooLong};
 use protocol::session::{Broken, Heard, Session};
 use runner::framing;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio_util::sync::CancellationToken;
 
-/// How often a lone announcer looks for a server.
-const JOIN_EVERY: Duration = Duration::from_millis(500);
+/// How often a lone announcer looks for a server, so that one which runs only briefly is not missed.
+const JOIN_EVERY: Duration = Duration::from_millis(100);
+/// How long a server may take to answer that the peer counts.
+const JOIN_WITHIN: Duration = Duration::from_secs(2);
 /// How long the last words may take to be fetched.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -46,27 +48,49 @@ enum Stretch {
     Stopped,
 }
 
-/// What is known of the conversation.
+/// What is known of the conversation. The client speaks lines until the *server* has taken up its offer of frames.
 #[derive(Default)]
 struct Talk {
-    client: Session<ClientLine>,
+    pending: Vec<u8>,
     server: Session<ServerLine>,
     hello: Vec<u8>,
     farewell: bool,
+    complained: bool,
 }
 
 impl Talk {
     /// Looks at a client's bytes while it speaks lines. `Ok(true)` if it quits.
-    fn client_said(&mut self, bytes: &[u8]) -> Result<bool, Broken> {
-        let (mut quits, hello) = (false, &mut self.hello);
-        self.client.receive(bytes, |heard| match heard {
-            Heard::Line(ClientLine::Quit) => quits = true,
-            Heard::Line(line @ ClientLine::Hello(_)) => *hello = line.encode(),
-            Heard::Line(ClientLine::Text(text)) => tracing::info!("the peer says: {text}"),
-            Heard::Line(ClientLine::Shutdown) => tracing::warn!("the peer asked for a shutdown; refused"),
-            Heard::Line(_) | Heard::Message(_) | Heard::Unknown(_) => {}
-        })?;
+    fn client_said(&mut self, bytes: &[u8]) -> Result<bool, TooLong> {
+        if self.server.speaks_frames() {
+            return Ok(false);
+        }
+        self.pending.extend_from_slice(bytes);
+        let mut quits = false;
+        while let Some((line, used)) = line::take(&self.pending)? {
+            let said = ClientLine::parse(line);
+            self.pending.drain(..used);
+            quits |= said == ClientLine::Quit;
+            self.note(said);
+        }
         Ok(quits)
+    }
+
+    fn note(&mut self, said: ClientLine) {
+        match said {
+            ClientLine::Hello(_) => self.hello = said.encode(),
+            ClientLine::Text(text) => tracing::info!("the peer says: {text}"),
+            ClientLine::Shutdown => tracing::warn!("the peer asked for a shutdown; here that is refused"),
+            ClientLine::Wait | ClientLine::Quit | ClientLine::BadHello(_) => {}
+        }
+    }
+
+    /// A server that does not run is the daily case; one that we may not reach is a mistake, told once.
+    fn complain(&mut self, control: &Path, why: &io::Error) {
+        if why.kind() == io::ErrorKind::PermissionDenied && !self.complained {
+            self.complained = true;
+            let path = control.display();
+            tracing::warn!("the peer does not count at {path}: {why}; start tcpserver as a user who may write to it");
+        }
     }
 
     fn server_said(&mut self, bytes: &[u8]) {
@@ -83,7 +107,11 @@ impl<P: AsyncRead + AsyncWrite + Unpin> Relay<P> {
     pub async fn run(mut self, stop: CancellationToken) -> io::Result<()> {
         let mut talk = Talk::default();
         loop {
-            let stretch = match self.join().await {
+            let joined = tokio::select! {
+                joined = tokio::time::timeout(JOIN_WITHIN, self.join(&mut talk)) => joined.unwrap_or(None),
+                () = stop.cancelled() => return self.farewell(&talk).await,
+            };
+            let stretch = match joined {
                 Some(server) => self.bridge(server, &mut talk, &stop).await?,
                 None => self.announce(&mut talk, &stop).await?,
             };
@@ -91,14 +119,16 @@ impl<P: AsyncRead + AsyncWrite + Unpin> Relay<P> {
                 Stretch::Over => return Ok(()),
                 Stretch::Stopped => return self.farewell(&talk).await,
                 Stretch::Alone if talk.server.speaks_frames() => return Ok(()),
-                Stretch::Alone | Stretch::Look => {}
+                Stretch::Alone => tokio::time::sleep(JOIN_EVERY).await,
+                Stretch::Look => {}
             }
         }
     }
 
     /// Asks the running server to count this peer.
-    async fn join(&mut self) -> Option<UnixStream> {
-        let mut server = UnixStream::connect(&self.control).await.ok()?;
+    async fn join(&mut self, talk: &mut Talk) -> Option<UnixStream> {
+        let connected = UnixStream::connect(&self.control).await;
+        let mut server = connected.inspect_err(|why| talk.complain(&self.control, why)).ok()?;
         let join = Join { address: self.address.clone(), greeted: self.greeted };
         framing::write(&mut server, &Request::Join(join)).await.ok()?;
         let reply = framing::read::<Reply>(&mut server).await.ok()??;
@@ -124,11 +154,12 @@ impl<P: AsyncRead + AsyncWrite + Unpin> Relay<P> {
                     if bytes.is_empty() {
                         return Ok(Stretch::Over);
                     }
-                    if !talk.server.speaks_frames() && talk.client_said(bytes).is_err() {
-                        return Ok(Stretch::Over);
-                    }
-                    if server.write_all(bytes).await.is_err() && !talk.farewell {
+                    let leaves = talk.client_said(bytes).unwrap_or(true);
+                    if server.write_all(bytes).await.is_err() && !talk.farewell && !leaves {
                         return Ok(Stretch::Alone);
+                    }
+                    if leaves {
+                        return Ok(Stretch::Over);
                     }
                 }
                 read = server.read(&mut from_server) => {
@@ -172,8 +203,8 @@ impl<P: AsyncRead + AsyncWrite + Unpin> Relay<P> {
                     n => match talk.client_said(&buffer[..n]) {
                         Ok(false) => {}
                         Ok(true) => return Ok(Stretch::Over),
-                        Err(why) => {
-                            tracing::warn!("the peer at {} is closed: {why}", self.address);
+                        Err(TooLong) => {
+                            tracing::warn!("the peer at {} is closed: {}", self.address, Broken::LineTooLong);
                             return Ok(Stretch::Over);
                         }
                     },

@@ -54,16 +54,17 @@ pub fn open(config: Config) -> Result<Server, Failure> {
     runner::limits::raise_open_files();
     let signals = Signals::listen().map_err(|why| Failure::Temporary(format!("signals cannot be heard: {why}")))?;
     let state = StateDir::open(&config.state_dir)?;
-    let rules = rules(&config, &state)?;
     let listeners = listeners(&config)?;
+    let rules = rules(&config, &state, &listeners)?;
     let local = local::open(&config.control)?;
     Ok(Server { config, rules, clock: Clock::start(), signals, listeners, local, _state: state })
 }
 
-fn rules(config: &Config, state: &StateDir) -> Result<Rules, Failure> {
+fn rules(config: &Config, state: &StateDir, listeners: &[TcpListener]) -> Result<Rules, Failure> {
     let settings = &config.settings;
     Ok(Rules {
         name: config.name.clone(),
+        listening: listeners.iter().filter_map(|l| l.local_addr().ok()).map(|address| address.to_string()).collect(),
         epoch: state.next_epoch()?,
         identity: state.identity()?,
         program: concat!("fserver ", env!("CARGO_PKG_VERSION")).into(),
@@ -185,6 +186,7 @@ impl Loop {
         match action {
             Action::Send(peers, bytes) => inputs.extend(self.peers.send_all(&peers, &bytes)),
             Action::HalfClose(peers) => peers.into_iter().for_each(|peer| self.peers.half_close(peer)),
+            Action::TurnAway(peer) => self.peers.turn_away(peer),
             Action::Close(peer) => self.peers.close(peer),
             Action::Reset(peer) => self.peers.reset(peer),
             Action::Keep(peers) => self.keep(peers),

@@ -1,9 +1,14 @@
 //! How a client knows that its server is there, leaving, or lost, and why: the table of [`crate::cause`] as a machine.
 //!
-//! What always holds: a verdict `lost` needs either a broken link or a lease that ran out while probes went
-//! unanswered, and in both cases the client's own network link must have been found up; a client that slept, stalled
-//! or was unplugged accuses nobody. An announced restart is never a loss before its time has passed. A new server counts
-//! as up from its first beat on, an old one (which says nothing) once it has been silently connected for [`SETTLE`].
+//! What always holds: a verdict `lost` on a new server needs a lease that ran out, or a link that ended, while probes went
+//! unanswered; on any server the client's own network link must have been found up; a client that slept, stalled or
+//! was unplugged accuses nobody, and does not take a deadline that passes meanwhile for a commit. `closed`, the other verdict that may power a machine off, is only ever passed on a server
+//! that has neither greeted nor spoken frames. An announced restart is never a loss before its time has passed. A new
+//! server counts as up from its first beat on, an old one (which says nothing) once it has been silently connected
+//! for [`SETTLE`]. What the server says is in `announced`, what its silence means in `silence`.
+
+mod announced;
+mod silence;
 
 use crate::cause::Cause;
 use crate::detector::{Bounds, Detector};
@@ -12,11 +17,17 @@ use crate::name::{Epoch, HostName, ShutdownId};
 use crate::time::{Instant, earliest};
 use std::time::Duration;
 
-/// How long a link may stay silent before its server is taken for an old one.
+/// How long a link may stay silent before a server that has never spoken frames is taken for an old one. One that has
+/// gets two links and the time of a lease for each.
 pub const SETTLE: Duration = Duration::from_millis(300);
 /// How often a silent server is probed.
-pub const PROBE_EVERY: Duration = Duration::from_millis(200);
-/// How often a client that lost its own network looks whether it is back.
+pub const PROBE_EVERY: Duration = Duration::from_millis(100);
+/// How often one is probed whose link has ended.
+pub const PROBE_ENDED_EVERY: Duration = Duration::from_millis(40);
+/// How long a new server whose link ended without a word has to answer a probe, on a quiet network: a link may end
+/// although the server lives, for instance when it has not heard this client for its own lease.
+pub const ENDED: Duration = Duration::from_millis(150);
+/// How often a client that waits for a silent server, or has lost its own network, looks at its own link.
 pub const RECHECK_EVERY: Duration = Duration::from_secs(1);
 /// A loop that wakes up this late was stalled: what it missed was its own fault.
 pub const STALL: Duration = Duration::from_secs(1);
@@ -58,6 +69,8 @@ pub enum Phase {
 pub enum Input {
     /// A link to the server's address was made.
     Connected,
+    /// The server said whom it sees. Only new servers say so before they say `shutdown`.
+    Greeted,
     /// The server took up the offer of frames.
     Hello {
         /// Its name.
@@ -123,9 +136,20 @@ pub struct Change {
 #[derive(Debug)]
 struct Link {
     since: Instant,
-    server: Option<(HostName, Epoch)>,
+    server: Option<HostName>,
+    /// The server greeted on this link, as old ones do not.
+    greeted: bool,
+    /// The server said hello on this link, and beats.
+    new: bool,
     /// The server said that it goes: its beats on this link no longer mean that it is up.
     leaving: bool,
+}
+
+/// A link that ended without a word, or a restart that is overdue: the server has until then to answer a probe.
+#[derive(Debug)]
+struct Ended {
+    why: String,
+    until: Instant,
 }
 
 /// The machine.
@@ -133,13 +157,20 @@ struct Link {
 pub struct Presence {
     phase: Phase,
     link: Option<Link>,
+    /// The last run of a new server that said hello.
+    run: Option<Epoch>,
+    /// It has left a link without a word since.
+    silent: bool,
     detector: Detector,
+    ended: Option<Ended>,
+    /// What the server is accused of, once the own link has been found up.
     suspicion: Option<String>,
     checking: bool,
     own_fault: Option<Instant>,
     released: bool,
     probes: u32,
     next_probe: Instant,
+    next_look: Instant,
 }
 
 impl Presence {
@@ -148,19 +179,24 @@ impl Presence {
         Self {
             phase: Phase::Unknown,
             link: None,
+            run: None,
+            silent: false,
             detector: Detector::new(bounds, now),
+            ended: None,
             suspicion: None,
             checking: false,
             own_fault: None,
             released: false,
             probes: 0,
             next_probe: now,
+            next_look: now,
         }
     }
 
     /// Starts where an earlier run of this client left off, so that a server that vanished meanwhile is noticed.
     pub fn resumed(bounds: Bounds, phase: Phase, now: Instant) -> Self {
-        Self { phase, ..Self::new(bounds, now) }
+        let run = if let Phase::Up { epoch, .. } = phase { epoch } else { None };
+        Self { phase, run, ..Self::new(bounds, now) }
     }
 
     /// Where the server is.
@@ -170,7 +206,7 @@ impl Presence {
 
     /// The server's own name, once it gave one.
     pub fn server(&self) -> Option<&HostName> {
-        self.link.as_ref()?.server.as_ref().map(|(name, _)| name)
+        self.link.as_ref()?.server.as_ref()
     }
 
     /// How long silence may last at present.
@@ -187,7 +223,8 @@ impl Presence {
             return Some(since + RECHECK_EVERY);
         }
         match self.phase {
-            Phase::Up { hold: None, .. } => self.lease_runs().then(|| self.lease_deadline()),
+            Phase::Up { hold: None, .. } => self.lease_deadline(),
+            Phase::Up { hold: Some(_), .. } if self.ended.is_some() => self.lease_deadline(),
             Phase::Up { hold: Some(due), .. } | Phase::Stopping { deadline: due, committed: false, .. } => {
                 earliest(Some(due), self.link_deadline())
             }
@@ -198,18 +235,26 @@ impl Presence {
     /// Where no lease runs: when a silent link is taken for an old server's, or for a dead one.
     fn link_deadline(&self) -> Option<Instant> {
         let link = self.link.as_ref()?;
-        match (&link.server, self.phase) {
-            (Some(_), _) => Some(self.detector.lost_at()),
-            (None, Phase::Unknown | Phase::Down { .. }) => Some(link.since + SETTLE),
-            (None, Phase::Up { .. } | Phase::Stopping { .. }) => None,
+        match (link.new, self.phase) {
+            (true, _) => Some(self.detector.lost_at()),
+            (false, Phase::Unknown | Phase::Down { .. }) => Some(link.since + self.settle()),
+            (false, Phase::Up { .. } | Phase::Stopping { .. }) => None,
         }
+    }
+
+    /// A server that has spoken frames before is not taken for an old one so easily.
+    fn settle(&self) -> Duration {
+        if self.run.is_some() { self.detector.timeout() } else { SETTLE }
     }
 
     /// Takes one input; what is to be done because of it.
     pub fn handle(&mut self, input: Input, now: Instant) -> Vec<Action> {
         let actions = self.decide(input, now);
         if !matches!(self.phase, Phase::Up { .. }) {
-            (self.own_fault, self.suspicion) = (None, None);
+            (self.suspicion, self.ended) = (None, None);
+        }
+        if !matches!(self.phase, Phase::Up { .. } | Phase::Stopping { committed: false, .. }) {
+            self.own_fault = None;
         }
         self.released &= matches!(self.phase, Phase::Stopping { .. });
         actions
@@ -218,14 +263,15 @@ impl Presence {
     fn decide(&mut self, input: Input, now: Instant) -> Vec<Action> {
         match input {
             Input::Connected => self.connected(now),
+            Input::Greeted => self.greeted(),
             Input::Hello { server, epoch } => self.hello(server, epoch, now),
             Input::Beat => self.beat(now),
             Input::Prepare(prepare) => self.prepare(prepare, now),
             Input::Cancel(id) => self.cancel(id, now),
-            Input::Commit(id) => self.commit(Some(id), "the server committed to it"),
+            Input::Commit(id) => self.commit(Some(id), vec!["the server committed to it".into()]),
             Input::ShutdownLine => self.shutdown_line(now),
-            Input::Closed => self.closed(),
-            Input::Broken(why) => self.broken(why),
+            Input::Closed => self.closed(now),
+            Input::Broken(why) => self.broken(why, now),
             Input::Here(epoch) => self.here(epoch, now),
             Input::OwnLink { up, evidence } => self.own_link(up, evidence, now),
             Input::Slept(span) => {
@@ -236,333 +282,22 @@ impl Presence {
         }
     }
 
-    fn connected(&mut self, now: Instant) -> Vec<Action> {
-        self.link = Some(Link { since: now, server: None, leaving: false });
-        self.suspicion = None;
-        self.detector.restart(now);
-        self.recovered("the server is reached again", now)
-    }
-
-    fn hello(&mut self, server: HostName, epoch: Epoch, now: Instant) -> Vec<Action> {
-        self.detector.restart(now);
-        if let Some(link) = &mut self.link {
-            link.server = Some((server, epoch));
-        }
-        Vec::new()
-    }
-
-    /// The first beat of a link says: I am here and not leaving. Later ones only renew the lease.
-    fn beat(&mut self, now: Instant) -> Vec<Action> {
-        self.detector.beat(now);
-        (self.suspicion, self.probes) = (None, 0);
-        let mut actions = self.recovered("the server is heard again", now);
-        actions.extend(self.beats());
-        actions
-    }
-
-    fn recovered(&mut self, evidence: &str, now: Instant) -> Vec<Action> {
-        if self.own_fault.take().is_none() {
-            return Vec::new();
-        }
-        self.grant(now);
-        self.excuse(evidence.into())
-    }
-
-    fn beats(&mut self) -> Vec<Action> {
-        let Some(Link { server: Some((_, epoch)), leaving, .. }) = &self.link else { return Vec::new() };
-        let (epoch, leaving) = (*epoch, *leaving);
-        match self.phase {
-            Phase::Up { epoch: Some(known), hold: None } if known == epoch => Vec::new(),
-            Phase::Up { hold: Some(_), epoch: Some(known) } if known == epoch => Vec::new(),
-            Phase::Up { .. } => {
-                self.phase = Phase::Up { epoch: Some(epoch), hold: None };
-                self.changed(None, vec![format!("the server is back as run {epoch}, in time")])
-            }
-            Phase::Unknown | Phase::Stopping { .. } | Phase::Down { .. } if leaving => Vec::new(),
-            Phase::Unknown | Phase::Stopping { .. } | Phase::Down { .. } => {
-                self.up(Some(epoch), format!("run {epoch} of the server beats"))
-            }
-        }
-    }
-
-    fn prepare(&mut self, prepare: Prepare, now: Instant) -> Vec<Action> {
-        self.detector.extend(now);
-        if self.run().is_some_and(|run| prepare.id.epoch < run) {
-            return Vec::new();
-        }
-        if let Some(link) = &mut self.link {
-            link.leaving = true;
-        }
-        if prepare.cause == Cause::Restart {
-            return self.hold(prepare, now);
-        }
-        let known = match self.phase {
-            Phase::Stopping { id, .. } | Phase::Down { id, .. } => id,
-            Phase::Up { .. } | Phase::Unknown => None,
-        };
-        if known == Some(prepare.id) {
-            return Vec::new();
-        }
-        let deadline = now + prepare.within;
-        self.released = false;
-        self.phase = Phase::Stopping { id: Some(prepare.id), deadline, committed: false };
-        let said = format!("the server announced shutdown {} within {:.0} s", prepare.id, prepare.within.as_secs_f64());
-        self.changed(Some(Cause::Shutdown), vec![said])
-    }
-
-    /// A restart holds whatever was up; a client that is not up has nothing to hold. Hearing it again moves the time.
-    fn hold(&mut self, prepare: Prepare, now: Instant) -> Vec<Action> {
-        let Phase::Up { epoch, hold } = self.phase else { return Vec::new() };
-        self.phase = Phase::Up { epoch, hold: Some(now + prepare.within) };
-        if hold.is_some() {
-            return Vec::new();
-        }
-        let said = format!("the server announced a restart and is back within {:.0} s", prepare.within.as_secs_f64());
-        self.changed(Some(Cause::Restart), vec![said])
-    }
-
-    /// The time of a restart has passed: either the server never went, or it did not come back.
-    fn hold_over(&mut self, epoch: Option<Epoch>, now: Instant) -> Vec<Action> {
-        let beats = now.since(self.detector.last_beat()) < self.detector.timeout();
-        if beats && self.link.is_some() {
-            self.phase = Phase::Up { epoch, hold: None };
-            return self.changed(None, vec!["the server did not go after all".into()]);
-        }
-        self.suspicion = Some("the server did not return in the time it named".into());
-        self.check_link()
-    }
-
-    /// Too late for a client that has committed; but beats mean again that the server is up, if it still beats.
-    fn cancel(&mut self, cancelled: ShutdownId, now: Instant) -> Vec<Action> {
-        self.detector.extend(now);
-        if self.run().is_some_and(|run| cancelled.epoch < run) {
-            return Vec::new();
-        }
-        if let Some(link) = &mut self.link {
-            link.leaving = false;
-        }
-        match self.phase {
-            Phase::Stopping { id: Some(id), committed: false, .. } if id == cancelled => {
-                self.up(Some(cancelled.epoch), format!("the server cancelled shutdown {cancelled}"))
-            }
-            Phase::Up { epoch, hold: Some(_) } => {
-                self.phase = Phase::Up { epoch, hold: None };
-                self.changed(None, vec![format!("the server cancelled restart {cancelled}")])
-            }
-            Phase::Unknown | Phase::Up { .. } | Phase::Stopping { .. } | Phase::Down { .. } => Vec::new(),
-        }
-    }
-
-    fn commit(&mut self, given: Option<ShutdownId>, why: &str) -> Vec<Action> {
-        match self.phase {
-            Phase::Stopping { id, deadline, committed: false } if given.is_none() || given == id => {
-                self.phase = Phase::Stopping { id, deadline, committed: true };
-                let actions = self.changed(Some(Cause::Shutdown), vec![why.to_owned()]);
-                if self.released {
-                    self.let_go();
-                }
-                actions
-            }
-            Phase::Unknown | Phase::Up { .. } | Phase::Stopping { .. } | Phase::Down { .. } => Vec::new(),
-        }
-    }
-
-    fn shutdown_line(&mut self, now: Instant) -> Vec<Action> {
-        if matches!(self.phase, Phase::Stopping { .. }) {
-            return Vec::new();
-        }
-        self.phase = Phase::Stopping { id: None, deadline: now + OLD_DEADLINE, committed: true };
-        self.changed(Some(Cause::Shutdown), vec!["the server said `shutdown`".into()])
-    }
-
-    /// A clean end: an old server's way to go, and for a new one, which always says why, a crash.
-    fn closed(&mut self) -> Vec<Action> {
-        let Some(link) = self.link.take() else { return Vec::new() };
-        match self.phase {
-            Phase::Up { epoch: None, hold: None } if self.own_fault.is_none() && link.server.is_none() => {
-                self.phase = Phase::Down { cause: Cause::Closed, id: None };
-                self.changed(Some(Cause::Closed), vec!["an old server closed the link cleanly".into()])
-            }
-            Phase::Up { .. } => self.suspect("the link ended without a word".into()),
-            Phase::Stopping { .. } => self.commit(None, "the link ended after the shutdown was announced"),
-            Phase::Unknown | Phase::Down { .. } => Vec::new(),
-        }
-    }
-
-    fn broken(&mut self, why: String) -> Vec<Action> {
-        if self.link.take().is_none() {
-            return Vec::new();
-        }
-        match self.phase {
-            Phase::Up { .. } => self.suspect(format!("the link broke: {why}")),
-            Phase::Stopping { .. } => self.commit(None, "the link broke after the shutdown was announced"),
-            Phase::Unknown | Phase::Down { .. } => Vec::new(),
-        }
-    }
-
-    /// Nobody is accused before the own link has been looked at.
-    fn suspect(&mut self, why: String) -> Vec<Action> {
-        if matches!(self.phase, Phase::Up { hold: Some(_), .. }) {
-            return Vec::new();
-        }
-        self.suspicion = Some(why);
-        self.check_link()
-    }
-
-    fn check_link(&mut self) -> Vec<Action> {
-        self.checking = true;
-        vec![Action::CheckLink]
-    }
-
-    fn own_link(&mut self, up: bool, evidence: String, now: Instant) -> Vec<Action> {
-        self.checking = false;
-        let Phase::Up { hold, .. } = self.phase else { return Vec::new() };
-        if !up {
-            let first = self.own_fault.is_none();
-            self.own_fault = Some(now);
-            self.detector.extend(now);
-            return if first { self.changed(Some(Cause::Own), vec![evidence]) } else { Vec::new() };
-        }
-        if self.own_fault.is_some() {
-            return self.own_fault_over(evidence, now);
-        }
-        let Some(why) = self.suspicion.take() else { return Vec::new() };
-        let cause = if hold.is_some() { Cause::Restart } else { Cause::Lost };
-        self.lose(cause, vec![why, evidence])
-    }
-
-    /// The silence was ours: the lease starts anew on a new link, and nobody is accused.
-    fn own_fault_over(&mut self, evidence: String, now: Instant) -> Vec<Action> {
-        (self.own_fault, self.suspicion) = (None, None);
-        self.grant(now);
-        let mut actions = self.excuse(evidence);
-        if self.link.take().is_some() {
-            actions.push(Action::Reconnect);
-        }
-        actions
-    }
-
-    /// The server lives though its link is silent: patience, and a fresh link if this one has been silent for long.
-    fn here(&mut self, answered: Epoch, now: Instant) -> Vec<Action> {
-        if !matches!(self.phase, Phase::Up { .. }) || self.run() != Some(answered) {
-            return Vec::new();
-        }
-        self.detector.extend(now);
-        (self.suspicion, self.probes) = (None, 0);
-        let silent = now.since(self.detector.last_beat()) > self.detector.timeout();
-        if silent && self.link.take().is_some() { vec![Action::Reconnect] } else { Vec::new() }
-    }
-
-    /// Until the commit the server may still cancel, so a client that has let go waits for it.
-    fn let_go(&mut self) -> Vec<Action> {
-        match self.phase {
-            Phase::Stopping { id, committed: true, .. } => self.phase = Phase::Down { cause: Cause::Shutdown, id },
-            Phase::Stopping { committed: false, .. } => self.released = true,
-            Phase::Unknown | Phase::Up { .. } | Phase::Down { .. } => (),
-        }
-        Vec::new()
-    }
-
-    fn tick(&mut self, now: Instant) -> Vec<Action> {
-        let Some(due) = self.deadline().filter(|&due| due <= now) else { return Vec::new() };
-        if now.since(due) > STALL {
-            return self.stalled(now.since(due), now);
-        }
-        if self.own_fault.is_some() {
-            return self.check_link();
-        }
-        match self.phase {
-            Phase::Up { hold: Some(hold), epoch } if hold <= now => self.hold_over(epoch, now),
-            Phase::Stopping { deadline, committed: false, .. } if deadline <= now => {
-                self.commit(None, "the deadline of the shutdown has passed")
-            }
-            Phase::Up { hold: None, .. } => self.lease_tick(now),
-            Phase::Unknown | Phase::Up { .. } | Phase::Stopping { .. } | Phase::Down { .. } => self.silent_link(),
-        }
-    }
-
-    /// Whoever wakes up late has missed beats that were sent: they get the chance to be read first.
-    fn stalled(&mut self, late: Duration, now: Instant) -> Vec<Action> {
-        self.grant(now);
-        if self.own_fault.is_some() {
-            return self.check_link();
-        }
-        self.excuse(format!("this client was stalled for {:.1} s", late.as_secs_f64()))
-    }
-
-    /// Whatever runs out gets the time of one more lease, and a silent link the time to be read.
-    fn grant(&mut self, now: Instant) {
-        self.detector.extend(now);
-        let lease = self.detector.lost_at();
-        if let Phase::Up { hold: Some(due), .. } | Phase::Stopping { deadline: due, .. } = &mut self.phase {
-            *due = lease.max(*due);
-        }
-        if let Some(link) = &mut self.link {
-            link.since = now;
-        }
-    }
-
-    fn excuse(&self, evidence: String) -> Vec<Action> {
-        let up = matches!(self.phase, Phase::Up { .. });
-        if up { self.changed(Some(Cause::Own), vec![evidence]) } else { Vec::new() }
-    }
-
-    fn lease_tick(&mut self, now: Instant) -> Vec<Action> {
-        if now < self.detector.lost_at() {
-            self.probes += 1;
-            self.next_probe = now + PROBE_EVERY;
-            return vec![Action::Probe];
-        }
-        let silence = now.since(self.detector.last_beat()).as_secs_f64();
-        let why = format!(
-            "no beat for {silence:.1} s, time-out {:.1} s, {} probes unanswered",
-            self.timeout().as_secs_f64(),
-            self.probes
-        );
-        self.suspect(why)
-    }
-
-    /// A link that stayed silent from the start leads to an old server; one that fell silent is dead, and without a
-    /// lease nobody is accused for it.
-    fn silent_link(&mut self) -> Vec<Action> {
-        if self.link.take_if(|link| link.server.is_some()).is_some() {
-            return vec![Action::Reconnect];
-        }
-        self.up(None, format!("connected, and silent for {} ms as old servers are", SETTLE.as_millis()))
-    }
-
     fn up(&mut self, epoch: Option<Epoch>, evidence: String) -> Vec<Action> {
         self.phase = Phase::Up { epoch, hold: None };
         self.changed(None, vec![evidence])
-    }
-
-    fn lose(&mut self, cause: Cause, evidence: Vec<String>) -> Vec<Action> {
-        self.phase = Phase::Down { cause, id: None };
-        self.suspicion = None;
-        let mut actions = self.changed(Some(cause), evidence);
-        if self.link.take().is_some() {
-            actions.push(Action::Reconnect);
-        }
-        actions
     }
 
     fn changed(&self, cause: Option<Cause>, evidence: Vec<String>) -> Vec<Action> {
         vec![Action::Changed(Change { phase: self.phase, cause, evidence })]
     }
 
-    /// The run of the server that is spoken to, or was last: what an earlier one announced means nothing any more.
-    fn run(&self) -> Option<Epoch> {
-        let heard = self.link.as_ref().and_then(|link| link.server.as_ref()).map(|(_, epoch)| *epoch);
-        let known = if let Phase::Up { epoch, .. } = self.phase { epoch } else { None };
-        heard.or(known)
+    /// This link is given up, if there is one, and another one made.
+    fn reconnect(&mut self) -> Vec<Action> {
+        self.link.take().map(|_| Action::Reconnect).into_iter().collect()
     }
 
-    /// An old server on a living link has no lease: TCP itself watches it.
-    fn lease_runs(&self) -> bool {
-        self.link.is_none() || self.run().is_some()
-    }
-
-    fn lease_deadline(&self) -> Instant {
-        self.detector.suspect_at().max(self.next_probe).min(self.detector.lost_at())
+    /// Whatever the silence was taken for, it is over or excused.
+    fn acquit(&mut self) {
+        (self.suspicion, self.ended, self.probes) = (None, None, 0);
     }
 }

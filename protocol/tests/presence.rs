@@ -92,14 +92,16 @@ fn who_has_let_go_before_the_commit_still_hears_it() {
 }
 
 #[test]
-fn a_server_that_crashes_in_its_shutdown_has_committed_to_it() {
+fn a_server_that_crashes_in_its_shutdown_has_committed_to_it_when_its_deadline_has_passed() {
     for end in [Wire::Fin, Wire::Reset] {
         let mut pair = new();
         pair.server_announces(Cause::Shutdown, 30.0);
         pair.server_sends(end);
         pair.power_cut();
-        pair.run(1.0);
-        assert_eq!(pair.saw(), ["stopping", "committed"]);
+        pair.run(25.0);
+        assert_eq!(pair.saw(), ["stopping"]);
+        pair.run(10.0);
+        assert_eq!(pair.saw(), ["committed"]);
     }
 }
 
@@ -113,6 +115,54 @@ fn a_deadline_that_passes_in_silence_is_a_commit() {
     assert_eq!(pair.saw(), ["stopping"]);
     pair.run(1.0);
     assert_eq!(pair.saw(), ["committed"]);
+}
+
+/// It could not have heard a cancel, so it asks the server first, for the time of a lease.
+#[test]
+fn a_deadline_that_passes_while_the_client_is_unplugged_commits_to_nothing() {
+    for cancels in [true, false] {
+        let mut pair = new();
+        let id = pair.server_announces(Cause::Shutdown, 10.0);
+        pair.run(1.0);
+        pair.own_link(false);
+        pair.run(60.0);
+        assert_eq!(pair.saw(), ["stopping", "self"]);
+        if cancels {
+            pair.server_cancels(id)
+        } else {
+            pair.power_cut()
+        }
+        pair.own_link(true);
+        pair.run(3.0);
+        assert_eq!(pair.saw(), if cancels { ["self", "up"].as_slice() } else { &["self"] });
+        pair.run(3.0);
+        assert_eq!(pair.saw(), if cancels { [].as_slice() } else { &["committed"] });
+    }
+}
+
+#[test]
+fn a_deadline_slept_or_stalled_through_is_a_commit_only_after_a_lease() {
+    for (stalled, cancels) in [(true, true), (true, false), (false, true), (false, false)] {
+        let mut pair = new();
+        let id = pair.server_announces(Cause::Shutdown, 10.0);
+        pair.run(1.0);
+        pair.cut(true);
+        if cancels {
+            pair.server_cancels(id)
+        } else {
+            pair.power_cut()
+        }
+        if stalled {
+            pair.stall(60.0)
+        } else {
+            pair.suspend(60.0)
+        }
+        pair.run(2.0);
+        assert_eq!(pair.saw(), ["stopping", "self"], "stalled: {stalled}");
+        pair.cut(false);
+        pair.run(4.0);
+        assert_eq!(pair.saw(), [if cancels { "up" } else { "committed" }], "stalled: {stalled}");
+    }
 }
 
 #[test]
@@ -144,14 +194,14 @@ fn a_cancel_after_the_commit_is_too_late() {
     assert_eq!(pair.saw(), [""; 0]);
 }
 
-/// The client took the end of its link for the commit; the server lives, is reached again, and cancels.
+/// The way back is open while the server has not closed it: a loose cable is none of its words.
 #[test]
-fn a_cancel_heals_a_commit_that_only_the_client_believed_in() {
+fn a_link_that_ends_in_the_first_phase_commits_to_nothing() {
     let mut pair = new();
     let id = pair.server_announces(Cause::Shutdown, 30.0);
     pair.server_sends(Wire::Reset);
     pair.run(2.0);
-    assert_eq!(pair.saw(), ["stopping", "committed"]);
+    assert_eq!(pair.saw(), ["stopping"]);
     pair.server_cancels(id);
     pair.run(2.0);
     assert_eq!(pair.saw(), ["up"]);
@@ -442,6 +492,8 @@ fn a_fresh_link_to_a_server_in_shutdown_hears_of_it_and_its_beats_do_not_bring_i
     assert_eq!(pair.saw(), ["stopping"]);
     pair.server_sends(Wire::Reset);
     pair.run(10.0);
+    assert_eq!(pair.saw(), [""; 0]);
+    pair.run(11.0);
     assert_eq!(pair.saw(), ["committed"]);
     pair.input(Input::LetGo);
     pair.run(10.0);
@@ -460,6 +512,15 @@ fn an_unplugged_client_accuses_nobody_and_recovers() {
     pair.run(60.0);
     assert_eq!(pair.saw(), ["self"]);
     assert!(pair.presence.server().is_some(), "it has a link again");
+}
+
+/// It looks as soon as it suspects; at the end of the lease the cable may be back, and the silence not yet over.
+#[test]
+fn a_client_knows_soon_that_it_was_unplugged() {
+    let mut pair = new();
+    pair.own_link(false);
+    pair.run(3.0);
+    assert_eq!(pair.saw(), ["self"]);
 }
 
 #[test]
@@ -579,13 +640,25 @@ fn a_server_that_answers_probes_is_not_lost_and_gets_a_fresh_link() {
     assert_eq!(pair.saw(), [""; 0]);
 }
 
+/// The server's machine lost power and came back within the lease: the link is dead, the server is not.
 #[test]
-fn a_probe_answered_by_another_run_saves_nobody() {
+fn a_probe_answered_by_a_later_run_leads_to_a_fresh_link() {
+    let mut pair = new();
+    pair.power_cut();
+    pair.run(1.0);
+    pair.server_starts(Some(8));
+    pair.run(30.0);
+    assert_eq!(pair.saw(), ["up"]);
+    assert_eq!(pair.presence.phase(), Phase::Up { epoch: Some(Epoch(8)), hold: None });
+}
+
+#[test]
+fn a_probe_answered_by_an_earlier_run_saves_nobody() {
     let mut pair = new();
     pair.power_cut();
     for _ in 0..10 {
         pair.run(0.5);
-        pair.input(Input::Here(Epoch(8)));
+        pair.input(Input::Here(Epoch(6)));
     }
     assert_eq!(pair.saw(), ["lost"]);
 }
@@ -600,4 +673,71 @@ fn a_link_that_never_was_cannot_close() {
     pair.input(Input::Closed);
     pair.run(1.0);
     assert!(!pair.powers_off(), "{:?}", pair.presence.phase());
+}
+
+/// A server closes a link that it has not heard for its own lease; an access point resets one. The server still answers.
+#[test]
+fn a_link_that_ends_though_the_server_lives_accuses_nobody() {
+    for end in [Input::Closed, Input::Broken("connection reset by peer".into())] {
+        let mut pair = new();
+        pair.input(end);
+        pair.run(60.0);
+        assert_eq!(pair.saw(), [""; 0]);
+    }
+}
+
+// ---- old or new ----
+
+/// What a server said comes before its end, so whoever has greeted is no old server even if its hello never came.
+#[test]
+fn a_server_that_greeted_and_crashed_before_its_hello_is_not_closed() {
+    let mut pair = Pair::with_old_server();
+    pair.run(1.0);
+    pair.server_sends(Wire::Bytes(b"Connection from 10.0.0.2\n".to_vec()));
+    pair.server_closes();
+    pair.run(1.0);
+    assert_eq!(pair.saw(), ["up", "lost"]);
+    assert!(!pair.powers_off());
+}
+
+#[test]
+fn a_greeted_link_that_dies_before_the_hello_is_replaced() {
+    let mut pair = Pair::with_old_server();
+    pair.run(0.1);
+    pair.server_sends(Wire::Bytes(b"Connection from 10.0.0.2\n".to_vec()));
+    pair.run(0.1);
+    pair.power_cut();
+    pair.run(10.0);
+    pair.server_starts(Some(8));
+    pair.run(1.0);
+    assert_eq!(pair.saw(), ["up"], "and never up as an old one");
+}
+
+#[test]
+fn a_server_that_spoke_frames_must_be_silent_on_two_links_to_be_an_old_one() {
+    let mut pair = new();
+    pair.power_cut();
+    pair.run(10.0);
+    assert_eq!(pair.saw(), ["lost"]);
+    pair.server_starts(None);
+    pair.run(7.0);
+    assert_eq!(pair.saw(), [""; 0]);
+    pair.run(3.0);
+    assert_eq!(pair.saw(), ["up"]);
+    pair.server_closes();
+    pair.run(1.0);
+    assert_eq!(pair.saw(), ["lost"], "a clean end without a word powers nothing off once frames were spoken");
+}
+
+#[test]
+fn a_restarted_server_that_answers_a_probe_is_not_overdue() {
+    let mut pair = new();
+    pair.server_announces(Cause::Restart, 10.0);
+    pair.server_closes();
+    pair.run(10.05);
+    pair.input(Input::Here(Epoch(8)));
+    pair.run(2.0);
+    pair.server_starts(Some(8));
+    pair.run(5.0);
+    assert_eq!(pair.saw(), ["restarting", "up"]);
 }

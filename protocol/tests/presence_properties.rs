@@ -46,6 +46,7 @@ fn input() -> impl Strategy<Value = Input> {
     let server = || HostName::parse("attic").unwrap();
     prop_oneof![
         3 => Just(Input::Connected),
+        1 => Just(Input::Greeted),
         3 => epoch().prop_map(move |epoch| Input::Hello { server: server(), epoch }),
         5 => Just(Input::Beat),
         2 => prepare().prop_map(Input::Prepare),
@@ -78,13 +79,14 @@ struct Watched {
     presence: Presence,
     now: Instant,
     link: bool,
+    greeted: bool,
     hello: bool,
 }
 
 impl Watched {
     fn new() -> Self {
         let now = Instant::at(Duration::from_secs(100));
-        Self { presence: Presence::new(Bounds::DEFAULT, now), now, link: false, hello: false }
+        Self { presence: Presence::new(Bounds::DEFAULT, now), now, link: false, greeted: false, hello: false }
     }
 
     fn step(&mut self, step: Step) {
@@ -132,10 +134,16 @@ impl Watched {
         assert!(!evidence.is_empty(), "a decision without evidence");
         let proper = match (phase, cause) {
             (Phase::Down { cause: Cause::Lost | Cause::Restart, .. }, _) => *input == own_link(true),
-            (Phase::Down { cause: Cause::Closed, .. }, _) => *input == Input::Closed && self.link && !self.hello,
+            (Phase::Down { cause: Cause::Closed, .. }, _) => {
+                *input == Input::Closed && self.link && !self.hello && !self.greeted
+            }
             (Phase::Down { .. } | Phase::Unknown, _) => false,
+            (Phase::Stopping { committed: false, .. }, Some(Cause::Own)) => {
+                matches!(before, Phase::Stopping { committed: false, .. })
+            }
             (Phase::Stopping { committed: false, .. }, _) => matches!(input, Input::Prepare(_)),
             (Phase::Stopping { id: None, .. }, _) => *input == Input::ShutdownLine,
+            (Phase::Stopping { .. }, _) if !matches!(input, Input::Commit(_)) && *input != own_link(true) => false,
             (Phase::Stopping { .. }, _) => matches!(before, Phase::Stopping { committed: false, .. }),
             (Phase::Up { hold: Some(_), .. }, Some(Cause::Restart)) => matches!(input, Input::Prepare(_)),
             (Phase::Up { .. }, cause) => matches!(cause, None | Some(Cause::Own)),
@@ -146,8 +154,9 @@ impl Watched {
 
     fn follow(&mut self, input: &Input, actions: &[Action]) {
         match input {
-            Input::Connected => (self.link, self.hello) = (true, false),
-            Input::Hello { .. } => self.hello = true,
+            Input::Connected => (self.link, self.greeted, self.hello) = (true, false, false),
+            Input::Greeted => self.greeted |= self.link,
+            Input::Hello { .. } => self.hello |= self.link,
             Input::Closed | Input::Broken(_) => self.link = false,
             _ => (),
         }

@@ -33,7 +33,6 @@ use server::ServerPlan;
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, TcpListener};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
@@ -121,6 +120,11 @@ impl World {
         OldClientPlan::new(Place::new(self, name))
     }
 
+    /// Something that hooks can wait for until a test opens it.
+    pub fn gate(&self, name: &str) -> Gate {
+        Gate(self.path(&format!("gates/{name}")))
+    }
+
     /// A command with the environment of this world and nothing else.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
         let mut command = Command::new(program.as_ref());
@@ -170,8 +174,31 @@ impl World {
         logs(self.0.scratch.path())
     }
 
+    /// The command lines of all processes that live in this world, words separated by blanks.
+    pub fn processes(&self) -> Vec<String> {
+        let pids = marked(&self.0.scratch.path().display().to_string());
+        let words = pids.into_iter().map(|pid| read(Path::new(&format!("/proc/{pid}/cmdline"))));
+        words.map(|words| words.replace('\0', " ").trim_end().to_owned()).collect()
+    }
+
     fn forbidden(&self) -> PathBuf {
         self.path("forbidden.log")
+    }
+}
+
+/// Holds up hooks until a test lets them go on.
+#[derive(Clone, Debug)]
+pub struct Gate(PathBuf);
+
+impl Gate {
+    /// The text for a hook that waits here.
+    pub fn wait(&self) -> String {
+        format!("while [ ! -e '{}' ]; do sleep 0.02; done", self.0.display())
+    }
+
+    /// Whoever waits goes on.
+    pub fn open(&self) {
+        fs::write(&self.0, "").expect("the scratch directory can be written");
     }
 }
 
@@ -230,11 +257,15 @@ pub fn read(path: &Path) -> String {
     String::from_utf8_lossy(&fs::read(path).unwrap_or_default()).into_owned()
 }
 
-/// Writes a program.
+/// Writes a program. The last step is another process's: a file that this one has open for writing may be inherited by
+/// whatever another thread starts in that moment, and nobody can run it until then ("text file busy").
 pub fn executable(path: &Path, text: &str) {
     fs::create_dir_all(path.parent().unwrap_or(path)).expect("the scratch directory can be written");
-    fs::write(path, text).expect("the scratch directory can be written");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("our own file");
+    let draft = path.with_extension("draft~");
+    fs::write(&draft, text).expect("the scratch directory can be written");
+    let status = Command::new("install").arg("-m755").arg(&draft).arg(path).status();
+    assert!(status.is_ok_and(|status| status.success()), "cannot write {}", path.display());
+    fs::remove_file(draft).expect("our own file");
 }
 
 /// All logs and events below a directory, each under its name.

@@ -147,7 +147,7 @@ fn a_second_client_of_the_same_name_is_refused_and_the_first_one_stays() {
     let mut twin = attic.connect();
     twin.introduce_as("bystander", 78);
     let expected =
-        "the name bystander is taken by another machine at 127.0.0.1, this one is at 127.0.0.1; rename one of them";
+        "the name bystander is taken by another machine, they are at 127.0.0.1 and at 127.0.0.1; rename one of them";
     twin.until_message("a refusal", |message| matches!(message, Message::Refused(why) if why.contains(expected)));
     twin.until_end();
     attic.until_log(&format!("is refused: {expected}"));

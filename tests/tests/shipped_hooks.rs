@@ -67,6 +67,16 @@ fn the_share_is_mounted_once_and_unmounted_once() {
 }
 
 #[test]
+fn a_share_may_be_written_with_more_slashes_than_it_needs() {
+    let sandbox = Sandbox::new();
+    let text = "$HOOKS/server-up/20-mount-share
+        MDRIVE=$MDRIVE/./ $HOOKS/server-stopping/50-unmount-share; echo code $?
+        findmnt -lno TARGET | grep -Fxq -- \"$MDRIVE\"; echo code $?";
+    let codes = sandbox.codes(text, &[("LC_ALL", "C")]);
+    assert_eq!(codes, ["0", "1"]);
+}
+
+#[test]
 fn a_share_that_cannot_be_mounted_is_tried_again() {
     let sandbox = Sandbox::new();
     std::fs::write(sandbox.path("fstab"), "").expect("it can be written");

@@ -37,6 +37,8 @@ fn svc_t_is_a_restart_and_old_clients_keep_their_link() {
     let attic = world.server("attic").hook("clients-released/50-sync-disks", "").start_as_service();
     let mut peer = new_peer(&world, &attic);
     let mut kitchen = world.old_client("old-kitchen").at(attic.address()).start();
+    let hall = world.client("hall").at(attic.address()).variable("POWER_OFF", "1").start();
+    hall.until_event("server-up/20-mount-share");
     attic.until_peers(1, "old");
     let before = attic.pid();
     attic.svc("-t");
@@ -51,6 +53,8 @@ fn svc_t_is_a_restart_and_old_clients_keep_their_link() {
     assert_eq!(kitchen.ended(), None);
     assert_eq!(kitchen.events(), ["pistopstart start"]);
     assert!(attic.place().events().is_empty(), "nobody was released");
+    hall.until_log("in time");
+    assert_eq!((hall.events().len(), hall.powered_off()), (1, 0), "a new client runs no hook");
     attic.svc("-d");
     assert!(kitchen.wait_exit().success());
     assert_eq!(kitchen.events(), ["pistopstart start", "pistopstart stop"]);

@@ -91,7 +91,7 @@ impl Machine {
             return self.reach_in_drill(Stage::Bye);
         }
         self.reach_in_drill(Stage::Stopped);
-        if self.drill.as_ref().is_some_and(|drill| drill.report.is_clean()) {
+        if self.drill.as_ref().is_some_and(|drill| drill.report.has_let_go()) {
             self.reach_in_drill(Stage::Unmounted);
         }
         match Cause::Shutdown.powers_off(self.rules.policy) {

@@ -13,7 +13,14 @@ impl Machine {
     pub(super) fn connected(&mut self) {
         self.links += 1;
         self.refused = false;
-        self.link = Some(Link { number: self.links, since: self.now, frames: false });
+        self.link = Some(Link {
+            number: self.links,
+            since: self.now,
+            frames: false,
+            greeted: false,
+            strange: false,
+            unknown: 0,
+        });
         self.out.push(Action::SayLine(ClientLine::Hello(self.rules.hello.name.clone())));
         self.sense(presence::Input::Connected);
         // An old server says nothing more to one that knew it before: the link itself is the sign.
@@ -40,23 +47,36 @@ impl Machine {
         self.retry(if went && !link.frames { Pause::Rest } else { Pause::Soon });
     }
 
+    /// What came in the same read as the words for which the link was given up is of no concern any more.
     pub(super) fn heard(&mut self, heard: Heard<ServerLine>) {
         match heard {
+            _ if self.link.is_none() => {}
             Heard::Line(line) => self.line(line),
             Heard::Message(message) => self.message(message),
-            Heard::Unknown(kind) => {
-                self.note(Level::Debug, format!("a frame of kind {kind}, which is newer than this client"))
-            }
+            Heard::Unknown(kind) => self.unknown(kind),
         }
+    }
+
+    fn unknown(&mut self, kind: u32) {
+        let Some(link) = &mut self.link else { return };
+        link.unknown += 1;
+        let text = format!("frame {} of a kind that is newer than this client ({kind}); it is skipped", link.unknown);
+        self.note(Level::Debug, text);
     }
 
     fn line(&mut self, line: ServerLine) {
         match line {
             ServerLine::Greeting(address) => {
-                self.note(Level::Debug, format!("the server sees this machine as {address}"))
+                self.greeted();
+                self.note(Level::Debug, format!("the server sees this machine as {address}"));
+                self.sense(presence::Input::Greeted);
             }
-            ServerLine::Text(text) => self.note(Level::Info, format!("the server says: {text}")),
-            ServerLine::Shutdown => self.sense(presence::Input::ShutdownLine),
+            ServerLine::Text(text) if self.is_stranger(&text) => self.hang_up_on(&text),
+            ServerLine::Text(text) => self.text(&text),
+            ServerLine::Shutdown => {
+                self.greeted();
+                self.sense(presence::Input::ShutdownLine);
+            }
             ServerLine::Hello { server, epoch } => self.frames(server, epoch),
         }
     }
@@ -65,7 +85,9 @@ impl Machine {
         if let Some(link) = &mut self.link {
             link.frames = true;
         }
-        self.server = Some(server.clone());
+        self.stranger = None;
+        (self.server, self.reached) = (Some(server.clone()), true);
+        self.drop_power_off_before(epoch);
         self.say(Message::Hello(self.rules.hello.clone()));
         self.sense(presence::Input::Hello { server, epoch });
         self.send_decisions();
@@ -142,7 +164,7 @@ impl Machine {
     pub(super) fn changed(&mut self, change: Change) {
         let what = name(&change);
         match (change.phase, change.cause) {
-            (Phase::Unknown, _) | (Phase::Up { .. }, Some(Cause::Own)) => {}
+            (Phase::Unknown, _) | (Phase::Up { .. } | Phase::Stopping { .. }, Some(Cause::Own)) => {}
             (Phase::Up { hold: Some(_), .. }, _) => self.held = true,
             (Phase::Up { epoch, hold: None }, _) => self.here(epoch),
             (Phase::Stopping { id, deadline, committed }, _) => self.stopping(id, deadline, committed),

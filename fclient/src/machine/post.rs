@@ -5,7 +5,6 @@
 
 use protocol::line::{ClientLine, MAX_LINE};
 use protocol::message::Decision;
-use protocol::name::printable;
 use protocol::{Instant, Message};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -18,6 +17,11 @@ pub const MOST_TEXTS: usize = 16;
 pub const SURELY_OLD: Duration = Duration::from_secs(2);
 /// What an old server takes for a command, and a new one for an offer.
 const COMMANDS: [&str; 4] = ["shutdown", "quit", "wait", "pistop/"];
+
+/// What an old server takes for a command wherever it looks, and how it is broken up for it.
+const BROKEN: [(&str, &str); 3] = [("shutdown", "shut-down"), ("quit", "qu-it"), ("wait", "wa-it")];
+/// The longest line for an old server, which looks for a command at the start of each read.
+const LONGEST: usize = 200;
 
 /// The box of outgoing mail.
 #[derive(Debug, Default)]
@@ -69,15 +73,23 @@ impl super::Machine {
     }
 
     fn send_text(&mut self, text: &str) {
-        let mut text = printable(text.as_bytes());
-        text.truncate(MAX_LINE);
+        let plain = |c: char| if c.is_ascii_graphic() || c == ' ' { c } else { '?' };
+        let text: String = text.chars().map(plain).take(MAX_LINE).collect();
         if COMMANDS.iter().any(|command| text.starts_with(command)) {
             let note = format!("a hook wrote `{text}`, which a server takes for a command; it is not sent on");
             return self.note(super::Level::Warn, note);
         }
         match self.speaks_frames() {
             true => self.say(Message::Text(text)),
-            false => self.out.push(super::Action::SayLine(ClientLine::Text(text))),
+            false => self.out.push(super::Action::SayLine(ClientLine::Text(harmless(&text)))),
         }
     }
+}
+
+/// An old server takes each 256 bytes of a read for a command, and lines come to it glued; so no line holds a command at
+/// any place. The text is ASCII.
+fn harmless(text: &str) -> String {
+    let mut text = BROKEN.iter().fold(text.to_owned(), |text, (command, broken)| text.replace(command, broken));
+    text.truncate(LONGEST);
+    text
 }

@@ -1,7 +1,8 @@
 //! How far this client is with one shutdown, in the stages that its server waits for.
 //!
 //! `stopped` is reached when the first hook begins whose verb is `unmount...`, and at the end of all hooks if there is
-//! none; `unmounted` only if every hook ended well: a server must not take a failed unmount for a finished one.
+//! none; `unmounted` only if those hooks ended well, or all of them if none unmounts: a server must not take a failed
+//! unmount for a finished one, and need not wait for a machine that holds nothing but could not stop its player.
 
 use protocol::ShutdownId;
 use protocol::message::{HookOutcome, HookResult, Progress, Stage};
@@ -48,9 +49,11 @@ impl Report {
         self.ended.push(outcome);
     }
 
-    /// Whether every hook ended well.
-    pub fn is_clean(&self) -> bool {
-        self.ended.iter().all(|outcome| outcome.result == HookResult::Done)
+    /// Whether nothing of the server is held any more, as far as the hooks can tell.
+    pub fn has_let_go(&self) -> bool {
+        let any_unmounts = self.ended.iter().any(|outcome| unmounts(&outcome.hook));
+        let mut matter = self.ended.iter().filter(|outcome| !any_unmounts || unmounts(&outcome.hook));
+        matter.all(|outcome| outcome.result == HookResult::Done)
     }
 
     /// Goes to a later stage; false if it was reached before.
@@ -71,6 +74,17 @@ fn unmounts(hook: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_failed_unmount_holds_the_server_and_a_failed_player_does_not() {
+        let outcome = |hook: &str, result| HookOutcome { hook: hook.into(), result, took: std::time::Duration::ZERO };
+        let player = outcome("server-stopping/30-stop-player", HookResult::Failed(1));
+        let unmounted = outcome("server-stopping/50-unmount-share", HookResult::Done);
+        let busy = outcome("server-stopping/50-unmount-share", HookResult::GaveUp);
+        let has_let_go = |ended| Report::resumed(None, Stage::Received, ended).has_let_go();
+        assert!(has_let_go(vec![player.clone(), unmounted.clone()]) && has_let_go(vec![]));
+        assert!(!has_let_go(vec![unmounted, busy]) && !has_let_go(vec![player]));
+    }
 
     #[test]
     fn the_verb_stands_behind_the_number() {

@@ -1,7 +1,8 @@
 //! The intent that goes into the journal, and the state that comes out of it at the next start.
 //!
 //! A server that was up is taken to be up still: if it is not, its lease runs out. Letting go is finished, without the
-//! hooks that had ended. A decision to power off is carried out if its hooks had not ended, and never a second time.
+//! hooks that had ended, and a shutdown that was not committed powers nothing off unless the server is heard again. A decision
+//! to power off is carried out if its hooks had not ended and the server is not back within a lease, and never a second time.
 
 use super::report::Report;
 use super::state::{Goal, Gone, State, Stop};
@@ -9,7 +10,7 @@ use super::{Level, Machine};
 use crate::intent::Intent;
 use protocol::message::Stage;
 use protocol::presence::{Phase, Presence};
-use protocol::{Cause, Instant, ShutdownId};
+use protocol::{Cause, Epoch, Instant, ShutdownId};
 use std::time::Duration;
 
 impl Machine {
@@ -27,7 +28,7 @@ impl Machine {
                 id: stop.gone.id,
                 server: self.server.clone(),
                 reason: stop.gone.reason.clone(),
-                committed: self.is_committed(&stop.gone),
+                committed: self.is_committed(&stop.gone) && !self.is_hearsay(&stop.gone),
                 overtaken: self.is_overtaken(&stop.gone),
                 deadline: self.since_boot(stop.gone.deadline),
                 ended: stop.report.ended.iter().map(Into::into).collect(),
@@ -49,6 +50,30 @@ impl Machine {
 
     fn is_committed(&self, gone: &Gone) -> bool {
         gone.committed || matches!(&self.goal, Goal::Gone(wanted) if wanted.number == gone.number && wanted.committed)
+    }
+
+    /// Known only from an earlier run, which had not heard of a commit; this one has not heard anything at all.
+    pub(super) fn is_hearsay(&self, gone: &Gone) -> bool {
+        gone.resumed && !gone.committed && !self.reached
+    }
+
+    pub(super) fn is_hesitating(&self) -> bool {
+        self.hesitates.is_some_and(|until| self.now < until)
+    }
+
+    /// The server is there after all, so nothing follows from its end any more.
+    pub(super) fn drop_power_off(&mut self) {
+        let State::PoweringOff { stop, done: false } = &self.state else { return };
+        self.state = State::Down(stop.clone());
+        self.note(Level::Warn, "the server is back: the power-off that an earlier run had begun is dropped");
+    }
+
+    /// A later run of the server than the one that went.
+    pub(super) fn drop_power_off_before(&mut self, epoch: Epoch) {
+        let went = self.state.stop().and_then(|stop| stop.gone.id).map(|id| id.epoch);
+        if self.running.is_none() && went.is_some_and(|went| went < epoch) {
+            self.drop_power_off();
+        }
     }
 
     fn since_boot(&self, at: Instant) -> f64 {
@@ -80,7 +105,9 @@ impl Machine {
                 let report = Report::resumed(id, Stage::Received, ended);
                 self.state = State::LettingGo(Stop { report, ..Stop::new(gone) });
                 match (cause, overtaken) {
-                    (Cause::Shutdown, false) => Phase::Stopping { id, deadline, committed },
+                    (Cause::Shutdown, false) => {
+                        Phase::Stopping { id, deadline: deadline.max(self.a_lease_on()), committed }
+                    }
                     (_, _) => Phase::Down { cause, id },
                 }
             }
@@ -88,16 +115,15 @@ impl Machine {
                 let gone = self.earlier_end(cause, id);
                 self.goal = Goal::Gone(gone.clone());
                 self.state = State::PoweringOff { stop: over(gone, Stage::Stopped), done: false };
+                self.hesitates = Some(self.a_lease_on());
                 self.note(
                     Level::Warn,
-                    "an earlier run of this client was ended while it powered off; it is done again",
+                    "an earlier run of this client was ended while it powered off; unless the server is back, it is done again",
                 );
-                match cause {
-                    Cause::Shutdown => Phase::Stopping { id, deadline: self.now, committed: true },
-                    _ => Phase::Down { cause, id },
-                }
+                Phase::Down { cause, id }
             }
             Intent::PoweringOff { cause, id, done: true } | Intent::Down { cause, id } => {
+                self.powered_off = id;
                 let gone = self.earlier_end(cause, id);
                 self.goal = Goal::Gone(gone.clone());
                 self.state = State::Down(over(gone, Stage::Bye));
@@ -105,6 +131,11 @@ impl Machine {
             }
         };
         self.presence = Presence::resumed(self.rules.bounds, phase, self.now);
+    }
+
+    /// What the server gets to be heard by a client that has just started.
+    fn a_lease_on(&self) -> Instant {
+        self.now + self.rules.bounds.ceiling
     }
 
     fn earlier_end(&mut self, cause: Cause, id: Option<ShutdownId>) -> Gone {

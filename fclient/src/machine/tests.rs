@@ -23,7 +23,14 @@ fn rules(policy: PowerPolicy) -> Rules {
         program: "fclient test".into(),
         capabilities: Vec::new(),
     };
-    Rules { hello, policy, bounds: Bounds::DEFAULT, once: false, booted: Duration::from_secs(1000) }
+    Rules {
+        hello,
+        server: "attic:5555".into(),
+        policy,
+        bounds: Bounds::DEFAULT,
+        once: false,
+        booted: Duration::from_secs(1000),
+    }
 }
 
 fn secs(seconds: f64) -> Duration {
@@ -64,6 +71,10 @@ impl Client {
         let late = actions.iter().skip(1).any(|action| matches!(action, Action::Record(_)));
         let begins = actions.iter().any(|action| matches!(action, Action::Run(run) if !run.drill));
         assert!(!late, "the journal comes first: {actions:?}");
+        let powers =
+            actions.iter().any(|a| matches!(a, Action::Run(run) if run.event == HookEvent::PowerOff && !run.drill));
+        let up = matches!(self.machine.presence.phase(), presence::Phase::Up { .. });
+        assert!(!(powers && up), "powers off while the server is up: {actions:?}");
         assert!(!begins || recorded || self.machine.intent() == self.journal, "begun without an entry: {actions:?}");
         for action in &actions {
             match action {
@@ -94,6 +105,11 @@ impl Client {
         }
         self.now = end;
         self
+    }
+
+    /// The link ends, and nobody answers the last probes.
+    fn link_ends(&mut self, how: Input) -> &mut Self {
+        self.tell(how).passes(0.2)
     }
 
     fn links(&mut self, epoch: Epoch) -> &mut Self {
@@ -181,4 +197,6 @@ mod journal;
 mod leaving;
 mod links;
 mod order;
+mod properties;
 mod stages;
+mod strangers;

@@ -69,7 +69,7 @@ impl Machine {
             (Goal::Up(seen), _) => Step::TakeUp(*seen),
             (Goal::Gone(gone), state) if !state.is_about(gone) => Step::LetGo(gone.clone()),
             (Goal::Gone(gone), State::LettingGo(_)) if gone.committed => Step::Release,
-            (Goal::Gone(_), State::PoweringOff { done: false, .. }) => Step::FinishPoweringOff,
+            (Goal::Gone(_), State::PoweringOff { done: false, .. }) if !self.is_hesitating() => Step::FinishPoweringOff,
             (Goal::Gone(_), _) => Step::Rest,
         }
     }
@@ -118,6 +118,7 @@ impl Machine {
     }
 
     fn take_up(&mut self, epoch: Option<Epoch>) {
+        self.drop_power_off();
         let link = self.link.as_ref().map_or(0, |link| link.number);
         self.state = State::Up { epoch, link, complete: false };
         self.run(HookEvent::ServerUp);
@@ -172,16 +173,15 @@ impl Machine {
     fn release(&mut self) {
         let State::LettingGo(stop) = &self.state else { return };
         let (stop, verdict) = (stop.clone(), self.power_verdict(&stop.gone));
-        let cause = Some(stop.gone.cause);
         match verdict {
             Ok(why) => {
                 self.state = State::PoweringOff { stop, done: false };
-                self.decided(cause, "powering off", vec![why]);
+                self.decided(None, "powering off", vec![why]);
                 self.run(HookEvent::PowerOff);
             }
             Err(why) => {
                 self.state = State::Down(stop);
-                self.decided(cause, "staying on", vec![why]);
+                self.decided(None, "staying on", vec![why]);
                 self.depart();
             }
         }
@@ -189,7 +189,13 @@ impl Machine {
 
     fn power_verdict(&self, gone: &Gone) -> Result<String, String> {
         let (cause, policy) = (gone.cause, self.rules.policy);
+        if gone.id.is_some() && gone.id == self.powered_off {
+            return Err("the hooks of power-off have run for this shutdown already".into());
+        }
         match (cause, cause.powers_off(policy)) {
+            (Cause::Shutdown, true) if self.is_hearsay(gone) => {
+                Err("an earlier run of this client heard of the shutdown, not of its commit, and the server is out of reach".into())
+            }
             (Cause::Lost, true) if gone.resumed => Err("an earlier run of this client lost the server".into()),
             (Cause::Lost, true) => Ok("cause lost, and POWER_OFF_ON_LOST is set".into()),
             (_, true) => Ok(format!("cause {cause}, and POWER_OFF is set")),
@@ -199,9 +205,13 @@ impl Machine {
         }
     }
 
-    /// All is done: the server is told, and one that understands nothing else sees the link end.
+    /// All is done: the server is told, and one that understands nothing else sees the link end. If it has come to
+    /// another end meanwhile, or is back, that is not done yet.
     fn depart(&mut self) {
         self.goodbye();
+        if self.state.stop().is_some_and(|stop| self.is_overtaken(&stop.gone)) {
+            return;
+        }
         if matches!(self.presence.phase(), Phase::Stopping { id: None, .. })
             && self.link.is_some()
             && !self.speaks_frames()
@@ -285,8 +295,9 @@ impl Machine {
                 stop.over = true;
                 self.let_go_over();
             }
-            State::PoweringOff { done, .. } => {
+            State::PoweringOff { stop, done } => {
                 *done = true;
+                self.powered_off = stop.gone.id.or(self.powered_off);
                 self.depart();
             }
             State::LettingGo(_) | State::Down(_) | State::Nothing => {}
@@ -296,11 +307,11 @@ impl Machine {
     /// The server hears `unmounted` only if that is true.
     fn let_go_over(&mut self) {
         let Some(stop) = self.state.stop_mut() else { return };
-        let clean = stop.report.is_clean();
-        if stop.report.reach(Stage::Stopped) || !clean {
+        let free = stop.report.has_let_go();
+        if stop.report.reach(Stage::Stopped) || !free {
             self.report();
         }
-        if let (true, Some(stop)) = (clean, self.state.stop_mut()) {
+        if let (true, Some(stop)) = (free, self.state.stop_mut()) {
             stop.report.reach(Stage::Unmounted);
             self.report();
         }

@@ -40,11 +40,23 @@ impl Memory {
 
     fn keep(&mut self, host: &HostName, remembered: Remembered) {
         if self.0.len() >= HOSTS && !self.0.contains_key(host) {
-            return;
+            self.forget_the_stalest();
         }
         let of_host = self.0.entry(host.clone()).or_default();
         of_host.push_front(remembered);
         of_host.truncate(PER_HOST);
+    }
+
+    #[cfg(test)]
+    pub(super) fn hosts(&self) -> usize {
+        self.0.len()
+    }
+
+    fn forget_the_stalest(&mut self) {
+        let stalest = self.0.iter().min_by_key(|(_, kept)| kept.front().map(|kept| kept.at));
+        if let Some(host) = stalest.map(|(host, _)| host.clone()) {
+            self.0.remove(&host);
+        }
     }
 
     fn verdicts(&self, host: &HostName, now: Instant) -> Vec<Verdict> {
@@ -104,7 +116,7 @@ impl House {
             epoch: self.rules.epoch,
             up: now.since(self.began),
             program: self.rules.program.clone(),
-            listening: Vec::new(),
+            listening: self.rules.listening.clone(),
             peers: self.peers.len(),
             most_peers: self.rules.most_peers,
             shutdown: self.shutdown_status(now),

@@ -9,6 +9,8 @@ use protocol::shutdown::{Committed, Order, Party, Shutdown};
 use protocol::{Cause, HostName, Instant, Message, ShutdownId, frame};
 use std::rc::Rc;
 
+/// How many bytes the operator's words may have; they travel in every announcement and in every hook's environment.
+const MOST_REASON: usize = 4096;
 /// How many hooks one report may tell of.
 const MOST_OUTCOMES: usize = 64;
 
@@ -58,23 +60,26 @@ impl House {
         }
     }
 
-    /// SIGTERM, and what it means. A restart that somebody announced makes every end within its time a restart.
+    /// SIGTERM, and what it means. A restart that somebody announced makes every end within its time a restart, and the
+    /// time that was named still holds.
     pub(super) fn terminate(&mut self, cause: Cause, mut evidence: Vec<String>, now: Instant) -> Vec<Action> {
-        let announced = self.returning.is_some_and(|until| now < until);
-        let cause = if announced { Cause::Restart } else { cause };
-        if announced {
+        let promised = self.returning.filter(|until| now < *until).map(|until| until.since(now));
+        let cause = if promised.is_some() { Cause::Restart } else { cause };
+        if promised.is_some() {
             evidence.push("a restart was announced and its time has not passed".into());
         }
         let mut actions = vec![info(format!("told to end; this is a {cause}: {}", evidence.join("; ")))];
         self.memory.record(&self.rules.name.clone(), "server", format!("ends by {cause}"), evidence, now);
         self.terminating = true;
+        actions.extend(self.end_drill());
         match (&self.shutdown, self.hooks_running) {
             (Some(_), _) | (None, true) => {
                 actions.push(info("a shutdown is in progress; the end comes with its end".into()));
                 actions.extend(self.exit_if_over());
             }
             (None, false) => {
-                let order = self.order(cause, "the service is being stopped".into());
+                let mut order = self.order(cause, "the service is being stopped".into());
+                order.within = promised.unwrap_or(order.within);
                 actions.extend(self.begin(order, now).unwrap_or_else(|why| vec![warn(why), Action::Exit]));
             }
         }
@@ -86,7 +91,21 @@ impl House {
         Order { cause, within, reason, drill: false }
     }
 
-    fn begin(&mut self, order: Order, now: Instant) -> Result<Vec<Action>, String> {
+    /// What is real comes before what is practised.
+    fn end_drill(&mut self) -> Vec<Action> {
+        match &self.shutdown {
+            Some(shutdown) if shutdown.order().drill => self.take_back(shutdown.id(), "cancelled by what is real"),
+            _ => Vec::new(),
+        }
+    }
+
+    fn begin(&mut self, mut order: Order, now: Instant) -> Result<Vec<Action>, String> {
+        order.reason.truncate(order.reason.floor_char_boundary(MOST_REASON));
+        let ended = if order.drill { Vec::new() } else { self.end_drill() };
+        self.announce_to_all(order, now).map(|actions| ended.into_iter().chain(actions).collect())
+    }
+
+    fn announce_to_all(&mut self, order: Order, now: Instant) -> Result<Vec<Action>, String> {
         if let Some(running) = &self.shutdown {
             return Err(format!(
                 "{} {} is already in progress; `pistop status` shows it",
@@ -116,8 +135,8 @@ impl House {
             old.len(),
             order.within.as_secs_f64(),
         )));
-        if order.cause == Cause::Restart {
-            self.returning = Some(now + order.within);
+        if !order.drill {
+            self.returning = (order.cause == Cause::Restart).then(|| now + order.within);
         }
         self.shutdown = Some(shutdown);
         actions.extend(self.review(now));
@@ -133,25 +152,29 @@ impl House {
     }
 
     /// Somebody arrives while a shutdown goes on, and has just shown which dialect it speaks.
-    pub(super) fn tell_latecomer(&mut self, id: PeerId, now: Instant) -> Vec<Action> {
-        let host = self.host(id);
-        let label = self.label(id);
-        let Some(shutdown) = &mut self.shutdown else { return Vec::new() };
-        match host {
-            Some(host) => {
-                let prepare = shutdown.join(Party::New(host), label, now);
-                let mut actions = vec![Action::Send(vec![id], frame::encode(&Message::Prepare(prepare)).into())];
-                if shutdown.committed() && !shutdown.order().drill {
-                    actions.push(Action::Send(vec![id], frame::encode(&Message::Commit(shutdown.id())).into()));
-                }
-                actions
-            }
-            None if shutdown.order().cause == Cause::Restart || shutdown.order().drill => Vec::new(),
-            None => {
+    /// `None` if it concerns him in no way. A machine that is switched on after the commit hears nothing at all: it has taken
+    /// nothing up, and must not power itself off each time it is switched on.
+    pub(super) fn tell_latecomer(&mut self, id: PeerId, now: Instant) -> Option<Vec<Action>> {
+        let (host, label) = (self.host(id), self.label(id));
+        let shutdown = self.shutdown.as_mut()?;
+        let Some(host) = host else {
+            let concerns = shutdown.order().cause == Cause::Shutdown && !shutdown.order().drill;
+            return concerns.then(|| {
                 shutdown.join(Party::Old(id.0), label, now);
                 tell_old(vec![id])
-            }
+            });
+        };
+        let party = Party::New(host);
+        if shutdown.committed() && !shutdown.knows(&party) {
+            return Some(vec![info(format!(
+                "{label} comes too late for {}; it waits for the next run",
+                shutdown.id()
+            ))]);
         }
+        let prepare = Message::Prepare(shutdown.join(party, label, now));
+        let commit = shutdown.committed().then(|| Message::Commit(shutdown.id()));
+        let messages = std::iter::once(prepare).chain(commit);
+        Some(messages.map(|message| Action::Send(vec![id], frame::encode(&message).into())).collect())
     }
 
     pub(super) fn progress(&mut self, id: PeerId, host: HostName, told: Progress, now: Instant) -> Vec<Action> {
@@ -248,7 +271,7 @@ impl House {
     }
 
     fn cancel(&mut self) -> Result<Vec<Action>, String> {
-        let Some(shutdown) = &self.shutdown else { return Err("no shutdown is in progress".into()) };
+        let Some(shutdown) = &self.shutdown else { return self.cancel_restart() };
         let id = shutdown.id();
         if self.terminating {
             return Err(format!("{id} cannot be cancelled: the service itself is being stopped"));
@@ -259,17 +282,32 @@ impl House {
             ));
         }
         let told: Vec<String> = shutdown.parts().into_iter().filter(|part| part.old).map(|part| part.who).collect();
+        let mut actions = self.take_back(id, "cancelled");
+        if !told.is_empty() {
+            actions.push(warn(format!("old clients cannot be called back: {}", told.join(", "))));
+        }
+        Ok(actions)
+    }
+
+    /// A restart is over for us as soon as everybody has heard of it; clients hold still until its time has passed.
+    fn cancel_restart(&mut self) -> Result<Vec<Action>, String> {
+        match self.returning {
+            Some(_) if !self.terminating => {
+                Ok(self.take_back(ShutdownId { epoch: self.rules.epoch, number: self.shutdowns }, "cancelled"))
+            }
+            _ => Err("no shutdown is in progress".into()),
+        }
+    }
+
+    fn take_back(&mut self, id: ShutdownId, word: &str) -> Vec<Action> {
         self.shutdown = None;
         self.returning = None;
         let (new, _) = self.by_dialect();
         let mut actions = vec![Action::Send(new, frame::encode(&Message::Cancel(id)).into())];
-        actions.push(info(format!("{id} is cancelled")));
-        if !told.is_empty() {
-            actions.push(warn(format!("old clients cannot be called back: {}", told.join(", "))));
-        }
-        self.late = vec!["cancelled".into()];
+        actions.push(info(format!("{id} is {word}")));
+        self.late = vec![word.into()];
         actions.extend(self.tell_watchers_done());
-        Ok(actions)
+        actions
     }
 
     fn plan(&self, order: &Order) -> Vec<String> {

@@ -20,6 +20,7 @@ fn host(name: &str) -> HostName {
 fn rules() -> Rules {
     Rules {
         name: host("attic"),
+        listening: Vec::new(),
         epoch: Epoch(5),
         identity: Identity(1),
         program: "fserver test".into(),
@@ -330,6 +331,19 @@ fn an_announced_restart_makes_the_end_that_follows_a_restart() {
 }
 
 #[test]
+fn the_end_that_follows_an_announced_restart_keeps_the_time_that_was_named() {
+    let mut scene = Scene::new();
+    let kitchen = scene.client("kitchen");
+    scene.asks(Request::Shutdown(ShutdownRequest { restart: Some(Duration::from_secs(300)), ..shutdown() }));
+    scene.reports(kitchen, Stage::Received);
+    scene.passes(Duration::from_secs(10));
+    scene.feed(Input::Terminate { cause: Cause::Shutdown, evidence: vec![] });
+    let messages = scene.messages(kitchen);
+    let last = messages.iter().filter_map(prepared).next_back().unwrap();
+    assert_eq!((last.cause, last.within.as_secs()), (Cause::Restart, 290));
+}
+
+#[test]
 fn a_drill_reaches_new_clients_only_and_leaves_no_trace() {
     let mut scene = Scene::new();
     let (kitchen, old) = (scene.client("kitchen"), scene.old());
@@ -399,7 +413,7 @@ fn a_host_name_that_is_none_is_named_with_the_remedy() {
     let peer = scene.arrives("10.0.0.1");
     scene.says(peer, "wait pistop/2 kit?chen");
     assert!(scene.lines(peer).contains("refused: `kit?chen` is no host name"), "{}", scene.lines(peer));
-    assert!(scene.did(|action| *action == Action::HalfClose(vec![peer])));
+    assert!(scene.did(|action| *action == Action::TurnAway(peer)));
 }
 
 #[test]
@@ -430,4 +444,90 @@ fn a_dry_run_tells_and_does_nothing() {
     assert!(
         !scene.lines(old).contains("shutdown") && scene.messages(kitchen).iter().filter_map(prepared).next().is_none()
     );
+}
+
+#[test]
+fn a_refused_peer_leaves_no_socket_behind() {
+    let mut scene = Scene::new();
+    let peer = scene.arrives("10.0.0.1");
+    scene.says(peer, "wait pistop/2 kit?chen");
+    scene.feed(Input::Ended(peer, None));
+    assert!(scene.did(|action| *action == Action::Close(peer)));
+}
+
+#[test]
+fn two_machines_with_one_identity_are_told_so_and_the_first_one_stays() {
+    let mut scene = Scene::new();
+    let links: Vec<PeerId> = (0..5).map(|n| scene.machine("kitchen", 7, &format!("10.0.0.{n}"))).collect();
+    let last = *links.last().unwrap();
+    let refused = scene.messages(last).into_iter().any(
+        |message| matches!(&message, Message::Refused(why) if why.contains("share the name kitchen and an identity")),
+    );
+    assert!(refused && !scene.did(|action| *action == Action::Close(links[3])));
+}
+
+#[test]
+fn a_shutdown_ends_a_drill() {
+    let mut scene = Scene::new();
+    let kitchen = scene.client("kitchen");
+    scene.asks(Request::Shutdown(ShutdownRequest { drill: true, ..shutdown() }));
+    scene.feed(Input::Terminate { cause: Cause::Shutdown, evidence: vec![] });
+    let messages = scene.messages(kitchen);
+    let told: Vec<bool> = messages.iter().filter_map(prepared).map(|prepare| prepare.drill).collect();
+    assert_eq!(told, [true, false]);
+    assert!(messages.iter().any(|message| matches!(message, Message::Cancel(_))));
+}
+
+#[test]
+fn a_machine_that_is_switched_on_after_the_commit_hears_nothing_and_stays_on() {
+    let mut scene = Scene::new();
+    scene.asks_to_shut_down();
+    let kitchen = scene.client("kitchen");
+    assert!(matches!(scene.messages(kitchen)[..], [Message::Hello(_)]), "{:?}", scene.messages(kitchen));
+}
+
+#[test]
+fn a_client_that_restarts_after_the_commit_hears_of_it_again() {
+    let mut scene = Scene::new();
+    let kitchen = scene.machine("kitchen", 7, "10.0.0.1");
+    scene.asks_to_shut_down();
+    scene.reports(kitchen, Stage::Unmounted);
+    let again = scene.machine("kitchen", 7, "10.0.0.1");
+    assert!(matches!(scene.messages(again)[1..], [Message::Prepare(_), Message::Commit(_)]));
+}
+
+#[test]
+fn an_announced_restart_can_be_taken_back() {
+    let mut scene = Scene::new();
+    let kitchen = scene.client("kitchen");
+    scene.asks(Request::Shutdown(ShutdownRequest { restart: Some(Duration::from_secs(90)), ..shutdown() }));
+    scene.reports(kitchen, Stage::Received);
+    assert_eq!(scene.asks(Request::Cancel), [Reply::Done { late: vec![] }]);
+    assert!(matches!(scene.messages(kitchen).last(), Some(Message::Cancel(_))));
+    scene.feed(Input::Terminate { cause: Cause::Shutdown, evidence: vec![] });
+    assert_eq!(scene.messages(kitchen).iter().filter_map(prepared).next_back().unwrap().cause, Cause::Shutdown);
+}
+
+#[test]
+fn made_up_names_and_words_cost_a_bounded_memory() {
+    assert!(cut(&"\u{10ffff}".repeat(1000)).len() <= MOST_WORDS);
+    let mut memory = Memory::default();
+    for n in 0..5000 {
+        memory.record(
+            &host(&format!("host-{n}")),
+            "server",
+            "came".into(),
+            vec![],
+            Instant::at(Duration::from_secs(n)),
+        );
+    }
+    assert_eq!(memory.hosts(), 4096);
+}
+
+#[test]
+fn a_talkative_peer_does_not_fill_the_log() {
+    let mut scene = Scene::new();
+    let peer = scene.arrives("10.0.0.1");
+    (0..10_000).for_each(|n| scene.says(peer, &format!("line {n}")));
+    assert!(scene.done.len() < 600 && scene.noted("the rest is dropped"), "{}", scene.done.len());
 }

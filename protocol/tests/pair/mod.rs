@@ -217,7 +217,8 @@ impl Pair {
             Heard::Message(Message::Prepare(prepare)) => self.input(Input::Prepare(prepare)),
             Heard::Message(Message::Cancel(id)) => self.input(Input::Cancel(id)),
             Heard::Message(Message::Commit(id)) => self.input(Input::Commit(id)),
-            Heard::Line(ServerLine::Greeting(_) | ServerLine::Text(_)) | Heard::Message(_) | Heard::Unknown(_) => (),
+            Heard::Line(ServerLine::Greeting(_)) => self.input(Input::Greeted),
+            Heard::Line(ServerLine::Text(_)) | Heard::Message(_) | Heard::Unknown(_) => (),
         }
     }
 
@@ -309,6 +310,7 @@ fn word(change: &Change) -> &'static str {
         (Phase::Up { hold: Some(_), .. }, Some(Cause::Restart)) => "restarting",
         (Phase::Up { .. }, Some(Cause::Own)) => "self",
         (Phase::Up { .. }, _) => "an up of no known kind",
+        (Phase::Stopping { committed: false, .. }, Some(Cause::Own)) => "self",
         (Phase::Stopping { committed: false, .. }, _) => "stopping",
         (Phase::Stopping { committed: true, .. }, _) => "committed",
         (Phase::Down { cause: Cause::Restart, .. }, _) => "overdue",

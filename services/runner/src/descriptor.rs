@@ -49,6 +49,18 @@ pub fn adopt(fd: RawFd) -> io::Result<OwnedFd> {
     Ok(owned)
 }
 
+/// Keeps what a careless parent left open above 2 from the programs that we start: a hook that goes on in the background
+/// would hold it for ever. Called once [`adopt`] has taken what is wanted.
+pub fn keep_inherited_to_ourselves() {
+    let open = std::fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
+    let numbers: Vec<RawFd> = open.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
+    for fd in numbers.into_iter().filter(|&fd| fd > 2) {
+        // SAFETY: the number is not -1, and the borrow ends with this call, which fails where the number is no longer
+        // open and otherwise changes nothing that its owner can see.
+        let _ = unsafe { fcntl(BorrowedFd::borrow_raw(fd), FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)) };
+    }
+}
+
 fn provider(fd: RawFd) -> &'static str {
     match fd {
         0 | 1 => "tcpserver, or another UCSPI server that gives its child 0 and 1",

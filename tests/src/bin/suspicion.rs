@@ -2,7 +2,8 @@
 //! server was accused and how soon a dead one was missed. Exit 1 if a client would have powered off without
 //! reason, or if the clean link's 99th percentile is over its bound.
 //!
-//! `--hours N` in all, `--seed N`, `--threads N`, `--model PART-OF-A-NAME`.
+//! `--hours N` in all, `--seed N`, `--threads N`, `--model PART-OF-A-NAME`, `--explain N`: that many wrong verdicts of
+//! each model, with what they rested on.
 
 #[path = "../suspicion/mod.rs"]
 mod suspicion;
@@ -24,20 +25,23 @@ struct Options {
     seed: u64,
     threads: usize,
     model: String,
+    explain: usize,
 }
 
 fn main() -> ExitCode {
     match options(std::env::args().skip(1)) {
         Ok(options) => simulate(&options),
         Err(why) => {
-            eprintln!("suspicion: {why}; usage: suspicion [--hours N] [--seed N] [--threads N] [--model NAME]");
+            eprintln!(
+                "suspicion: {why}; usage: suspicion [--hours N] [--seed N] [--threads N] [--model NAME] [--explain N]"
+            );
             ExitCode::from(2)
         }
     }
 }
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
-    let mut options = Options { hours: 13_000.0, seed: 1, threads: 2, model: String::new() };
+    let mut options = Options { hours: 13_000.0, seed: 1, threads: 2, model: String::new(), explain: 0 };
     while let Some(flag) = arguments.next() {
         let value = arguments.next().ok_or(format!("{flag} needs a value"))?;
         let number = || value.parse::<u64>().map_err(|_| format!("{flag} needs a number, not `{value}`"));
@@ -45,6 +49,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options, Strin
             "--hours" => options.hours = number()? as f64,
             "--seed" => options.seed = number()?,
             "--threads" => options.threads = number()?.max(1) as usize,
+            "--explain" => options.explain = number()? as usize,
             "--model" => options.model = value,
             _ => return Err(format!("unknown flag {flag}")),
         }
@@ -58,8 +63,15 @@ fn simulate(options: &Options) -> ExitCode {
     println!("{} hours, seed {}, {} models, {LIVES} lives each\n", options.hours, options.seed, models.len());
     let reports: Vec<(&Model, Report)> = models.iter().copied().zip(live(&models, options)).collect();
     table::print(&reports);
+    explain(&reports, options.explain);
     println!("\n{:.1} s on {} threads", began.elapsed().as_secs_f64(), options.threads);
     verdict(&reports)
+}
+
+fn explain(reports: &[(&Model, Report)], most: usize) {
+    for (model, report) in reports {
+        report.explanations.iter().take(most).for_each(|why| println!("{}: {why}", model.name));
+    }
 }
 
 /// All lives of all models; each thread takes the next one that nobody has taken.

@@ -35,6 +35,8 @@ pub struct Client {
     inbox: Vec<(Option<u32>, Input)>,
     /// The sleep that it will be told of.
     slept: Option<Duration>,
+    /// The run of the server that it knows.
+    run: Option<Epoch>,
     attempt: u32,
     attempt_at: Time,
     dialling: bool,
@@ -52,6 +54,7 @@ impl Client {
             behind: 0,
             inbox: Vec::new(),
             slept: None,
+            run: None,
             attempt: 0,
             attempt_at: 0,
             dialling: true,
@@ -76,7 +79,7 @@ impl World {
         self.now - self.client.behind
     }
 
-    fn asleep(&self) -> bool {
+    pub fn asleep(&self) -> bool {
         self.now < self.client.awake_at
     }
 
@@ -96,7 +99,6 @@ impl World {
             (self.air.client_off, self.client.machine_runs_at) = (true, self.now + span);
         }
         if seen {
-            self.client.behind += span;
             self.client.slept = Some(Duration::from_nanos(span));
         }
         self.at(self.client.awake_at, Event::Wakes);
@@ -106,6 +108,7 @@ impl World {
     pub fn wakes(&mut self) {
         self.air.client_off = false;
         if let Some(span) = self.client.slept.take() {
+            self.client.behind += span.as_nanos() as Time;
             self.input(Input::Slept(span));
         }
         while self.tick_due().is_some_and(|due| due <= self.now) {
@@ -130,8 +133,12 @@ impl World {
                 self.report.fixed.beat(clock);
                 self.say(End::Client, Word::Echo);
             }
-            Input::Hello { .. } => self.say(End::Client, Word::HelloFrame),
-            Input::Prepare(_) => self.report.fixed.excuse(),
+            Input::Hello { epoch, .. } => {
+                if self.client.run.replace(*epoch) != Some(*epoch) {
+                    self.report.fixed.excuse();
+                }
+                self.say(End::Client, Word::HelloFrame);
+            }
             Input::Closed | Input::Broken(_) => self.hang_up(),
             _ => (),
         }
@@ -140,6 +147,7 @@ impl World {
 
     pub fn client_hears(&mut self, link: u32, word: Word) {
         let input = match word {
+            Word::Greeting => Input::Greeted,
             Word::HelloLine(epoch) => Input::Hello { server: server_name(), epoch },
             Word::Beat => Input::Beat,
             Word::End => Input::Closed,
@@ -187,12 +195,23 @@ impl World {
 
     /// Whether a change is right, by what the story knows.
     fn judge(&mut self, change: &Change) {
-        self.report.power_offs += u64::from(change.cause.is_some_and(|cause| cause.powers_off(POLICY)));
+        if change.cause.is_some_and(|cause| cause.powers_off(POLICY)) {
+            self.report.power_offs += 1;
+            self.explain("power-off", change);
+        }
         match change.phase {
-            Phase::Down { cause: Cause::Lost, .. } => self.verdict(),
-            Phase::Down { cause: Cause::Restart, .. } if self.air.server_on => self.report.overdue += 1,
+            Phase::Down { cause: Cause::Lost, .. } if self.verdict() => self.explain("lost", change),
+            Phase::Down { cause: Cause::Restart, .. } if self.server_is_there() => {
+                self.report.overdue += 1;
+                self.explain("overdue", change);
+            }
             Phase::Unknown | Phase::Up { .. } | Phase::Stopping { .. } | Phase::Down { .. } => (),
         }
+    }
+
+    fn explain(&mut self, what: &str, change: &Change) {
+        let (hours, evidence) = (self.now as f64 / 3.6e12, change.evidence.join("; "));
+        self.report.explanations.push(format!("{what} after {hours:.2} h: {evidence}"));
     }
 
     // ---- making links ----
@@ -202,13 +221,17 @@ impl World {
         self.client.pause = PAUSES.0;
         if !std::mem::replace(&mut self.client.dialling, true) {
             let soon = seconds(PAUSES.0 * self.rng.f64());
-            self.at(self.now + soon, Event::Dial);
+            self.at(self.now + soon, Event::Dial(self.client.attempt));
         }
     }
 
-    pub fn dial(&mut self) {
+    /// One attempt, if none has been made or has succeeded since `after`.
+    pub fn dial(&mut self, after: u32) {
         if self.asleep() {
-            return self.at(self.client.awake_at, Event::Dial);
+            return self.at(self.client.awake_at, Event::Dial(after));
+        }
+        if !self.client.dialling || self.client.attempt != after {
+            return;
         }
         self.client.attempt += 1;
         self.client.attempt_at = self.now;
@@ -224,7 +247,7 @@ impl World {
     fn dial_later(&mut self, after: f64) {
         let pause = self.client.pause * (0.5 + self.rng.f64() / 2.0);
         self.client.pause = (self.client.pause * 2.0).min(PAUSES.1);
-        self.at(self.now + seconds(after + pause), Event::Dial);
+        self.at(self.now + seconds(after + pause), Event::Dial(self.client.attempt));
     }
 
     pub fn syn(&mut self, attempt: u32) {

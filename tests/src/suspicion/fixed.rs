@@ -33,8 +33,22 @@ impl Fixed {
         }
     }
 
-    /// The silence that follows was announced.
+    /// The silence was no mistake: another run of the server is there.
     pub fn excuse(&mut self) {
         self.last = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_time_out_judges_for_itself() {
+        let mut fixed = Fixed::default();
+        [0, 1, 7, 8].into_iter().for_each(|second| fixed.beat(second * 1_000_000_000));
+        assert_eq!(fixed.wrong, [1, 1, 0, 0]);
+        fixed.death(12_000_000_000);
+        assert_eq!(fixed.noticed, [vec![], vec![1_000_000_000], vec![6_000_000_000], vec![11_000_000_000]]);
     }
 }

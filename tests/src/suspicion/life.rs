@@ -16,8 +16,8 @@ pub enum Fate {
     ClockStep,
     /// The server's machine loses power.
     Death,
-    /// And is back.
-    Revival,
+    /// And is back, after the death of this number.
+    Revival(u64),
     /// The server announces a restart.
     Restart,
     /// Its process ends.
@@ -26,6 +26,8 @@ pub enum Fate {
     Return,
     /// Its process crashes.
     Crash,
+    /// And crashes again as soon as it is back.
+    CrashAgain,
 }
 
 /// A server dies about so often, in hours, and is not back before somebody has noticed.
@@ -40,8 +42,9 @@ const CRASHES_AGAIN: f64 = 0.3;
 pub const BACK_WITHIN: Duration = Duration::from_secs(30);
 /// A death or a restart that would meet other trouble waits.
 const WAIT: f64 = 60.0;
-/// For so long after a crash `lost` is right.
-const EXCUSED: f64 = 30.0;
+/// While the server's process is not there, and for so long after it has returned, `lost` is no wrong verdict: the client
+/// was never told, or its link ended. (Whoever was told of a restart does not say `lost` at all.)
+const EXCUSED: f64 = 5.0;
 /// A death that is not noticed after this long is reported as noticed then.
 const NEVER: f64 = 600.0;
 
@@ -74,7 +77,7 @@ impl World {
             Fate::Death => DEATH_EVERY,
             Fate::Restart => RESTART_EVERY,
             Fate::Crash => CRASH_EVERY,
-            Fate::Revival | Fate::Exit | Fate::Return => f64::INFINITY,
+            Fate::Revival(_) | Fate::Exit | Fate::Return | Fate::CrashAgain => f64::INFINITY,
         }
     }
 
@@ -82,10 +85,10 @@ impl World {
     fn waits(&self, fate: Fate) -> bool {
         let quiet = self.dead_since.is_none() && self.server.runs && self.server.restart.is_none();
         match fate {
-            Fate::Revival | Fate::Exit | Fate::Return => false,
-            Fate::Roam | Fate::Stall => self.dead_since.is_some(),
-            Fate::Flap | Fate::Suspend | Fate::ClockStep => self.dead_since.is_some(),
-            Fate::Crash => !quiet,
+            Fate::Revival(_) | Fate::Exit | Fate::Return => false,
+            Fate::Roam | Fate::Flap | Fate::ClockStep => self.dead_since.is_some(),
+            Fate::Suspend | Fate::Stall => self.dead_since.is_some() || self.asleep(),
+            Fate::Crash | Fate::CrashAgain => !quiet,
             Fate::Death | Fate::Restart => {
                 let troubled = self.air.deaf_until.max(self.air.unplugged_until) > self.now;
                 !quiet || troubled || !self.client.is_well(self.now)
@@ -107,11 +110,11 @@ impl World {
             }
             Fate::ClockStep => self.clock_step(),
             Fate::Death => self.death(),
-            Fate::Revival => self.revival(),
+            Fate::Revival(death) => self.revival(death),
             Fate::Restart => self.restart(),
             Fate::Exit => self.exit(),
             Fate::Return => self.returns(),
-            Fate::Crash => self.crash(),
+            Fate::Crash | Fate::CrashAgain => self.crash(),
         }
         self.next(fate);
     }
@@ -133,22 +136,31 @@ impl World {
         self.report.deaths += 1;
         let clock = self.client_clock();
         self.report.fixed.death(clock);
-        self.at(self.now + seconds(NEVER), Event::Fate(Fate::Revival));
+        self.at(self.now + seconds(NEVER), Event::Fate(Fate::Revival(self.report.deaths)));
     }
 
-    /// `lost`: the right verdict on a death or a crash, and the wrong one on anything else.
-    pub fn verdict(&mut self) {
-        if let Some(since) = self.dead_since.filter(|_| !self.noticed) {
-            self.noticed = true;
+    /// `lost`: the right verdict on a server that is gone, and the wrong one on one that runs. Whether it was wrong.
+    pub fn verdict(&mut self) -> bool {
+        let Some(since) = self.dead_since else {
+            let wrong = self.server_is_there();
+            self.report.wrong += u64::from(wrong);
+            return wrong;
+        };
+        if !std::mem::replace(&mut self.noticed, true) {
             self.report.noticed.push(self.now - since);
-            self.at(self.now + seconds(REVIVAL_AFTER), Event::Fate(Fate::Revival));
-        } else if self.dead_since.is_none() && self.crashed_at.is_none_or(|at| self.now - at > seconds(EXCUSED)) {
-            self.report.wrong += 1;
+            let death = self.report.deaths;
+            self.at(self.now + seconds(REVIVAL_AFTER), Event::Fate(Fate::Revival(death)));
         }
+        false
     }
 
-    fn revival(&mut self) {
-        if self.dead_since.take().is_none() {
+    /// Its process runs, and has for long enough to be found.
+    pub fn server_is_there(&self) -> bool {
+        self.air.server_on && self.server.runs && self.now > self.absent_at + seconds(EXCUSED)
+    }
+
+    fn revival(&mut self, death: u64) {
+        if death != self.report.deaths || self.dead_since.take().is_none() {
             return;
         }
         if !std::mem::take(&mut self.noticed) {
@@ -174,6 +186,7 @@ impl World {
     }
 
     fn returns(&mut self) {
+        self.absent_at = self.now;
         self.server.starts();
         self.perhaps_crashes_again();
     }
@@ -181,14 +194,12 @@ impl World {
     fn perhaps_crashes_again(&mut self) {
         if self.rng.f64() < CRASHES_AGAIN {
             let soon = self.between(0.0, 3.0);
-            self.at(self.now + soon, Event::Fate(Fate::Crash));
+            self.at(self.now + soon, Event::Fate(Fate::CrashAgain));
         }
     }
 
     /// The kernel closes the link cleanly, and a supervisor starts the process again.
     fn crash(&mut self) {
-        self.crashed_at = Some(self.now);
-        self.report.fixed.excuse();
         self.server_closes();
         self.server.runs = false;
         let back = self.between(1.0, 3.0);

@@ -45,6 +45,7 @@ impl Server {
 impl World {
     pub fn server_accepts(&mut self, link: u32) {
         (self.server.link, self.server.serves, self.server.heard) = (Some(link), true, self.now);
+        self.say(End::Server, Word::Greeting);
     }
 
     pub fn server_hears(&mut self, word: Word) {
@@ -60,7 +61,7 @@ impl World {
                 }
                 self.beat(self.server.link.unwrap_or_default());
             }
-            Word::Echo | Word::Beat | Word::Prepare(_) | Word::End => (),
+            Word::Greeting | Word::Echo | Word::Beat | Word::Prepare(_) | Word::End => (),
         }
     }
 

@@ -171,3 +171,52 @@ impl<M: Copy> Stream<M> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Time = 1_000_000_000;
+
+    /// A sender with three words under way; the first packets are named.
+    fn three() -> Stream<char> {
+        let (mut stream, mut send) = (Stream::new(0.01), Vec::new());
+        "abc".chars().for_each(|word| stream.push(word, NOW, &mut send));
+        assert_eq!(send, [0, 1, 2]);
+        stream
+    }
+
+    #[test]
+    fn a_lost_segment_holds_up_all_behind_it() {
+        let (mut stream, mut heard) = (three(), Vec::new());
+        stream.data_arrives(2, &mut heard);
+        stream.data_arrives(1, &mut heard);
+        assert_eq!(heard, []);
+        stream.data_arrives(0, &mut heard);
+        stream.data_arrives(1, &mut heard);
+        assert_eq!(heard, ['a', 'b', 'c'], "in order, and each once");
+    }
+
+    #[test]
+    fn patience_doubles_and_one_segment_flies_at_a_time() {
+        let (mut stream, mut now) = (three(), NOW);
+        let mut waits = Vec::new();
+        for _ in 0..4 {
+            let (due, mut send) = (stream.timer.unwrap(), Vec::new());
+            waits.push((due - now) / 10_000_000);
+            now = due;
+            stream.timer_fires(now, &mut send);
+            stream.push('d', now, &mut send);
+            assert_eq!(send, [0]);
+        }
+        assert_eq!(waits, [21, 42, 84, 168], "in hundredths of a second");
+    }
+
+    #[test]
+    fn news_of_a_later_segment_sends_the_missing_one_again() {
+        let (mut stream, mut heard, mut send) = (three(), Vec::new(), Vec::new());
+        let Packet::Ack { upto, early } = stream.data_arrives(1, &mut heard) else { panic!("an acknowledgement") };
+        stream.ack_arrives(upto, early, NOW + seconds(0.02), &mut send);
+        assert_eq!(send, [0]);
+    }
+}

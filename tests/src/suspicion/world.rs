@@ -18,6 +18,7 @@ use std::collections::BinaryHeap;
 /// What the two say to each other, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Word {
+    Greeting,
     HelloLine(Epoch),
     HelloFrame,
     Beat,
@@ -42,7 +43,7 @@ pub enum Event {
     Probe,
     Here(Epoch),
     OwnLink,
-    Dial,
+    Dial(u32),
     Syn(u32),
     SynArrives(u32),
     Connected(u32),
@@ -71,6 +72,8 @@ pub struct Report {
     /// How long each death took to be noticed, in nanoseconds.
     pub noticed: Vec<Time>,
     pub probes: u64,
+    /// Each wrong verdict, with what it rested on.
+    pub explanations: Vec<String>,
     pub fixed: Fixed,
 }
 
@@ -85,8 +88,8 @@ pub struct World {
     /// The server's machine is dead since then, and somebody has noticed.
     pub dead_since: Option<Time>,
     pub noticed: bool,
-    /// The server's process crashed last at this instant.
-    pub crashed_at: Option<Time>,
+    /// The server's process was last not there at this instant.
+    pub absent_at: Time,
     pub report: Report,
     queue: BinaryHeap<Reverse<(Time, u64, Keyed)>>,
     queued: u64,
@@ -138,14 +141,14 @@ impl World {
             server: Server::new(),
             dead_since: None,
             noticed: false,
-            crashed_at: None,
+            absent_at: 0,
             report: Report::default(),
             queue: BinaryHeap::new(),
             queued: 0,
             send: Vec::new(),
             heard: Vec::new(),
         };
-        world.at(0, Event::Dial);
+        world.at(0, Event::Dial(0));
         world.begin_fate();
         world
     }
@@ -183,7 +186,7 @@ impl World {
             Event::Probe => self.probed(),
             Event::Here(epoch) => self.here(epoch),
             Event::OwnLink => self.own_link(),
-            Event::Dial => self.dial(),
+            Event::Dial(after) => self.dial(after),
             Event::Syn(attempt) => self.syn(attempt),
             Event::SynArrives(attempt) => self.syn_arrives(attempt),
             Event::Connected(attempt) => self.connected(attempt),
@@ -297,10 +300,39 @@ impl Report {
         self.overdue += other.overdue;
         self.power_offs += other.power_offs;
         self.probes += other.probes;
+        self.explanations.extend(other.explanations);
         self.noticed.extend(other.noticed);
         for (index, noticed) in other.fixed.noticed.into_iter().enumerate() {
             self.fixed.wrong[index] += other.fixed.wrong[index];
             self.fixed.noticed[index].extend(noticed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{models, table};
+    use super::*;
+
+    #[test]
+    fn a_seed_is_a_life() {
+        let life = |seed| format!("{:?}", run(models::ALL[12], 8.0, seed));
+        assert_eq!(life(1), life(1));
+        assert_ne!(life(1), life(2));
+    }
+
+    #[test]
+    fn on_a_clean_link_nobody_is_accused_and_every_death_is_noticed() {
+        let report = run(models::ALL[0], 60.0, 1);
+        assert_eq!((report.wrong, report.overdue, report.power_offs), (0, 0, 0), "{:?}", report.explanations);
+        assert!(report.deaths > 10 && report.noticed.len() as u64 >= report.deaths - 1);
+        assert!(table::percentile(&report.noticed, 1.0) < 4.5);
+    }
+
+    #[test]
+    fn on_no_link_does_anybody_power_off() {
+        for model in models::ALL {
+            assert_eq!(run(model, 6.0, 7).power_offs, 0, "{}", model.name);
         }
     }
 }

@@ -38,6 +38,11 @@ impl Launch {
         self.under.splice(..0, words.iter().map(|word| word.as_ref().into()));
     }
 
+    /// The same, but inside of what it runs under already.
+    pub fn under_inside<W: AsRef<str>>(&mut self, words: &[W]) {
+        self.under.extend(words.iter().map(|word| word.as_ref().into()));
+    }
+
     /// Program and arguments as words, without what it runs under.
     pub fn words(&self) -> Vec<OsString> {
         std::iter::once(self.program.clone().into_os_string()).chain(self.arguments.iter().cloned()).collect()

@@ -7,6 +7,7 @@ use super::programs;
 use super::server::Server;
 use std::fs;
 use std::net::SocketAddr;
+use std::process::Command;
 
 /// A hook for every event, under the names of the shipped ones; each only writes its event.
 const HOOKS: [(&str, &str); 4] = [
@@ -23,6 +24,7 @@ pub struct ClientPlan {
     launch: Launch,
     server: Option<SocketAddr>,
     ucspi: bool,
+    flag: bool,
 }
 
 impl ClientPlan {
@@ -36,10 +38,8 @@ impl ClientPlan {
         for (name, text) in HOOKS {
             place.hook(name, text);
         }
-        let mut launch = Launch::new(programs::find("fclient"));
-        launch.argument("--variables");
-        launch.argument(place.variables());
-        Self { place, launch, server: None, ucspi: false }
+        let launch = Launch::new(programs::find("fclient"));
+        Self { place, launch, server: None, ucspi: false, flag: true }
     }
 
     /// Which server it follows.
@@ -67,6 +67,12 @@ impl ClientPlan {
     /// A variable, as a file of the variables directory.
     pub fn variable(self, name: &str, value: &str) -> Self {
         self.place.set(name, value);
+        self
+    }
+
+    /// Its variables come some other way than by `--variables`, for instance by envdir.
+    pub fn without_variables_flag(mut self) -> Self {
+        self.flag = false;
         self
     }
 
@@ -113,12 +119,27 @@ impl ClientPlan {
         &self.place
     }
 
+    /// The command as it would be started, for a test that has to lay its descriptors itself.
+    pub fn command(mut self) -> Command {
+        self.complete();
+        self.launch.command(&self.place)
+    }
+
     /// Starts it.
     pub fn start(mut self) -> Actor {
+        self.complete();
+        Actor::start(self.place, self.launch)
+    }
+
+    fn complete(&mut self) {
+        if self.flag {
+            self.launch.argument("--variables");
+            self.launch.argument(self.place.variables());
+        }
         match (self.ucspi, self.server) {
             (true, Some(server)) => {
                 self.launch.argument("--ucspi");
-                self.launch.under(&["tcpclient", "-HRl0", &server.ip().to_string(), &server.port().to_string()]);
+                self.launch.under_inside(&["tcpclient", "-HRl0", &server.ip().to_string(), &server.port().to_string()]);
             }
             (false, Some(server)) => {
                 self.launch.argument("--server");
@@ -126,6 +147,5 @@ impl ClientPlan {
             }
             (_, None) => {}
         }
-        Actor::start(self.place, self.launch)
     }
 }

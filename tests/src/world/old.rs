@@ -7,7 +7,7 @@ use super::server::Server;
 use super::{programs, read};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 
@@ -18,11 +18,20 @@ pub struct TcpServerPlan {
     options: Vec<String>,
     program: Vec<String>,
     environment: Vec<(String, String)>,
+    under: Vec<String>,
+    listen: Option<IpAddr>,
 }
 
 impl TcpServerPlan {
     pub(super) fn new(place: Place) -> Self {
-        Self { place, options: Vec::new(), program: Vec::new(), environment: Vec::new() }
+        Self {
+            place,
+            options: Vec::new(),
+            program: Vec::new(),
+            environment: Vec::new(),
+            under: Vec::new(),
+            listen: None,
+        }
     }
 
     /// What it runs for each connection.
@@ -50,11 +59,25 @@ impl TcpServerPlan {
         self
     }
 
+    /// A program that executes the rest of its command line, such as `ip netns exec x`.
+    pub fn under<W: AsRef<str>>(mut self, words: &[W]) -> Self {
+        self.under.splice(..0, words.iter().map(|word| word.as_ref().to_owned()));
+        self
+    }
+
+    /// The address to listen on, instead of the world's own.
+    pub fn listen(mut self, address: &str) -> Self {
+        self.listen = Some(address.parse().expect("an address"));
+        self
+    }
+
     /// Starts it and waits until it listens. Started again, it listens on the same port.
     #[track_caller]
     pub fn start(self) -> TcpServer {
-        let address = SocketAddr::new(self.place.world().address(), self.place.world().free_port());
+        let address =
+            SocketAddr::new(self.listen.unwrap_or(self.place.world().address()), self.place.world().free_port());
         let mut launch = Launch::new("tcpserver");
+        launch.under(&self.under);
         launch.argument("-v1HRl0");
         self.options.iter().for_each(|option| launch.argument(option));
         launch.argument(address.ip().to_string());
@@ -178,6 +201,11 @@ impl OldClientPlan {
         self
     }
 
+    /// Its folder.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// Starts it under tcpclient.
     #[track_caller]
     pub fn start(self) -> Actor {
@@ -209,7 +237,7 @@ fn listens(pid: Pid) -> bool {
 }
 
 /// How many bytes lie unread in the sockets that were accepted at an address.
-pub fn unread(address: SocketAddr) -> u64 {
+fn unread(address: SocketAddr) -> u64 {
     let SocketAddr::V4(v4) = address else { return 0 };
     let own = format!("{:08X}:{:04X}", u32::from_le_bytes(v4.ip().octets()), v4.port());
     let established = |line: &str| -> Option<u64> {

@@ -62,6 +62,14 @@ impl Process {
         self.status
     }
 
+    fn ends_within(&mut self, span: Duration) -> bool {
+        let start = Instant::now();
+        while self.ended().is_none() && start.elapsed() < span {
+            thread::sleep(Duration::from_millis(2));
+        }
+        self.ended().is_some()
+    }
+
     /// Whether it still runs.
     pub fn runs(&mut self) -> bool {
         self.ended().is_none()
@@ -88,13 +96,10 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.signal(Signal::SIGTERM);
-        let start = Instant::now();
-        while self.ended().is_none() && start.elapsed() < LAST_CHANCE {
-            thread::sleep(Duration::from_millis(2));
-        }
-        if self.ended().is_none() {
+        if !self.ends_within(LAST_CHANCE) {
             let _ = killpg(self.pid(), Signal::SIGKILL);
-            let _ = self.child.wait();
+            // One that hangs in the kernel is left behind rather than waited for.
+            self.ends_within(LAST_CHANCE);
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use super::actor::{Actor, Launch};
 use super::control::{Control, Said};
-use super::old::unread;
 use super::place::Place;
 use super::process::Process;
 use super::raw::Raw;
@@ -182,9 +181,11 @@ impl Server {
         self.control.until_peers(count, kind);
     }
 
-    /// How many bytes its peers have sent that it has not read yet.
-    pub fn bytes_unread(&self) -> u64 {
-        unread(self.address)
+    /// How often it has gone to sleep so far; once that has grown, it has woken up and done what there was to do.
+    pub fn sleeps(&self) -> u64 {
+        let status = read(&PathBuf::from(format!("/proc/{}/status", self.pid())));
+        let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        line.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
     }
 
     /// The memory that it holds alone, in KiB, as the kernel shares it out (PSS).

@@ -28,7 +28,7 @@ fn a_shutdown_without_the_owners_leave_lets_go_and_stays_on() {
 #[test]
 fn a_restart_runs_nothing_if_the_server_is_back_in_time() {
     let mut client = Client::new(OFF_ON_LOST);
-    client.up().prepare(Cause::Restart).tell(Input::Closed).passes(20.0).links(RUN_2).beat();
+    client.up().prepare(Cause::Restart).link_ends(Input::Closed).passes(20.0).links(RUN_2).beat();
     assert_eq!(client.rows(), [""; 0]);
     assert_eq!(client.stages(), [(Stage::Received, 0)]);
 }
@@ -36,7 +36,7 @@ fn a_restart_runs_nothing_if_the_server_is_back_in_time() {
 #[test]
 fn a_restart_that_takes_too_long_is_a_loss_that_never_powers_off() {
     let mut client = Client::new(OFF_ON_LOST);
-    client.up().prepare(Cause::Restart).tell(Input::Closed).passes(31.0).link_is(true);
+    client.up().prepare(Cause::Restart).link_ends(Input::Closed).passes(31.0).link_is(true);
     assert_eq!(client.rows(), ["server-lost restart"]);
     client.row_ends();
     assert_eq!(client.rows(), [""; 0]);
@@ -45,7 +45,7 @@ fn a_restart_that_takes_too_long_is_a_loss_that_never_powers_off() {
 #[test]
 fn an_old_server_that_closes_cleanly_has_gone() {
     let mut client = Client::new(OFF);
-    client.up_old().tell(Input::Closed);
+    client.up_old().link_ends(Input::Closed);
     assert_eq!(client.rows(), ["server-stopping closed"]);
     assert!(client.did(&Action::Retry(Pause::Rest)));
     client.row_ends();
@@ -69,7 +69,7 @@ fn an_old_server_that_says_shutdown_sees_the_link_end_when_all_is_done() {
 fn a_crash_of_the_server_is_a_loss() {
     for (how, policy, power) in [(Input::Closed, OFF, false), (Input::Broken("reset".into()), OFF_ON_LOST, true)] {
         let mut client = Client::new(policy);
-        client.up().tell(how).link_is(true);
+        client.up().link_ends(how).link_is(true);
         assert_eq!(client.rows(), ["server-lost lost"]);
         assert!(client.decisions().contains(&"server lost"));
         client.row_ends();
@@ -90,7 +90,7 @@ fn silence_is_a_loss_after_the_lease_and_the_link_is_made_anew() {
 #[test]
 fn own_fault_runs_nothing() {
     let mut client = Client::new(OFF_ON_LOST);
-    client.up().tell(Input::Broken("timed out".into())).link_is(false).passes(60.0);
+    client.up().link_ends(Input::Broken("timed out".into())).link_is(false).passes(60.0);
     client.tell(Input::Slept(secs(3600.0))).passes(1.0);
     assert_eq!(client.rows(), [""; 0]);
     client.links(RUN_1).beat();
@@ -100,7 +100,7 @@ fn own_fault_runs_nothing() {
 #[test]
 fn a_server_that_came_back_as_another_run_unannounced_is_taken_up_again() {
     let mut client = Client::new(OFF);
-    client.up().tell(Input::Broken("timed out".into())).link_is(false).links(RUN_2).beat();
+    client.up().link_ends(Input::Broken("timed out".into())).link_is(false).links(RUN_2).beat();
     assert_eq!(client.rows(), ["server-up"]);
 }
 
@@ -108,7 +108,7 @@ fn a_server_that_came_back_as_another_run_unannounced_is_taken_up_again() {
 fn a_loss_with_nothing_taken_up_needs_no_hooks_and_is_told() {
     let mut client = Client::new(OFF);
     client.up().prepare(Cause::Shutdown);
-    client.hears(Message::Cancel(FIRST)).tell(Input::Broken("reset".into())).link_is(true);
+    client.hears(Message::Cancel(FIRST)).link_ends(Input::Broken("reset".into())).link_is(true);
     client.row_ends();
     assert_eq!(client.rows(), ["server-stopping shutdown"]);
     let told = |action: &Action| matches!(action, Action::Note(_, text) if text.contains("nothing had been taken up"));

@@ -27,7 +27,7 @@ fn a_local_stop_with_nothing_up_ends_at_once() {
     client.tell(SHUTDOWN);
     assert!(exits(&client) && client.rows().is_empty());
     let mut client = Client::new(OFF);
-    client.up_old().tell(Input::Closed).row_ends().row_ends().tell(SHUTDOWN);
+    client.up_old().link_ends(Input::Closed).row_ends().row_ends().tell(SHUTDOWN);
     assert!(exits(&client));
 }
 

@@ -50,6 +50,27 @@ fn no_script_can_make_a_server_power_off() {
     assert!(client.done.iter().all(|action| matches!(action, Action::Note(Level::Warn, _))), "{:?}", client.done);
 }
 
+/// An old server reads 256 bytes at a time, of lines that may come glued, and takes each block for a command.
+#[test]
+fn no_line_for_an_old_server_holds_a_command_at_any_place() {
+    let mut client = Client::new(OFF);
+    client.up_old().passes(3.0);
+    client.done.clear();
+    let long = format!("{}shutdown", "x".repeat(192));
+    for text in ["please shutdown, quit or wait; shutdownshutdown", long.as_str()] {
+        client.tell(Input::HookSaid(text.into()));
+    }
+    assert!(said(&client, "please shut-down, qu-it or wa-it; shut-downshut-down"), "{:?}", client.done);
+    assert!(said(&client, &format!("{}shut-dow", "x".repeat(192))), "{:?}", client.done);
+}
+
+#[test]
+fn words_for_a_new_server_stay_as_they_are() {
+    let mut client = Client::new(OFF);
+    client.up().tell(Input::HookSaid("please wait".into()));
+    assert!(client.did(&Action::Say(Message::Text("please wait".into()))));
+}
+
 #[test]
 fn the_last_decisions_are_kept_for_a_server_that_asks_why() {
     let mut client = Client::new(OFF);
@@ -102,12 +123,12 @@ fn under_tcpclient_the_end_of_the_link_is_the_end() {
     client.up().prepare(Cause::Shutdown).row_ends().hears(Message::Commit(FIRST));
     assert!(client.did(&Action::Exit(Exit::Done)));
     let mut client = once(STAY);
-    client.up_old().tell(Input::Closed);
+    client.up_old().link_ends(Input::Closed);
     assert!(!client.did(&Action::Exit(Exit::Done)), "its hooks come first");
     client.row_ends();
     assert!(client.did(&Action::Exit(Exit::Done)));
     let mut client = once(STAY);
-    client.up().tell(Input::Broken("reset".into())).link_is(true).row_ends();
+    client.up().link_ends(Input::Broken("reset".into())).link_is(true).row_ends();
     assert!(client.did(&Action::Exit(Exit::Again)));
     assert!(!client.done.iter().any(|action| matches!(action, Action::Retry(_))));
 }
@@ -115,7 +136,7 @@ fn under_tcpclient_the_end_of_the_link_is_the_end() {
 #[test]
 fn under_tcpclient_a_restart_of_the_server_is_met_by_the_next_run() {
     let mut client = once(OFF);
-    client.up().prepare(Cause::Restart).tell(Input::Closed);
+    client.up().prepare(Cause::Restart).link_ends(Input::Closed);
     assert!(client.did(&Action::Exit(Exit::Again)));
     let mut next = client.restarted();
     next.links(RUN_2).beat();
@@ -146,7 +167,7 @@ fn under_tcpclient_the_link_survives_a_sleep() {
 #[test]
 fn under_tcpclient_an_earlier_end_does_not_end_the_next_run() {
     let mut client = once(STAY);
-    client.up_old().tell(Input::Closed).row_ends();
+    client.up_old().link_ends(Input::Closed).row_ends();
     let mut next = client.restarted();
     next.tell(Input::Connected).passes(0.4);
     assert_eq!(next.rows(), ["server-up"]);

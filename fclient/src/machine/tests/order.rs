@@ -26,7 +26,7 @@ fn start_stop_start_collapses() {
 #[test]
 fn letting_go_is_never_cut_short_by_a_server_that_returns() {
     let mut client = Client::new(OFF);
-    client.up().tell(Input::Closed).link_is(true).links(RUN_2).beat();
+    client.up().link_ends(Input::Closed).link_is(true).links(RUN_2).beat();
     assert_eq!(client.rows(), ["server-lost lost"]);
     client.row_ends();
     assert_eq!(client.rows(), ["server-up"]);
@@ -39,7 +39,7 @@ fn a_server_that_returns_while_hooks_let_go_is_no_reason_to_power_off() {
         .up()
         .prepare(Cause::Shutdown)
         .hears(Message::Commit(FIRST))
-        .tell(Input::Closed)
+        .link_ends(Input::Closed)
         .links(RUN_2)
         .beat()
         .row_ends();
@@ -49,8 +49,8 @@ fn a_server_that_returns_while_hooks_let_go_is_no_reason_to_power_off() {
 #[test]
 fn up_and_lost_while_hooks_let_go_leave_no_trace() {
     let mut client = Client::new(STAY);
-    client.up_old().tell(Input::Closed);
-    client.tell(Input::Connected).passes(0.4).tell(Input::Broken("reset".into())).link_is(true).row_ends();
+    client.up_old().link_ends(Input::Closed);
+    client.tell(Input::Connected).passes(0.4).link_ends(Input::Broken("reset".into())).link_is(true).row_ends();
     assert_eq!(client.rows(), ["server-stopping closed"]);
 }
 
@@ -96,9 +96,41 @@ fn a_new_server_that_answers_late_is_not_taken_for_two() {
 fn an_old_server_that_says_shutdown_twice_is_noticed_when_it_is_back() {
     let mut client = Client::new(STAY);
     client.up_old().hears_line(ServerLine::Shutdown).row_ends();
-    client.tell(Input::Connected).hears_line(ServerLine::Shutdown).tell(Input::Closed).row_ends();
+    client.tell(Input::Connected).hears_line(ServerLine::Shutdown).link_ends(Input::Closed).row_ends();
     assert_eq!(client.rows(), ["server-stopping shutdown", "server-stopping shutdown"]);
     client.tell(Input::Connected).passes(0.4);
+    assert_eq!(client.rows(), ["server-up"]);
+}
+
+#[test]
+fn a_shutdown_that_was_acted_on_does_not_power_off_again_though_the_server_seemed_to_be_back() {
+    let mut client = Client::new(OFF);
+    client.up().prepare(Cause::Shutdown).row_ends().hears(Message::Commit(FIRST)).row_ends().link_ends(Input::Closed);
+    client.rows();
+    client.links(RUN_1).beat().prepare(Cause::Shutdown).hears(Message::Commit(FIRST));
+    client.row_ends().row_ends();
+    assert_eq!(client.rows(), ["server-up", "cancel", "server-stopping shutdown"]);
+    assert!(client.decisions().contains(&"staying on"));
+}
+
+#[test]
+fn having_let_go_of_one_end_says_nothing_about_a_newer_one() {
+    let mut client = Client::new(OFF);
+    client.up_old().hears_line(ServerLine::Shutdown).row_ends();
+    client.hears_line(ServerLine::Hello { server: attic(), epoch: RUN_1 }).prepare(Cause::Shutdown);
+    client.row_ends().row_ends().hears(Message::Commit(FIRST));
+    assert_eq!(client.rows().last().unwrap(), "power-off shutdown");
+    let phase = client.machine.presence.phase();
+    assert!(matches!(phase, presence::Phase::Stopping { committed: true, .. }), "{phase:?}");
+}
+
+#[test]
+fn a_deadline_that_passes_while_the_own_link_is_down_powers_nothing_off() {
+    let mut client = Client::new(OFF);
+    client.up().prepare(Cause::Shutdown).row_ends().passes(31.0).link_is(false).passes(1.5).link_is(false);
+    assert_eq!(client.rows(), ["server-stopping shutdown"]);
+    assert_eq!(client.decisions(), ["server stopping", "own fault, nobody is accused"]);
+    client.passes(1.0).link_is(true).links(RUN_1).beat();
     assert_eq!(client.rows(), ["server-up"]);
 }
 
@@ -107,6 +139,6 @@ fn an_overdue_commit_comes_with_the_deadline() {
     let mut client = Client::new(OFF);
     client.up().prepare(Cause::Shutdown).row_ends().passes(29.0);
     assert_eq!(client.rows(), ["server-stopping shutdown"]);
-    client.passes(2.0);
+    client.passes(2.0).link_is(true);
     assert_eq!(client.rows(), ["power-off shutdown"]);
 }

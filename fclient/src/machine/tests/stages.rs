@@ -39,15 +39,15 @@ fn hearing_it_again_tells_the_stage_again_and_runs_nothing() {
     let mut client = Client::new(STAY);
     client.up().prepare(Cause::Shutdown).hook("server-stopping/50-unmount-share", HookResult::Done).row_ends();
     client.stages();
-    client.tell(Input::Broken("reset".into())).links(RUN_1).prepare(Cause::Shutdown);
+    client.link_ends(Input::Broken("reset".into())).links(RUN_1).prepare(Cause::Shutdown);
     assert_eq!(client.rows(), ["server-stopping shutdown"]);
-    assert_eq!(client.stages(), [(Stage::Bye, 0)], "the end of the link after the announcement is the commit");
+    assert_eq!(client.stages(), [(Stage::Unmounted, 0)], "a link that ends commits to nothing");
 }
 
 #[test]
 fn what_was_reached_without_a_link_is_told_on_the_next_one() {
     let mut client = Client::new(STAY);
-    client.up().prepare(Cause::Shutdown).tell(Input::Broken("reset".into()));
+    client.up().prepare(Cause::Shutdown).link_ends(Input::Broken("reset".into()));
     client.stages();
     client.hook("server-stopping/50-unmount-share", HookResult::Done);
     assert_eq!(client.stages(), []);
@@ -61,4 +61,5 @@ fn the_hooks_know_what_the_server_said() {
     client.up().prepare(Cause::Shutdown);
     let run = client.done.iter().find_map(|a| if let Action::Run(run) = a { Some(run.clone()) } else { None }).unwrap();
     assert_eq!((run.server, run.id, run.reason.as_str()), (Some(attic()), Some(FIRST), "night"));
+    assert_eq!(run.until, Some(client.now + secs(30.0)));
 }

@@ -1,0 +1,7 @@
+//! Requests and replies of the control socket. What must hold is in `checks`.
+#![no_main]
+
+#[path = "../checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::control(bytes));

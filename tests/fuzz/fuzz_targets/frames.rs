@@ -1,0 +1,7 @@
+//! Frames, and the messages in them. What must hold is in `checks`.
+#![no_main]
+
+#[path = "../checks.rs"]
+mod checks;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::frames(bytes));
