@@ -1,6 +1,7 @@
 //! What must not outlive this program: the processes that it started, by pid, and one scratch directory. Both go at
 //! the end, on an error, on a panic, and when somebody interrupts us.
 
+use super::wait;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -9,7 +10,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::process::{Child, Command};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 static RUNNING: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
 static SCRATCH: Mutex<Option<PathBuf>> = Mutex::new(None);
@@ -31,8 +34,10 @@ impl Scratch {
     /// A new directory in it.
     pub fn folder(&self, name: &str) -> io::Result<PathBuf> {
         let path = self.0.join(name);
-        fs::create_dir_all(&path)?;
-        Ok(path)
+        match fs::create_dir(&path) {
+            Err(why) if why.kind() != io::ErrorKind::AlreadyExists => Err(why),
+            _ => Ok(path),
+        }
     }
 }
 
@@ -42,9 +47,13 @@ impl Drop for Scratch {
     }
 }
 
-/// A process is ours until [`gone`] says otherwise; it must not be reaped before.
-pub fn running(pid: i32) {
-    locked(&RUNNING).insert(pid);
+/// Starts a process, which is ours until [`gone`] says otherwise; it must not be reaped before. Once we are cleaning up
+/// because of a signal, nothing starts any more.
+pub fn start(command: &mut Command) -> io::Result<Child> {
+    let mut running = locked(&RUNNING);
+    let child = command.spawn()?;
+    running.insert(child.id() as i32);
+    Ok(child)
 }
 
 /// The process has been reaped, so its number may soon be somebody else's.
@@ -53,11 +62,18 @@ pub fn gone(pid: i32) {
 }
 
 fn clean() {
-    for &pid in locked(&RUNNING).iter() {
+    clean_all(&locked(&RUNNING));
+}
+
+fn clean_all(running: &BTreeSet<i32>) {
+    for &pid in running {
         let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
     }
     if let Some(path) = locked(&SCRATCH).take() {
-        let _ = fs::remove_dir_all(path);
+        // A process that is being killed may still be writing.
+        let _ = wait::until("an empty scratch directory", Duration::from_secs(2), || {
+            Ok(fs::remove_dir_all(&path).is_ok().then_some(()))
+        });
     }
 }
 
@@ -65,7 +81,8 @@ fn clean_on_signal() -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     std::thread::spawn(move || {
         let number = signals.forever().next().unwrap_or(SIGTERM);
-        clean();
+        let running = locked(&RUNNING);
+        clean_all(&running);
         std::process::exit(128 + number);
     });
     Ok(())

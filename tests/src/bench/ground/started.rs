@@ -19,8 +19,8 @@ impl Started {
     pub fn new(mut command: Command) -> io::Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::null());
-        let child = command.spawn().map_err(|why| io::Error::new(why.kind(), format!("cannot start {name}: {why}")))?;
-        cleanup::running(child.id() as i32);
+        let cannot = |why: io::Error| io::Error::new(why.kind(), format!("cannot start {name}: {why}"));
+        let child = cleanup::start(&mut command).map_err(cannot)?;
         Ok(Self { child, name })
     }
 
