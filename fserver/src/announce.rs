@@ -5,7 +5,7 @@ use protocol::datagram::{Datagram, MAX_DATAGRAM};
 use protocol::{Epoch, HostName};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UdpSocket;
@@ -106,9 +106,4 @@ fn send_everywhere(group: SocketAddrV4, datagram: &[u8]) -> io::Result<()> {
 fn own_addresses() -> io::Result<Vec<Ipv4Addr>> {
     let address = |interface: nix::ifaddrs::InterfaceAddress| Some(interface.address?.as_sockaddr_in()?.ip());
     Ok(nix::ifaddrs::getifaddrs()?.filter_map(address).collect())
-}
-
-/// The address as people write it, without a mapped IPv4 prefix.
-pub fn canonical(address: SocketAddr) -> IpAddr {
-    address.ip().to_canonical()
 }

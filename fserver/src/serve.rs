@@ -218,7 +218,7 @@ impl Loop {
     fn link(&mut self, stream: TcpStream, from: SocketAddr) {
         let peer = PeerId(self.next_number());
         self.peers.add(peer, Stream::Tcp(stream), self.config.data_timeout);
-        let address = Some(announce::canonical(from));
+        let address = Some(from.ip().to_canonical());
         self.feed(Input::Arrived { peer, address, via: Via::Tcp, greeted: false });
     }
 
