@@ -3,7 +3,7 @@ CARGO ?= cargo
 RUN_TESTS = dbus-daemon ucspi-tcp daemontools iproute2 procps shellcheck
 RUN_BENCH = ucspi-tcp iproute2 procps mosquitto
 
-.PHONY: demo test check bench build suspicion flapping fuzz
+.PHONY: demo test check bench deb build suspicion flapping fuzz
 
 ## The main job in front of your eyes: a house of sandboxes goes through an evening. Under two minutes after the build.
 demo: build
@@ -25,6 +25,13 @@ check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; else echo "cargo-deny is not installed: deny.toml is not checked"; fi
+
+## Debian packages in target/debian; PROFILE=dev takes the programs that make test has built. LINTIAN=1 installs lintian,
+## which judges them wherever it is there.
+PROFILE ?= release
+deb:
+	$(CARGO) build --profile $(PROFILE) --workspace --bin fserver --bin fclient --bin completions --bin 'pi*'
+	@LINTIAN=$(LINTIAN) tests/packages/build $(PROFILE)
 
 ## Figures beside tcpserver with a process per client and beside mosquitto, measured in one run.
 bench:
