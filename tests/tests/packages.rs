@@ -75,6 +75,9 @@ fn every_template_unit_and_man_page_is_packaged() {
             assert_eq!(layout.get(&path).map(|(mode, _)| *mode), Some(mode), "{path}");
             templates += 1;
         }
+        for (file, _) in files(&program.join("systemd")) {
+            assert!(layout.keys().any(|path| path.ends_with(&format!("/{file}"))), "{}/systemd/{file}", name(&program));
+        }
         for entry in fs::read_dir(&program).unwrap().map(|entry| entry.unwrap().path()) {
             let section =
                 entry.extension().filter(|section| section.len() == 1).map(|section| section.display().to_string());
