@@ -44,6 +44,8 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Unmount a disk of this machine; says who keeps it busy
+    Unmount(crate::unmount::UnmountFlags),
     /// All phases with harmless commands in place of hooks, and a time line for each host
     Drill {
         /// Seconds to wait for everybody
