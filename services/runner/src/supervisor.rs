@@ -8,7 +8,7 @@
 mod daemontools;
 mod systemd;
 
-pub use daemontools::Want;
+pub use crate::supervise::Want;
 pub use systemd::{Job, System, Unit};
 
 use std::time::Duration;
