@@ -14,7 +14,7 @@ demo: build
 test: build
 	@tests/install-packages $(RUN_TESTS)
 	$(CARGO) test --workspace --no-fail-fast
-	shellcheck hooks/*/*-* tests/install-packages .ci/run tests/packages/stage tests/packages/build */package/p*
+	shellcheck hooks/*/*-* tests/install-packages .ci/run tests/packages/stage tests/packages/build tests/packages/rehearse */package/p*
 	target/debug/flapping --cycles 6 --clients 12
 
 build:
@@ -27,11 +27,11 @@ check:
 	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; else echo "cargo-deny is not installed: deny.toml is not checked"; fi
 
 ## Debian packages in target/debian; PROFILE=dev takes the programs that make test has built. LINTIAN=1 installs lintian,
-## which judges them wherever it is there.
+## which judges them wherever it is there. REHEARSE=1 installs, updates and removes them under a systemd in namespaces.
 PROFILE ?= release
 deb:
 	$(CARGO) build --profile $(PROFILE) --workspace --bin fserver --bin fclient --bin completions --bin 'pi*'
-	@LINTIAN=$(LINTIAN) tests/packages/build $(PROFILE)
+	@LINTIAN=$(LINTIAN) REHEARSE=$(REHEARSE) tests/packages/build $(PROFILE)
 
 ## Figures beside tcpserver with a process per client and beside mosquitto, measured in one run.
 bench:
