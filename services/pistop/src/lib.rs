@@ -5,12 +5,21 @@
 //! | [`config`] | verbs, flags, and where the socket is |
 //! | [`ask`] | the connection: one request, its replies |
 //! | [`status`], [`shutdown`], [`why`] | one verb each: the request, and its answer for people or as JSON |
+//! | [`pishutdown`] | the second program: shutdown(8) with the two-phase shutdown before it |
+//! | [`cut_power`], [`usb`] | takes the power from the disks of a USB hub, once nothing uses them |
+//! | [`display`] | a line for the display, a notice for the desktop |
+//! | [`child`] | an outside command with a deadline |
 //! | [`words`] | durations and tables for people |
 
 pub mod ask;
+pub mod child;
 pub mod config;
+pub mod cut_power;
+pub mod display;
+pub mod pishutdown;
 pub mod shutdown;
 pub mod status;
+pub mod usb;
 pub mod why;
 pub mod words;
 
@@ -19,6 +28,12 @@ use runner::exit::Failure;
 
 /// The whole program.
 pub fn main(options: Options) -> Result<(), Failure> {
+    match &options.verb {
+        Verb::CutPower(flags) => return cut_power::run(flags, options.variables.clone()),
+        Verb::Display(flags) => return display::display(flags, options.variables.clone()),
+        Verb::Notify(flags) => return display::notify(flags, options.variables.clone()),
+        _ => (),
+    }
     let socket = options.socket()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -30,6 +45,7 @@ pub fn main(options: Options) -> Result<(), Failure> {
             Verb::Shutdown(flags) => shutdown::run(&socket, flags).await,
             Verb::Why { host, json } => why::run(&socket, &host, json).await,
             Verb::Drill { deadline, json } => shutdown::drill(&socket, deadline, json).await,
+            Verb::CutPower(_) | Verb::Display(_) | Verb::Notify(_) => Ok(()),
         }
     })
 }
