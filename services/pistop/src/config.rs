@@ -55,6 +55,67 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Take the power from the disks of a USB hub, if nothing uses them any more
+    CutPower(CutPowerFlags),
+    /// Send a line to the display: load, PowerOff, MusicOff, or LINE COLUMN FLAG:TEXT
+    Display(DisplayFlags),
+    /// Send a notice to the desktop
+    Notify(NotifyFlags),
+}
+
+/// The flags of `cut-power`; each takes precedence over the setting of fserver that it names.
+#[derive(Debug, Default, Args)]
+pub struct CutPowerFlags {
+    /// The hub as uhubctl names it, as in 2 or 1-1 (usb-hub)
+    #[arg(long, value_name = "LOC")]
+    pub hub: Option<String>,
+    /// Only these ports of it, as in 1,2 (usb-ports)
+    #[arg(long, value_name = "LIST")]
+    pub ports: Option<String>,
+    /// The disk, by its directory or device; as long as it is mounted, the power stays (mdrive)
+    #[arg(long, value_name = "DIR|DEV")]
+    pub disk: Option<String>,
+    /// The hub switches its ports together only, as a Pi 4 does: switch twice (usb-ganged)
+    #[arg(long)]
+    pub ganged: bool,
+    /// The program that switches (uhubctl)
+    #[arg(long, value_name = "PROGRAM")]
+    pub uhubctl: Option<String>,
+    /// fserver's TOML file; /etc/pistop/fserver.toml if it is there
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Where the kernel tells of its devices, for tests
+    #[arg(long, hide = true, default_value = "/sys")]
+    pub sysfs: PathBuf,
+    /// Where it tells of mounts and swap, for tests
+    #[arg(long, hide = true, default_value = "/proc")]
+    pub proc: PathBuf,
+}
+
+/// The flags of `display`.
+#[derive(Debug, Args)]
+pub struct DisplayFlags {
+    /// What to show
+    #[arg(value_name = "WORD|LINE")]
+    pub what: String,
+    /// A TOML file with lcd-fifo, lcd-host and lcd-port; without it, from the environment
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// The flags of `notify`.
+#[derive(Debug, Args)]
+pub struct NotifyFlags {
+    /// The headline
+    pub summary: String,
+    /// What is below it
+    pub body: String,
+    /// A TOML file with notify-fifo, notify-host and notify-port; without it, from the environment
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// The flags of `shutdown`.

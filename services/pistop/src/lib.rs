@@ -6,13 +6,22 @@
 //! | [`ask`] | the connection: one request, its replies |
 //! | [`status`], [`shutdown`], [`why`] | one verb each: the request, and its answer for people or as JSON |
 //! | [`unmount`] | a disk of this machine: nobody is asked but the kernel |
+//! | [`pishutdown`] | the second program: shutdown(8) with the two-phase shutdown before it |
+//! | [`cut_power`], [`usb`] | takes the power from the disks of a USB hub, once nothing uses them |
+//! | [`display`] | a line for the display, a notice for the desktop |
+//! | [`child`] | an outside command with a deadline |
 //! | [`words`] | durations and tables for people |
 
 pub mod ask;
+pub mod child;
 pub mod config;
+pub mod cut_power;
+pub mod display;
+pub mod pishutdown;
 pub mod shutdown;
 pub mod status;
 pub mod unmount;
+pub mod usb;
 pub mod why;
 pub mod words;
 
@@ -21,6 +30,12 @@ use runner::exit::Failure;
 
 /// The whole program.
 pub fn main(options: Options) -> Result<(), Failure> {
+    match &options.verb {
+        Verb::CutPower(flags) => return cut_power::run(flags, options.variables.clone()),
+        Verb::Display(flags) => return display::display(flags, options.variables.clone()),
+        Verb::Notify(flags) => return display::notify(flags, options.variables.clone()),
+        _ => (),
+    }
     let socket = options.socket()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -33,6 +48,7 @@ pub fn main(options: Options) -> Result<(), Failure> {
             Verb::Why { host, json } => why::run(&socket, &host, json).await,
             Verb::Unmount(flags) => unmount::run(&flags),
             Verb::Drill { deadline, json } => shutdown::drill(&socket, deadline, json).await,
+            Verb::CutPower(_) | Verb::Display(_) | Verb::Notify(_) => Ok(()),
         }
     })
 }

@@ -2,6 +2,7 @@
 
 use crate::ask::ask;
 use crate::config::ShutdownFlags;
+use crate::words;
 use protocol::control::{Moment, Reply, Request, ShutdownRequest};
 use protocol::shutdown::Afterwards;
 use runner::exit::Failure;
@@ -51,10 +52,9 @@ async fn follow(socket: &Path, request: ShutdownRequest, json: bool) -> Result<(
 
 fn show(moment: &Moment, as_json: bool) {
     let Moment { at, who, what } = moment;
-    if as_json {
-        println!("{}", json!({"at": at.as_secs_f64(), "who": who, "what": what}));
-    } else {
-        println!("{:8.3} s  {who:16}  {what}", at.as_secs_f64());
+    match as_json {
+        true => words::say(&json!({"at": at.as_secs_f64(), "who": who, "what": what}).to_string()),
+        false => words::say(&words::moment(moment)),
     }
 }
 
