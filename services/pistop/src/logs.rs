@@ -90,7 +90,9 @@ fn print(folder: &Path, flags: &LogFlags) -> Result<(), Failure> {
         let put_away = current.is_put_away();
         current.read_to(&mut more).map_err(refused)?;
         if put_away {
-            current = Current::open(folder).map_err(refused)?;
+            let next = Current::open(folder).map_err(refused)?;
+            more.append(&mut between(folder, &current, &next).map_err(refused)?);
+            current = next;
         } else if more.len() == known {
             std::thread::sleep(LOOK);
         }
@@ -123,18 +125,36 @@ impl Current {
     }
 
     fn is_put_away(&self) -> bool {
-        let number = |about: io::Result<fs::Metadata>| about.map(|about| about.ino()).ok();
-        number(fs::metadata(&self.path)) != number(self.file.metadata())
+        fs::metadata(&self.path).ok().map(|about| about.ino()) != self.number()
+    }
+
+    /// A file keeps its number when it gets another name.
+    fn number(&self) -> Option<u64> {
+        self.file.metadata().ok().map(|about| about.ino())
     }
 }
 
-/// As much of the older files as holds so many lines; their names are stamps, so they sort by age.
-fn before(folder: &Path, lines: usize) -> io::Result<Vec<u8>> {
+/// What multilog wrote and put away after the one file and before the other: much may come between two looks.
+fn between(folder: &Path, last: &Current, next: &Current) -> io::Result<Vec<u8>> {
+    let number = |name: &String| fs::metadata(folder.join(name)).ok().map(|about| about.ino());
+    let older = older(folder)?;
+    let behind = older.iter().position(|name| number(name) == last.number()).map_or(older.len(), |at| at + 1);
+    let names = older[behind..].iter().take_while(|name| number(name) != next.number());
+    Ok(names.flat_map(|name| fs::read(folder.join(name)).unwrap_or_default()).collect())
+}
+
+/// The files that multilog has put away; their names are stamps, so they sort by age.
+fn older(folder: &Path) -> io::Result<Vec<String>> {
     let names = fs::read_dir(folder)?.flatten().filter_map(|entry| entry.file_name().into_string().ok());
     let mut older: Vec<String> = names.filter(|name| name.starts_with('@')).collect();
     older.sort();
+    Ok(older)
+}
+
+/// As much of the older files as holds so many lines.
+fn before(folder: &Path, lines: usize) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
-    for name in older.iter().rev() {
+    for name in older(folder)?.iter().rev() {
         if text.iter().filter(|&&byte| byte == b'\n').count() >= lines {
             break;
         }

@@ -113,7 +113,7 @@ fn conclude(plan: &Plan, scanned: bool) {
         Supervisor::Daemontools if !scanned => {
             println!("no svscan watches {}; the service starts when one does", folder.display())
         }
-        _ if !plan.fresh => println!("what runs goes on as it is until `pistop restart`"),
+        _ if !plan.fresh => println!("what runs goes on as it is until `pistop restart {}`", plan.name()),
         _ => {}
     }
 }

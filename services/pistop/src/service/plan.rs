@@ -171,6 +171,11 @@ impl Plan {
         })
     }
 
+    /// The service's name.
+    pub fn name(&self) -> &str {
+        self.unit.trim_end_matches(".service")
+    }
+
     /// Whether there is nothing to do.
     pub fn is_nothing(&self) -> bool {
         !self.fresh && self.logs.is_none() && self.orders.is_empty() && !self.changes.iter().any(Change::is_deed)
