@@ -1,5 +1,8 @@
 //! The verbs with their flags, and where fserver's local socket is.
 
+use crate::drive::{DriveFlags, How};
+use crate::logs::LogFlags;
+use crate::service::flags::ServiceVerb;
 use clap::{Args, Parser, Subcommand};
 use runner::exit::Failure;
 use runner::settings::{Setting, Settings, Sources};
@@ -10,7 +13,7 @@ use std::time::Duration;
 pub const SETTINGS: &[Setting] =
     &[Setting { key: "control", default: "/run/pistop/fserver.sock", help: "the local socket of fserver" }];
 
-/// Asks and tells the running fserver.
+/// Asks and tells the running fserver, makes services and drives them.
 #[derive(Debug, Parser)]
 #[command(name = "pistop", version)]
 pub struct Options {
@@ -28,12 +31,26 @@ pub struct Options {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Who is here, since when, and how a shutdown goes
-    Status {
-        /// For programs
-        #[arg(long)]
-        json: bool,
+    /// Who is here, since when, and how a shutdown goes; or how services are
+    Status(StatusFlags),
+    /// Make services, and take them away
+    Service {
+        /// What to do with them
+        #[command(subcommand)]
+        verb: ServiceVerb,
     },
+    /// Start services, and wait until they run
+    Start(DriveFlags),
+    /// Stop services, and wait until they are down
+    Stop(DriveFlags),
+    /// End services so that they know that they return, and wait until they run again
+    Restart(DriveFlags),
+    /// Have services started when the machine comes up
+    Enable(DriveFlags),
+    /// Leave services down when the machine comes up
+    Disable(DriveFlags),
+    /// What a service has logged
+    Logs(LogFlags),
     /// Let every client let go, then run the hooks of clients-released
     Shutdown(ShutdownFlags),
     /// The last decisions about a host, and what they rest on
@@ -118,6 +135,20 @@ pub struct NotifyFlags {
     pub config: Option<PathBuf>,
 }
 
+/// The flags of `status`.
+#[derive(Debug, Args)]
+pub struct StatusFlags {
+    /// Services to look at, in the words of svstat; without any, it is the house
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub how: How,
+    /// For programs
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// The flags of `shutdown`.
 #[derive(Debug, Args)]
 pub struct ShutdownFlags {
@@ -147,7 +178,11 @@ pub struct ShutdownFlags {
     pub json: bool,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+/// A number of seconds on a command line.
+///
+/// # Errors
+/// It is none that can be waited.
+pub fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text.parse().map_err(|_| format!("`{text}` is no number of seconds"))?;
     Duration::try_from_secs_f64(number).map_err(|_| format!("`{text}` is no number of seconds that can be waited"))
 }

@@ -11,14 +11,15 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Shuts down, restarts, cancels, or says what would be done.
-pub async fn run(socket: &Path, flags: ShutdownFlags) -> Result<(), Failure> {
+pub async fn run(socket: &Path, flags: &ShutdownFlags) -> Result<(), Failure> {
     if flags.cancel {
         ask(socket, Request::Cancel).await?.next().await?;
         println!("cancelled");
         return Ok(());
     }
-    let then = afterwards(&flags);
-    let ShutdownFlags { deadline, reason, restart, dry_run, json, .. } = flags;
+    let then = afterwards(flags);
+    let &ShutdownFlags { deadline, restart, dry_run, json, .. } = flags;
+    let reason = flags.reason.clone();
     follow(socket, ShutdownRequest { deadline, reason, restart, dry_run, drill: false, then }, json).await
 }
 
