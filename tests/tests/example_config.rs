@@ -206,15 +206,20 @@ fn with_our_programs(unit: &str) -> String {
 fn the_service_directories_are_those_of_the_templates_with_values() {
     for (side, program) in [("server", "fserver"), ("client", "fclient")] {
         let (service, template) = (example(side).join("service").join(program), root().join(program).join("service"));
+        let remedy =
+            format!("cp -r {program}/service/[lrv]* example_config/{side}/service/{program}/, and its values again");
         for file in ["run", "log/run"] {
-            let same = fs::read(service.join(file)).unwrap() == fs::read(template.join(file)).unwrap();
-            assert!(same, "copy {0}/service/{file} to example_config/{side}/service/{0}", program);
+            assert_eq!(
+                fs::read_to_string(service.join(file)).unwrap(),
+                fs::read_to_string(template.join(file)).unwrap(),
+                "{file}: {remedy}"
+            );
         }
         let names = |folder: &Path| {
             files(folder, "variables/*").iter().map(|path| path.file_name().unwrap().to_owned()).collect()
         };
         let (have, want): (Vec<_>, Vec<_>) = (names(&service), names(&template));
-        assert!(want.iter().all(|name| have.contains(name)), "{program}: {want:?} are variables of the template");
+        assert!(want.iter().all(|name| have.contains(name)), "{want:?}: {remedy}");
     }
 }
 
