@@ -4,12 +4,15 @@
 
 use crate::message::{Decision, HookOutcome};
 use crate::name::{Epoch, HostName, ShutdownId};
-use crate::shutdown::PartStatus;
+use crate::shutdown::{Afterwards, PartStatus};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How many peers one reply carries at most, so that it stays within the frame limit.
 pub const PEERS_PER_REPLY: usize = 32;
+
+/// The only word of [`Reply::Done`] after a shutdown that was taken back.
+pub const CANCELLED: &str = "cancelled";
 
 /// What may be asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,6 +42,8 @@ pub struct ShutdownRequest {
     pub dry_run: bool,
     /// All phases with harmless commands.
     pub drill: bool,
+    /// What the asker makes of the server's machine when everybody has let go.
+    pub then: Afterwards,
 }
 
 /// A peer behind a `--ucspi` child.
