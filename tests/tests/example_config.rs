@@ -190,24 +190,24 @@ fn systemd_knows_every_line_of_the_units() {
     assert!(output.status.success() && faults.is_empty(), "{told}");
 }
 
-/// A unit whose programs are those beside this test, since it does not run what is installed.
+/// A unit whose programs are those beside this test, and whose scripts are those of the tree: nothing is installed here.
 fn with_our_programs(unit: &str) -> String {
-    let services = root().join("services");
-    let unit = unit.lines().map(|line| match line.split_once("/usr/share/pistop/services/") {
-        Some((key, rest)) if key.starts_with("Exec") => {
-            format!("{key}{}/{}\n", services.display(), rest.replacen('/', "/service/", 1))
-        }
-        _ => format!("{line}\n"),
-    });
-    let unit: String = unit.collect();
-    let lines = unit.lines().map(|line| match line.split_once("=/usr/bin/") {
+    let lines = unit.lines().map(|line| match line.split_once("=/usr/") {
         Some((key, command)) if key.starts_with("Exec") => {
-            let (program, rest) = command.split_once(' ').unwrap_or((command, ""));
-            format!("{key}={} {rest}\n", programs::find(program).display())
+            let (path, rest) = command.split_once(' ').unwrap_or((command, ""));
+            format!("{key}={} {rest}\n", in_the_tree(path).display())
         }
         _ => format!("{line}\n"),
     });
     lines.collect()
+}
+
+/// Where that lies which the packages put below /usr.
+fn in_the_tree(path: &str) -> PathBuf {
+    match path.strip_prefix("share/pistop/services/").and_then(|path| path.split_once('/')) {
+        Some((service, file)) => root().join("services").join(service).join("service").join(file),
+        None => programs::find(path.rsplit('/').next().unwrap()),
+    }
 }
 
 /// Beside the list of what it wrote and the link to this machine's logs.
