@@ -130,9 +130,10 @@ fn words_that_make_no_sense_are_refused_with_the_remedy() {
         fclient unmount --lazily /; echo code $?; pistop unmount --force /; echo code $?
         NFS_PORT=many fclient mount; echo code $?; fclient unmount --deadline never; echo code $?
         MDRIVE_SOURCE=nonsense fclient mount /new; echo code $?; fclient mount /new; echo code $?
-        pistop unmount; echo code $?; fclient errand unmount /nowhere gently; echo code $?"#;
+        pistop unmount; echo code $?; fclient errand unmount /nowhere gently; echo code $?
+        pistop errand sync /nowhere; echo code $?; pistop errand sync "$SCRATCH"; echo code $?"#;
     let told = Sandbox::new().run(text, &[]);
-    told.ends(&[100, 100, 100, 100, 100, 100, 100, 111, 100, 200]);
+    told.ends(&[100, 100, 100, 100, 100, 100, 100, 111, 100, 200, 2, 0]);
     told.has("`my/share` is no absolute path; begin it with /").has("/ holds the whole machine and stays");
     told.has("MDRIVE_SOURCE `nonsense` names no directory of a server").has("set MDRIVE_SOURCE to SERVER:/PATH");
 }
