@@ -1,7 +1,10 @@
 //! Log lines on standard error: `level program: message field=value`, one event a line and nothing but printable
 //! text in it. Who keeps the log adds the time (multilog, journald), so it is shown only on a terminal.
 //!
-//! `PISTOP_LOG` chooses the level. A closed or broken standard error never stops a program.
+//! `PISTOP_LOG` chooses the level. A closed or broken standard error never stops a program, and neither does one that nobody
+//! reads: multilog stops reading when its disk is full.
+
+mod unhurried;
 
 use std::fmt;
 use std::io::IsTerminal;
@@ -19,8 +22,9 @@ pub fn init(program: &str) {
     let wanted = std::env::var(VARIABLE).unwrap_or_default();
     let level = level(&wanted);
     let form = Line { program: program.into(), time: std::io::stderr().is_terminal() };
-    let first =
-        tracing::subscriber::set_global_default(subscriber(form, level.unwrap_or(Level::INFO), std::io::stderr));
+    let paper = unhurried::Paper::new(std::io::stderr(), program);
+    let subscriber = subscriber(form, level.unwrap_or(Level::INFO), move || paper.clone());
+    let first = tracing::subscriber::set_global_default(subscriber);
     if first.is_ok() && level.is_none() {
         tracing::warn!("{VARIABLE}=`{wanted}` is no level; use error, warn, info, debug or trace");
     }

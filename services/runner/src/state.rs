@@ -37,7 +37,7 @@ impl StateDir {
         Ok(StateDir { path: path.into(), _lock: lock })
     }
 
-    /// The number of this machine: random, made at the first call, the same ever after.
+    /// The number of this machine: random, made at the first call, the same ever after; on a full disk, until the next run.
     pub fn identity(&self) -> Result<Identity, Failure> {
         if let Some(kept) = self.text(IDENTITY)? {
             match u64::from_str_radix(kept.trim(), 16) {
@@ -46,7 +46,7 @@ impl StateDir {
             }
         }
         let fresh = random();
-        self.put(IDENTITY, format!("{fresh:016x}\n").as_bytes())?;
+        self.keep(IDENTITY, format!("{fresh:016x}\n").as_bytes())?;
         Ok(Identity(fresh))
     }
 
@@ -57,7 +57,7 @@ impl StateDir {
             tracing::warn!("{} holds no number; going on from the time of day", self.at(EPOCH).display());
         }
         let next = kept.and_then(Result::ok).map_or(0, |last| last.saturating_add(1)).max(clock::unix_now().as_secs());
-        self.put(EPOCH, format!("{next}\n").as_bytes())?;
+        self.keep(EPOCH, format!("{next}\n").as_bytes())?;
         Ok(Epoch(next))
     }
 
@@ -119,8 +119,15 @@ impl StateDir {
         Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
-        self.replace(name, bytes).map_err(|why| refused(&self.at(name), &why))
+    /// A disk that is full is told and stops nobody: presence works with everything else dead, and the next run makes up for it.
+    fn keep(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+        match self.replace(name, bytes).map_err(|why| refused(&self.at(name), &why)) {
+            Err(Failure::Temporary(why)) => {
+                tracing::warn!("{why} It counts for this run only");
+                Ok(())
+            }
+            result => result,
+        }
     }
 }
 
