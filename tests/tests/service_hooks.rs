@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::os::unix::fs::FileTypeExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -245,7 +246,7 @@ fn a_backup_that_lasts_runs_alone_and_is_ended() {
 #[test]
 fn a_stranger_with_the_number_of_the_backup_is_left_alone() {
     let stage = Stage::new();
-    let mut stranger = stage.world.command("sleep").arg("600").spawn().unwrap();
+    let mut stranger = stage.world.command("sleep").arg("600").process_group(0).spawn().unwrap();
     let pid = stranger.id().to_string();
     for text in [format!("{pid} 7"), pid.clone(), format!("{pid} "), "-1 1".into(), "1 x; y".into(), String::new()] {
         fs::write(stage.path("run/backup.pid"), format!("{text}\n")).unwrap();
