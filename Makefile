@@ -1,6 +1,6 @@
 # make demo | test | check | bench, and a few longer ones. Each installs the Debian packages that it lacks.
 CARGO ?= cargo
-RUN_TESTS = ucspi-tcp daemontools iproute2 procps shellcheck
+RUN_TESTS = ucspi-tcp daemontools iproute2 procps shellcheck dbus-daemon rsync
 RUN_BENCH = ucspi-tcp iproute2 procps mosquitto
 
 .PHONY: demo test check bench build suspicion flapping fuzz
@@ -14,7 +14,7 @@ demo: build
 test: build
 	@tests/install-packages $(RUN_TESTS)
 	$(CARGO) test --workspace --no-fail-fast
-	shellcheck hooks/*/*-* tests/install-packages .ci/run
+	shellcheck hooks/*/*-* f*/service/run f*/service/log/run services/*/service/run services/*/service/log/run tests/install-packages .ci/run
 	target/debug/flapping --cycles 6 --clients 12
 
 build:
