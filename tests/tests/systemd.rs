@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tests::World;
@@ -232,7 +232,7 @@ impl Bus {
         let mut command = world.command("dbus-daemon");
         command.arg("--nofork").arg(format!("--config-file={}", world.path("bus.conf").display()));
         let daemon = Process::start(world, &mut command, &world.path("dbus-daemon"));
-        world.until("the bus is there", || socket.exists());
+        world.until("the bus is there", || UnixStream::connect(&socket).is_ok());
         let address = format!("unix:path={}", socket.display());
         let (there, wait) = std::sync::mpsc::channel();
         let (manager, on) = (Manager(house.clone()), address.clone());
