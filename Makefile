@@ -14,7 +14,7 @@ demo: build
 test: build
 	@tests/install-packages $(RUN_TESTS)
 	$(CARGO) test --workspace --no-fail-fast
-	shellcheck hooks/*/*-* tests/install-packages .ci/run tests/packages/stage tests/packages/build tests/packages/rehearse */package/p*
+	shellcheck hooks/*/*-* tests/install-packages .ci/run tests/packages/stage tests/packages/build tests/packages/rehearse */package/p* f*/service/run f*/service/log/run services/*/service/run services/*/service/log/run
 	target/debug/flapping --cycles 6 --clients 12
 
 build:
