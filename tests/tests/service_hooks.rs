@@ -305,7 +305,7 @@ fn the_boot_sound_plays_in_the_background_if_there_is_one() {
     let drive = stage.path("My Drive");
     let stage = stage.with("MDRIVE", drive.to_str().unwrap());
     stage.ends("server-up/70-play-boot-sound", 0);
-    let looks = || stage.world.processes().iter().any(|words| words.contains("boot_sound"));
+    let looks = || stage.world.processes().iter().any(|words| words.contains("boot"));
     stage.world.until("there is none, and nothing goes on", || !looks());
     let played = stage.path("played");
     executable(

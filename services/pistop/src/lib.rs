@@ -28,24 +28,22 @@ use runner::exit::Failure;
 
 /// The whole program.
 pub fn main(options: Options) -> Result<(), Failure> {
-    match &options.verb {
-        Verb::CutPower(flags) => return cut_power::run(flags, options.variables.clone()),
-        Verb::Display(flags) => return display::display(flags, options.variables.clone()),
-        Verb::Notify(flags) => return display::notify(flags, options.variables.clone()),
-        _ => (),
-    }
-    let socket = options.socket()?;
+    // Not every verb needs it, so what is wrong with it matters only to those that do.
+    let socket = options.socket();
+    let variables = options.variables;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|why| Failure::Temporary(format!("cannot start the event loop: {why}")))?;
     runtime.block_on(async {
         match options.verb {
-            Verb::Status { json } => status::run(&socket, json).await,
-            Verb::Shutdown(flags) => shutdown::run(&socket, flags).await,
-            Verb::Why { host, json } => why::run(&socket, &host, json).await,
-            Verb::Drill { deadline, json } => shutdown::drill(&socket, deadline, json).await,
-            Verb::CutPower(_) | Verb::Display(_) | Verb::Notify(_) => Ok(()),
+            Verb::Status { json } => status::run(&socket?, json).await,
+            Verb::Shutdown(flags) => shutdown::run(&socket?, flags).await,
+            Verb::Why { host, json } => why::run(&socket?, &host, json).await,
+            Verb::Drill { deadline, json } => shutdown::drill(&socket?, deadline, json).await,
+            Verb::CutPower(flags) => cut_power::run(&flags, variables),
+            Verb::Display(flags) => display::display(&flags, variables),
+            Verb::Notify(flags) => display::notify(&flags, variables),
         }
     })
 }
