@@ -3,7 +3,7 @@
 use crate::base::Base;
 use crate::disk::Workshop;
 use crate::machine::{Machine, Plan};
-use crate::watch::{self, Watch};
+use crate::watch::Watch;
 use crate::{network, player};
 use std::io;
 use std::net::Ipv4Addr;
@@ -75,10 +75,5 @@ impl House {
     pub fn mount(&self, client: &Machine) -> Option<String> {
         let line = client.says(&format!("grep ' {SHARE} .* - nfs4 ' /proc/self/mountinfo"));
         (!line.is_empty()).then_some(line)
-    }
-
-    /// Waits until a machine does not answer any more or says that something is so.
-    pub fn until_so(&self, machine: &Machine, condition: &str) -> bool {
-        watch::until(PATIENCE, || machine.ask(condition).ok().filter(|answer| answer.code == 0)).is_some()
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 /// How long one command on a machine may take.
 const COMMAND: Duration = Duration::from_secs(60);
 /// Handed to every kernel: a console that we can read, on which the journal appears as well, and nothing that only costs time.
-const KERNEL_LINE: &str = "root=/dev/vda rw console=ttyS0 quiet panic=10 net.ifnames=0 mitigations=off \
+const KERNEL_LINE: &str = "root=/dev/vda rw console=ttyS0 quiet panic=10 8250.nr_uarts=1 net.ifnames=0 mitigations=off \
      systemd.show_status=false systemd.journald.forward_to_console=1";
 
 /// What a machine is made of.
@@ -121,7 +121,7 @@ impl Machine {
 
     fn qemu(&self) -> Command {
         let mut qemu = Command::new("qemu-system-x86_64");
-        qemu.args(["-accel", "tcg,thread=multi", "-cpu", "max", "-m", "512", "-nodefaults", "-display", "none"]);
+        qemu.args(["-accel", "tcg,thread=multi", "-cpu", "qemu64", "-m", "512", "-nodefaults", "-display", "none"]);
         qemu.arg("-kernel").arg(&self.kernel).arg("-initrd").arg(&self.initrd).args(["-append", KERNEL_LINE]);
         for disk in &self.plan.disks {
             qemu.arg("-drive").arg(format!("file={},format=raw,if=virtio,cache=unsafe", disk.display()));
