@@ -1,6 +1,6 @@
 # make demo | test | check | bench, and a few longer ones. Each installs the Debian packages that it lacks.
 CARGO ?= cargo
-RUN_TESTS = ucspi-tcp daemontools iproute2 procps shellcheck
+RUN_TESTS = dbus-daemon ucspi-tcp daemontools iproute2 procps shellcheck mpd samba-common-bin nfs-kernel-server autofs systemd
 RUN_BENCH = ucspi-tcp iproute2 procps mosquitto
 
 .PHONY: demo test check bench deb build suspicion flapping fuzz
@@ -14,7 +14,7 @@ demo: build
 test: build
 	@tests/install-packages $(RUN_TESTS)
 	$(CARGO) test --workspace --no-fail-fast
-	shellcheck hooks/*/*-* tests/install-packages .ci/run
+	shellcheck hooks/*/*-* tests/install-packages .ci/run tests/packages/stage tests/packages/build */package/p*
 	target/debug/flapping --cycles 6 --clients 12
 
 build:

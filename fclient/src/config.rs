@@ -1,7 +1,8 @@
 //! The settings of fclient: every key with its default and its meaning, the flags, and the checked result.
 
 use crate::machine::Rules;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use mounts::deadline::seconds;
 use protocol::HostName;
 use protocol::cause::PowerPolicy;
 use protocol::detector::Bounds;
@@ -43,6 +44,9 @@ pub const SETTINGS: &[Setting] = &[
     setting("user", "", "handed to hooks"),
     setting("home", "", "where an old set-up has its .pistop folder; handed to hooks"),
     setting("mdrive", "", "the shared directory; handed to hooks"),
+    setting("mdrive-source", "", "what is mounted there by NFS, as server:/path or /path; empty for autofs or fstab"),
+    setting("mount-options", "", "options for that, separated by commas"),
+    setting("nfs-port", "2049", "the server's port that must answer before a mount, or off"),
     setting("maxdaemons", "", "kept for old set-ups; unused"),
     setting("lcd-host", "", "handed to hooks"),
     setting("lcd-port", "", "handed to hooks"),
@@ -79,10 +83,43 @@ pub struct Options {
 }
 
 /// What else fclient can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Say what would be done, and list everything that stands in its way
     Check,
+    /// Mount the shared directory, if its server answers
+    Mount(MountFlags),
+    /// Unmount the shared directory, and never hang on it
+    Unmount(UnmountFlags),
+}
+
+/// The flags of `mount`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct MountFlags {
+    /// The directory; otherwise MDRIVE
+    pub dir: Option<PathBuf>,
+    /// Seconds that it may take; otherwise a second less than the hook has, or 20
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub deadline: Option<Duration>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// The flags of `unmount`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct UnmountFlags {
+    /// The directory; otherwise MDRIVE
+    pub dir: Option<PathBuf>,
+    /// Its server is lost: cut it off and detach it at once
+    #[arg(long)]
+    pub lazily: bool,
+    /// Seconds that it may take; otherwise a second less than the hook has, or 20
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    pub deadline: Option<Duration>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// The checked settings.

@@ -27,7 +27,7 @@ pub async fn listen(mut signals: Signals, on_term: Option<String>, systemctl: St
 async fn terminate(on_term: Option<&str>, systemctl: &str) -> Leave {
     let verdict = meaning_of_term(on_term, systemctl).await;
     let (leave, meaning) = match verdict.meaning {
-        Meaning::Shutdown => (Leave::Shutdown, "stop"),
+        Meaning::Shutdown | Meaning::Reboot => (Leave::Shutdown, "stop"),
         Meaning::Restart => (Leave::Restart, "restart"),
     };
     tracing::info!("told to end; this is a {meaning}: {}", verdict.evidence.join("; "));

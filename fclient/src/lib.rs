@@ -10,6 +10,7 @@
 //! | [`connect`], [`link`], [`ucspi`] | the link: made by us or by tcpclient, bytes in and out |
 //! | [`announce`], [`probe`], [`interface`] | the network beside the link: announcements, questions, our own cable |
 //! | [`row`] | one row of hooks |
+//! | [`share`] | the shared directory: mount and unmount |
 //! | [`journal`], [`leave`] | the disk, and the signals |
 //! | [`config`], [`check`] | the settings with their defaults, and what they would lead to |
 
@@ -27,6 +28,7 @@ pub mod link;
 pub mod machine;
 pub mod probe;
 pub mod row;
+pub mod share;
 pub mod ucspi;
 
 use config::{Command, Config, Options};
@@ -46,8 +48,11 @@ pub fn main(options: &Options) -> Result<(), Failure> {
     let link = if options.ucspi && options.command.is_none() { Some(ucspi::descriptors()?) } else { None };
     keep_inherited_to_ourselves();
     runner::log::init("fclient");
-    if options.command == Some(Command::Check) {
-        return check::run(options);
+    match &options.command {
+        Some(Command::Check) => return check::run(options),
+        Some(Command::Mount(flags)) => return share::mount(options, flags),
+        Some(Command::Unmount(flags)) => return share::unmount(options, flags),
+        None => (),
     }
     let config = Config::load(options)?;
     let no_loop = |why| Failure::Temporary(format!("cannot start the event loop: {why}"));

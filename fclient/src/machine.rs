@@ -404,6 +404,7 @@ fn name(change: &Change) -> &'static str {
         (Stopping { committed: false, .. }, _) => "server stopping",
         (Stopping { committed: true, .. }, _) => "server stopping for good",
         (Down { cause: Cause::Closed, .. }, _) => "server closed its link",
+        (Down { cause: Cause::Restart, id: Some(_) }, _) => "server starts again, staying on",
         (Down { cause: Cause::Restart, .. }, _) => "server did not return from its restart",
         (Down { .. }, _) => "server lost",
     }

@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    mounts::errand::obey();
     runner::exit::report("fclient", fclient::main(&runner::exit::parse()))
 }

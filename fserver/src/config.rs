@@ -24,8 +24,10 @@ pub const SETTINGS: &[Setting] = &[
     setting("data-timeout", "120", "seconds after which an old peer's dead connection is noticed"),
     setting("shutdown-deadline", "30", "seconds that a shutdown waits for everybody to let go"),
     setting("back-within", "60", "seconds within which a restarted service is back"),
+    setting("reboot-within", "300", "seconds within which this machine is back when it starts again"),
+    setting("machine-lock", "on", "hold systemd's machine back until everybody has let go: on or off"),
     setting("shutdown-from", "", "addresses, separated by commas, that may ask for a shutdown over the network"),
-    setting("on-term", "", "what SIGTERM means: shutdown or restart; empty to find out"),
+    setting("on-term", "", "what SIGTERM means: shutdown, restart or reboot; empty to find out"),
     setting("systemctl", "systemctl", "the command that tells whether systemd stops or restarts us"),
     setting("announce", "239.255.55.55:5555", "multicast group and port of announcements, or off"),
     setting("control", "/run/pistop/fserver.sock", "the local socket for pistop and --ucspi children"),
@@ -92,6 +94,10 @@ pub struct Config {
     pub hooks: Vec<PathBuf>,
     /// How long one hook may take.
     pub hook_timeout: Duration,
+    /// Within which time this machine is back when it starts again.
+    pub reboot_within: Duration,
+    /// Whether systemd's machine is held back until everybody has let go.
+    pub machine_lock: bool,
     /// After how long an old peer's dead connection is noticed.
     pub data_timeout: Duration,
 }
@@ -129,6 +135,8 @@ impl Config {
             hooks: settings.text("hooks").unwrap_or_default().split(':').map(PathBuf::from).collect(),
             hook_timeout: settings.seconds("hook-timeout")?,
             data_timeout: settings.seconds("data-timeout")?,
+            reboot_within: settings.seconds("reboot-within")?,
+            machine_lock: on_or_off(&settings, "machine-lock")?,
             settings,
         })
     }
@@ -181,6 +189,14 @@ fn addresses(settings: &Settings, key: &str) -> Result<Vec<IpAddr>, BadConfig> {
             text.parse().map_err(|_| settings.bad(key, format!("`{text}` is no IP address; separate them by commas")))
         })
         .collect()
+}
+
+fn on_or_off(settings: &Settings, key: &str) -> Result<bool, BadConfig> {
+    match settings.text(key) {
+        Some("on") => Ok(true),
+        None | Some("off") => Ok(false),
+        Some(text) => Err(settings.bad(key, format!("`{text}` is neither on nor off"))),
+    }
 }
 
 fn group(settings: &Settings) -> Result<Option<SocketAddrV4>, BadConfig> {

@@ -6,6 +6,7 @@
 //! | [`machine`] | all decisions: who is here, beats, leases, caps, the shutdown. Pure |
 //! | [`serve`] | the one loop that performs them |
 //! | [`peers`], [`listen`] | sockets: accept, read, write without ever waiting for a slow peer |
+//! | [`logind`] | the end of our own machine: a delay lock, and what systemd says about it |
 //! | [`local`] | the control socket for `pistop` and `--ucspi` children |
 //! | [`announce`] | multicast announcements and answers to probes, over UDP |
 //! | [`keep`], [`ucspi`], [`relay`] | links that outlive one run of the server: old clients during a restart, children of tcpserver |
@@ -16,6 +17,7 @@ pub mod config;
 pub mod keep;
 pub mod listen;
 pub mod local;
+pub mod logind;
 pub mod machine;
 pub mod peers;
 pub mod relay;

@@ -16,7 +16,7 @@ use protocol::line::{ClientLine, ServerLine};
 use protocol::message::{Beat, Hello, HookOutcome};
 use protocol::name::Identity;
 use protocol::session::Heard;
-use protocol::shutdown::{Party, Shutdown};
+use protocol::shutdown::{Afterwards, Party, Shutdown};
 use protocol::time::earliest;
 use protocol::{Cause, Epoch, HostName, Instant, Message, frame};
 use report::Memory;
@@ -81,6 +81,8 @@ pub struct Rules {
     pub deadline: Duration,
     /// When a restarted service is back if nobody says otherwise.
     pub back_within: Duration,
+    /// When our machine is back after it has started again.
+    pub reboot_within: Duration,
     /// Who may ask for a shutdown over the network.
     pub shutdown_from: Vec<IpAddr>,
 }
@@ -111,10 +113,16 @@ pub enum Input {
     Terminate {
         /// [`Cause::Shutdown`] or [`Cause::Restart`].
         cause: Cause,
+        /// What becomes of our machine, in a shutdown.
+        then: Afterwards,
         /// What the verdict rests on.
         evidence: Vec<String>,
     },
-    /// The hooks of `clients-released` have ended.
+    /// Our machine is about to go down and waits for us: [`Action::LetMachineGo`] is expected.
+    MachineGoes(Afterwards),
+    /// It does not, after all.
+    MachineStays,
+    /// The hooks of a shutdown have ended.
     HooksEnded(Vec<HookOutcome>),
     /// Nothing but time.
     Tick,
@@ -139,15 +147,17 @@ pub enum Action {
     Accept(bool),
     /// Answer a question.
     Reply(ControlId, Reply),
-    /// Run the hooks of `clients-released`.
+    /// Run the hooks of a shutdown that has been committed.
     RunHooks(Released),
+    /// Our machine need not wait for us any longer.
+    LetMachineGo,
     /// Write a line to the log.
     Note(Level, String),
     /// Flush and end.
     Exit,
 }
 
-/// What the hooks of `clients-released` are told.
+/// What the hooks of `clients-released` and `going-down` are told.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Released {
     /// The shutdown's id.
@@ -156,6 +166,8 @@ pub struct Released {
     pub reason: String,
     /// Who did not finish.
     pub late: Vec<String>,
+    /// Our machine goes down, and nothing else stops sharing and unmounts.
+    pub going_down: bool,
 }
 
 /// How important a line of the log is.
@@ -218,6 +230,10 @@ pub struct House {
     watchers: Vec<ControlId>,
     late: Vec<String>,
     hooks_running: bool,
+    /// The last shutdown whose hooks have been run.
+    hooks_run: Option<protocol::ShutdownId>,
+    /// Our machine waits for us before it goes down.
+    machine_waits: bool,
     returning: Option<Instant>,
     terminating: bool,
 }
@@ -241,6 +257,8 @@ impl House {
             watchers: Vec::new(),
             late: Vec::new(),
             hooks_running: false,
+            hooks_run: None,
+            machine_waits: false,
             returning: None,
             terminating: false,
         }
@@ -260,7 +278,9 @@ impl House {
             Input::Ended(peer, why) => self.ended(peer, why, now),
             Input::Asked(asker, request) => self.asked(asker, request, now),
             Input::AskerGone(asker) => self.asker_gone(asker),
-            Input::Terminate { cause, evidence } => self.terminate(cause, evidence, now),
+            Input::Terminate { cause, then, evidence } => self.terminate(cause, then, evidence, now),
+            Input::MachineGoes(then) => self.machine_goes(then, now),
+            Input::MachineStays => self.machine_stays(),
             Input::HooksEnded(outcomes) => self.hooks_ended(outcomes, now),
             Input::Tick => self.tick(now),
         }

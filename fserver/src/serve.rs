@@ -6,11 +6,13 @@ use crate::config::Config;
 use crate::keep::{self, Kept};
 use crate::listen::{self, Listeners};
 use crate::local::{self, Local};
+use crate::logind::{self, Said};
 use crate::machine::{Action, ControlId, House, Input, Level, PeerId, Released, Rules, Via};
 use crate::peers::{Event, Peers, Stream};
 use protocol::control::{Join, Reply};
 use protocol::hook::{self, HookEvent};
 use protocol::message::HookOutcome;
+use protocol::shutdown::Afterwards;
 use protocol::{Cause, Epoch};
 use runner::clock::Clock;
 use runner::exit::Failure;
@@ -73,6 +75,7 @@ fn rules(config: &Config, state: &StateDir, listeners: &[TcpListener]) -> Result
         lease: settings.seconds("client-lease")?,
         deadline: settings.seconds("shutdown-deadline")?,
         back_within: settings.seconds("back-within")?,
+        reboot_within: settings.seconds("reboot-within")?,
         shutdown_from: config.shutdown_from.clone(),
     })
 }
@@ -105,6 +108,7 @@ struct Loop {
     accepting: bool,
     hooks_ended: mpsc::UnboundedSender<Vec<HookOutcome>>,
     verdicts: mpsc::UnboundedSender<Verdict>,
+    let_machine_go: mpsc::Sender<()>,
     arrived: u64,
     kept: Vec<Kept>,
     ending: bool,
@@ -120,6 +124,8 @@ pub async fn run(server: Server) -> Result<(), Failure> {
     let (arrivals, mut arrival) = mpsc::channel(16);
     let (hooks_ended, mut hooks) = mpsc::unbounded_channel();
     let (verdicts, mut verdict) = mpsc::unbounded_channel();
+    let (say, mut machine) = mpsc::channel(4);
+    let (let_machine_go, lock) = mpsc::channel(4);
     let answering = TaskTracker::new();
     let (name, epoch) = (rules.name.clone(), rules.epoch);
     for &address in &addresses {
@@ -128,6 +134,9 @@ pub async fn run(server: Server) -> Result<(), Failure> {
     }
     if let Some(group) = config.announce {
         tokio::spawn(announce::announce(group, name, epoch));
+    }
+    if config.machine_lock {
+        tokio::spawn(logind::watch(rules.deadline + config.hook_timeout, say, lock));
     }
     tokio::spawn(local::accept(local, arrivals, answering.clone()));
     let mut listeners = Listeners::new(listeners);
@@ -146,6 +155,7 @@ pub async fn run(server: Server) -> Result<(), Failure> {
         accepting: true,
         hooks_ended,
         verdicts,
+        let_machine_go,
     };
     while !this.over {
         let due = this.house.deadline().map(|at| this.clock.tokio(at));
@@ -155,6 +165,7 @@ pub async fn run(server: Server) -> Result<(), Failure> {
             Some(local) = arrival.recv() => this.local(local),
             Some(probe) = probe.recv() => probe.answer(this.epoch),
             Some(verdict) = verdict.recv() => this.verdict(verdict),
+            Some(said) = machine.recv() => this.machine(said),
             Some(outcomes) = hooks.recv() => this.feed(Input::HooksEnded(outcomes)),
             signal = signals.next() => this.signal(signal),
             () = sleep_until(due) => this.feed(Input::Tick),
@@ -193,6 +204,7 @@ impl Loop {
             Action::Accept(open) => self.accepting = open,
             Action::Reply(asker, reply) => inputs.extend(self.reply(asker, reply)),
             Action::RunHooks(released) => self.run_hooks(released),
+            Action::LetMachineGo => self.let_machine_go(),
             Action::Note(Level::Info, text) => tracing::info!("{text}"),
             Action::Note(Level::Warn, text) => tracing::warn!("{text}"),
             Action::Exit => self.over = true,
@@ -271,12 +283,31 @@ impl Loop {
     }
 
     fn verdict(&mut self, Verdict { meaning, evidence }: Verdict) {
-        let cause = match meaning {
-            Meaning::Shutdown => Cause::Shutdown,
-            Meaning::Restart => Cause::Restart,
+        let (cause, then) = match meaning {
+            Meaning::Shutdown => (Cause::Shutdown, Afterwards::Stays),
+            Meaning::Restart => (Cause::Restart, Afterwards::Stays),
+            Meaning::Reboot => (Cause::Shutdown, self.returns()),
         };
         runner::ready::extend(self.config.settings.seconds("shutdown-deadline").unwrap_or_default() + LAST_WORDS);
-        self.feed(Input::Terminate { cause, evidence });
+        self.feed(Input::Terminate { cause, then, evidence });
+    }
+
+    fn returns(&self) -> Afterwards {
+        Afterwards::Returns(self.config.reboot_within)
+    }
+
+    fn machine(&mut self, said: Said) {
+        self.feed(match said {
+            Said::GoesDown => Input::MachineGoes(Afterwards::GoesDown),
+            Said::StartsAgain => Input::MachineGoes(self.returns()),
+            Said::Goes => Input::MachineGoes(Afterwards::Undecided),
+            Said::Stays => Input::MachineStays,
+        });
+    }
+
+    fn let_machine_go(&self) {
+        tracing::info!("this machine may go down now");
+        let _ = self.let_machine_go.try_send(());
     }
 
     fn keep(&mut self, peers: Vec<PeerId>) {
@@ -287,21 +318,37 @@ impl Loop {
         }));
     }
 
+    /// Those of `clients-released`, and if the machine goes down with them, those of `going-down` after them.
     fn run_hooks(&mut self, released: Released) {
+        let events = [HookEvent::ClientsReleased, HookEvent::GoingDown];
+        let runs: Vec<Run> =
+            events[..=usize::from(released.going_down)].iter().map(|&event| self.a_run(event, &released)).collect();
         let ended = self.hooks_ended.clone();
-        let found = hooks::find(HookEvent::ClientsReleased, &self.config.hooks, None);
-        let hooks = match found {
-            Ok(hooks) => hooks,
-            Err(why) => {
-                tracing::error!("no hooks of clients-released are run: {why}");
-                Vec::new()
+        tokio::task::spawn_local(async move {
+            let mut outcomes = Vec::new();
+            for run in runs {
+                hooks::run(run, CancellationToken::new(), |report| {
+                    if let Report::Ended(outcome) = report {
+                        outcomes.push(outcome);
+                    }
+                })
+                .await;
             }
-        };
-        let run = Run {
-            event: HookEvent::ClientsReleased,
+            let _ = ended.send(outcomes);
+        });
+    }
+
+    fn a_run(&self, event: HookEvent, released: &Released) -> Run {
+        let found = hooks::find(event, &self.config.hooks, None);
+        let hooks = found.unwrap_or_else(|why| {
+            tracing::error!("no hooks of {event} are run: {why}");
+            Vec::new()
+        });
+        Run {
+            event,
             hooks,
-            environment: self.hook_environment(&released),
-            stdin: hook_stdin(&released),
+            environment: self.hook_environment(event, released),
+            stdin: hook_stdin(event, released),
             limits: Limits {
                 per_hook: self.config.hook_timeout,
                 until: None,
@@ -310,23 +357,13 @@ impl Loop {
             },
             drill: None,
             trace: None,
-        };
-        tokio::task::spawn_local(async move {
-            let mut outcomes = Vec::new();
-            hooks::run(run, CancellationToken::new(), |report| {
-                if let Report::Ended(outcome) = report {
-                    outcomes.push(outcome);
-                }
-            })
-            .await;
-            let _ = ended.send(outcomes);
-        });
+        }
     }
 
-    fn hook_environment(&self, released: &Released) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
+    fn hook_environment(&self, event: HookEvent, released: &Released) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
         let mut environment = self.config.settings.environment();
         let facts = [
-            (hook::VARIABLE_EVENT, HookEvent::ClientsReleased.name().to_owned()),
+            (hook::VARIABLE_EVENT, event.name().to_owned()),
             (hook::VARIABLE_CAUSE, Cause::Shutdown.word().to_owned()),
             (hook::VARIABLE_SERVER, self.config.name.to_string()),
             (hook::VARIABLE_HOST, self.config.name.to_string()),
@@ -368,9 +405,9 @@ impl Loop {
     }
 }
 
-fn hook_stdin(released: &Released) -> Vec<u8> {
+fn hook_stdin(event: HookEvent, released: &Released) -> Vec<u8> {
     let facts = serde_json::json!({
-        "event": HookEvent::ClientsReleased.name(),
+        "event": event.name(),
         "cause": Cause::Shutdown.word(),
         "id": released.id.to_string(),
         "reason": released.reason,

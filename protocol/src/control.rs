@@ -4,7 +4,7 @@
 
 use crate::message::{Decision, HookOutcome};
 use crate::name::{Epoch, HostName, ShutdownId};
-use crate::shutdown::PartStatus;
+use crate::shutdown::{Afterwards, PartStatus};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -39,6 +39,8 @@ pub struct ShutdownRequest {
     pub dry_run: bool,
     /// All phases with harmless commands.
     pub drill: bool,
+    /// What the asker makes of the server's machine when everybody has let go.
+    pub then: Afterwards,
 }
 
 /// A peer behind a `--ucspi` child.

@@ -14,16 +14,19 @@ pub enum HookEvent {
     PowerOff,
     /// On the server: every client has let go, or the deadline has passed.
     ClientsReleased,
+    /// On the server, after that: its machine goes down or starts again.
+    GoingDown,
 }
 
 impl HookEvent {
     /// All events, in the order of a day.
-    pub const ALL: [HookEvent; 5] = [
+    pub const ALL: [HookEvent; 6] = [
         HookEvent::ServerUp,
         HookEvent::ServerStopping,
         HookEvent::ServerLost,
         HookEvent::PowerOff,
         HookEvent::ClientsReleased,
+        HookEvent::GoingDown,
     ];
 
     /// The name of the folder, of `PISTOP_EVENT`, and in every log.
@@ -34,6 +37,7 @@ impl HookEvent {
             HookEvent::ServerLost => "server-lost",
             HookEvent::PowerOff => "power-off",
             HookEvent::ClientsReleased => "clients-released",
+            HookEvent::GoingDown => "going-down",
         }
     }
 

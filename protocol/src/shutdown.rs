@@ -28,6 +28,19 @@ pub enum Party {
     Old(u64),
 }
 
+/// What becomes of the server itself once everybody has let go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Afterwards {
+    /// Its machine stays on, or somebody else sees to it.
+    Stays,
+    /// Its machine goes down.
+    GoesDown,
+    /// Its machine starts again and is back within this time: everybody lets go, and nobody powers off.
+    Returns(Duration),
+    /// Its machine goes down or starts again. Until it is known which, nobody is told to power off.
+    Undecided,
+}
+
 /// What was asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Order {
@@ -39,6 +52,8 @@ pub struct Order {
     pub reason: String,
     /// Nothing really stops.
     pub drill: bool,
+    /// What the server does then; of no meaning for a restart of the service alone.
+    pub then: Afterwards,
 }
 
 #[derive(Debug, Default)]
@@ -102,6 +117,15 @@ impl Shutdown {
     /// Whether the way back is closed.
     pub fn committed(&self) -> bool {
         self.committed
+    }
+
+    /// It turns out what the server does afterwards. If everybody has let go without knowing it, the first phase begins again for
+    /// those who could not be told before.
+    pub fn decide(&mut self, then: Afterwards, now: Instant) {
+        if self.order.then == Afterwards::Undecided && self.committed {
+            (self.committed, self.began) = (false, now);
+        }
+        self.order.then = then;
     }
 
     /// When the first phase ends at the latest.
@@ -173,6 +197,7 @@ impl Shutdown {
             (Party::New(_), _) if self.order.drill => part.stage >= Some(Stage::Bye),
             (Party::New(_), _) => part.stage >= Some(Stage::Unmounted),
             (Party::Old(_), Cause::Restart) => true,
+            (Party::Old(_), _) if self.order.then == Afterwards::Undecided => true,
             (Party::Old(_), _) => part.left || self.order.drill,
         }
     }
@@ -218,7 +243,7 @@ mod tests {
     }
 
     fn order(cause: Cause) -> Order {
-        Order { cause, within: Duration::from_secs(30), reason: String::new(), drill: false }
+        Order { cause, within: Duration::from_secs(30), reason: String::new(), drill: false, then: Afterwards::Stays }
     }
 
     fn at(seconds: u64) -> Instant {
@@ -276,6 +301,22 @@ mod tests {
         assert_eq!(shutdown.review(at(0)), None);
         shutdown.progress(&host("kitchen"), report(Stage::Received));
         assert_eq!(shutdown.review(at(0)), Some(Committed { late: vec![] }));
+    }
+
+    #[test]
+    fn old_clients_are_waited_for_only_once_they_could_be_told() {
+        let undecided = Order { then: Afterwards::Undecided, ..order(Cause::Shutdown) };
+        let mut shutdown = Shutdown::begin(ID, undecided, at(0));
+        shutdown.join(Party::New(host("kitchen")), "kitchen".into(), at(0));
+        shutdown.join(Party::Old(7), "10.0.0.7".into(), at(0));
+        shutdown.progress(&host("kitchen"), report(Stage::Unmounted));
+        assert_eq!(shutdown.review(at(1)), Some(Committed { late: vec![] }));
+        shutdown.decide(Afterwards::GoesDown, at(2));
+        assert_eq!(shutdown.review(at(3)), None, "the old one is still connected");
+        shutdown.left(&Party::Old(7));
+        assert_eq!(shutdown.review(at(4)), Some(Committed { late: vec![] }));
+        shutdown.decide(Afterwards::GoesDown, at(5));
+        assert!(shutdown.committed(), "what was decided stays decided");
     }
 
     #[test]

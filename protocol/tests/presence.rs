@@ -105,6 +105,54 @@ fn a_server_that_crashes_in_its_shutdown_has_committed_to_it_when_its_deadline_h
     }
 }
 
+/// Its own deadline is the same, so it knows better: for instance that its machine only starts again.
+#[test]
+fn a_deadline_that_passes_while_the_server_is_heard_is_no_commit() {
+    let mut pair = new();
+    let id = pair.server_announces(Cause::Shutdown, 5.0);
+    pair.run(60.0);
+    assert_eq!(pair.saw(), ["stopping"]);
+    pair.server_says(&Message::Commit(id));
+    pair.run(1.0);
+    assert_eq!(pair.saw(), ["committed"]);
+}
+
+#[test]
+fn a_server_heard_past_the_deadline_and_then_no_more_has_committed() {
+    let mut pair = new();
+    pair.server_announces(Cause::Shutdown, 5.0);
+    pair.run(20.0);
+    pair.power_cut();
+    pair.run(20.0);
+    assert_eq!(pair.saw(), ["stopping", "committed"]);
+}
+
+/// In place of the commit comes the promise to be back.
+#[test]
+fn a_machine_that_starts_again_powers_nobody_off_and_is_taken_up_anew() {
+    for let_go in [true, false] {
+        let mut pair = new();
+        let id = pair.server_announces(Cause::Shutdown, 30.0);
+        pair.run(2.0);
+        if let_go {
+            pair.input(Input::LetGo);
+        }
+        let within = Duration::from_secs(300);
+        let prepare = Prepare { id, cause: Cause::Restart, within, reason: String::new(), drill: false };
+        pair.server_says(&Message::Prepare(prepare));
+        pair.run(1.0);
+        assert!(!pair.powers_off());
+        assert_eq!(pair.presence.phase(), Phase::Down { cause: Cause::Restart, id: Some(id) });
+        pair.server_closes();
+        pair.run(120.0);
+        assert!(!pair.powers_off());
+        pair.saw();
+        pair.server_starts(Some(8));
+        pair.run(20.0);
+        assert_eq!(pair.saw(), ["up"]);
+    }
+}
+
 #[test]
 fn a_deadline_that_passes_in_silence_is_a_commit() {
     let mut pair = new();
@@ -493,7 +541,8 @@ fn a_fresh_link_to_a_server_in_shutdown_hears_of_it_and_its_beats_do_not_bring_i
     pair.server_sends(Wire::Reset);
     pair.run(10.0);
     assert_eq!(pair.saw(), [""; 0]);
-    pair.run(11.0);
+    pair.power_cut();
+    pair.run(20.0);
     assert_eq!(pair.saw(), ["committed"]);
     pair.input(Input::LetGo);
     pair.run(10.0);

@@ -133,6 +133,9 @@ impl Watched {
         let Change { phase, cause, evidence } = change;
         assert!(!evidence.is_empty(), "a decision without evidence");
         let proper = match (phase, cause) {
+            (Phase::Down { cause: Cause::Restart, id: Some(_) }, _) => {
+                matches!((input, before), (Input::Prepare(_), Phase::Stopping { committed: false, .. }))
+            }
             (Phase::Down { cause: Cause::Lost | Cause::Restart, .. }, _) => *input == own_link(true),
             (Phase::Down { cause: Cause::Closed, .. }, _) => {
                 *input == Input::Closed && self.link && !self.hello && !self.greeted

@@ -114,7 +114,7 @@ fn a_word_that_on_term_does_not_know_is_named_and_ignored() {
     let world = World::new();
     let mut attic = world.server("attic").variable("ON_TERM", "sleep").start();
     assert!(attic.stop(Signal::SIGTERM).success());
-    let told = "ON_TERM is `sleep`, which is ignored; set it to shutdown or restart; no supervisor is known";
+    let told = "ON_TERM is `sleep`, which is ignored; set it to shutdown, restart or reboot; no supervisor is known";
     assert!(attic.log().contains(told), "{}", attic.log());
 }
 

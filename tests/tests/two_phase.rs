@@ -339,3 +339,16 @@ fn pistop_without_a_server_names_the_remedy() {
     let remedy = "is fserver running? set CONTROL or --control if its socket is elsewhere";
     assert!(said.error.contains(remedy), "{}", said.error);
 }
+
+#[test]
+fn a_reboot_lets_go_stays_on_and_takes_up_again() {
+    let world = World::new();
+    let (mut attic, kitchen) = house(&world);
+    let said = attic.pistop(&["shutdown", "--reboot", "120"]);
+    assert!(said.status.success(), "{said:?}");
+    kitchen.until_log("server starts again, staying on");
+    assert!(attic.stop(Signal::SIGTERM).success());
+    attic.start_again();
+    world.until("kitchen takes up work again", || kitchen.count(UP) == 2);
+    assert_eq!((kitchen.events(), kitchen.powered_off()), (vec![UP.into(), STOP.into(), UP.into()], 0));
+}

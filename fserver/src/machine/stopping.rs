@@ -4,8 +4,8 @@
 use super::{Action, ControlId, House, Level, PeerId, Released, Speaker, Via, cut, info, warn};
 use protocol::control::{Moment, Reply, ShutdownRequest};
 use protocol::line::ServerLine;
-use protocol::message::{HookOutcome, HookResult, Progress};
-use protocol::shutdown::{Committed, Order, Party, Shutdown};
+use protocol::message::{HookOutcome, HookResult, Prepare, Progress};
+use protocol::shutdown::{Afterwards, Committed, Order, Party, Shutdown};
 use protocol::{Cause, HostName, Instant, Message, ShutdownId, frame};
 use std::rc::Rc;
 
@@ -37,7 +37,7 @@ impl House {
     ) -> Vec<Action> {
         let cause = if request.restart.is_some() { Cause::Restart } else { Cause::Shutdown };
         let within = request.restart.or(request.deadline).unwrap_or(self.rules.deadline);
-        let order = Order { cause, within, reason: request.reason, drill: request.drill };
+        let order = Order { cause, within, reason: request.reason, drill: request.drill, then: request.then };
         if request.dry_run {
             return vec![Action::Reply(asker, Reply::Plan(self.plan(&order))), done(asker, Vec::new())];
         }
@@ -62,7 +62,13 @@ impl House {
 
     /// SIGTERM, and what it means. A restart that somebody announced makes every end within its time a restart, and the
     /// time that was named still holds.
-    pub(super) fn terminate(&mut self, cause: Cause, mut evidence: Vec<String>, now: Instant) -> Vec<Action> {
+    pub(super) fn terminate(
+        &mut self,
+        cause: Cause,
+        then: Afterwards,
+        mut evidence: Vec<String>,
+        now: Instant,
+    ) -> Vec<Action> {
         let promised = self.returning.filter(|until| now < *until).map(|until| until.since(now));
         let cause = if promised.is_some() { Cause::Restart } else { cause };
         if promised.is_some() {
@@ -73,13 +79,17 @@ impl House {
         self.terminating = true;
         actions.extend(self.end_drill());
         match (&self.shutdown, self.hooks_running) {
+            (Some(shutdown), _) if shutdown.order().then == Afterwards::Undecided => {
+                actions.extend(self.decide(then, now));
+                actions.extend(self.exit_if_over());
+            }
             (Some(_), _) | (None, true) => {
                 actions.push(info("a shutdown is in progress; the end comes with its end".into()));
                 actions.extend(self.exit_if_over());
             }
             (None, false) => {
                 let mut order = self.order(cause, "the service is being stopped".into());
-                order.within = promised.unwrap_or(order.within);
+                (order.within, order.then) = (promised.unwrap_or(order.within), then);
                 actions.extend(self.begin(order, now).unwrap_or_else(|why| vec![warn(why), Action::Exit]));
             }
         }
@@ -88,7 +98,60 @@ impl House {
 
     fn order(&self, cause: Cause, reason: String) -> Order {
         let within = if cause == Cause::Restart { self.rules.back_within } else { self.rules.deadline };
-        Order { cause, within, reason, drill: false }
+        Order { cause, within, reason, drill: false, then: Afterwards::Stays }
+    }
+
+    /// Our machine is about to go down and gives us the time to let everybody go while all else still serves.
+    pub(super) fn machine_goes(&mut self, then: Afterwards, now: Instant) -> Vec<Action> {
+        self.machine_waits = true;
+        let mut actions = vec![info("this machine is about to go down, and waits for us".into())];
+        actions.extend(self.end_drill());
+        match &self.shutdown {
+            Some(shutdown) if shutdown.order().then == Afterwards::Undecided => actions.extend(self.decide(then, now)),
+            Some(_) => {}
+            None if self.returning.is_some_and(|until| now < until) => {
+                actions.push(info("a restart was announced and its time has not passed: everybody holds still".into()));
+            }
+            None => {
+                let order = self.order(Cause::Shutdown, "the machine goes down".into());
+                actions.extend(self.begin(Order { then, ..order }, now).unwrap_or_else(|why| vec![warn(why)]));
+            }
+        }
+        actions.extend(self.let_machine_go_if_over());
+        actions
+    }
+
+    /// Whoever has not been told to power off is called back.
+    pub(super) fn machine_stays(&mut self) -> Vec<Action> {
+        self.machine_waits = false;
+        match &self.shutdown {
+            Some(shutdown) if shutdown.order().then == Afterwards::Undecided && !self.terminating => {
+                let ran = self.hooks_run == Some(shutdown.id());
+                let mut actions = self.take_back(shutdown.id(), "taken back, since this machine stays on");
+                if ran {
+                    actions
+                        .push(warn("hooks of going-down have run: what they stopped has to be started again".into()));
+                }
+                actions
+            }
+            _ => vec![info("this machine stays on after all".into())],
+        }
+    }
+
+    /// What becomes of our machine is known now; those who could not be told before are told.
+    fn decide(&mut self, then: Afterwards, now: Instant) -> Vec<Action> {
+        let (_, old) = self.by_dialect();
+        let labels: Vec<(PeerId, String)> = old.into_iter().map(|id| (id, self.label(id))).collect();
+        let Some(shutdown) = self.shutdown.as_mut().filter(|_| then != Afterwards::Undecided) else {
+            return Vec::new();
+        };
+        shutdown.decide(then, now);
+        for (id, label) in &labels {
+            shutdown.join(Party::Old(id.0), label.clone(), now);
+        }
+        let mut actions = tell_old(labels.into_iter().map(|(id, _)| id).collect());
+        actions.extend(self.review(now));
+        actions
     }
 
     /// What is real comes before what is practised.
@@ -158,7 +221,7 @@ impl House {
         let (host, label) = (self.host(id), self.label(id));
         let shutdown = self.shutdown.as_mut()?;
         let Some(host) = host else {
-            let concerns = shutdown.order().cause == Cause::Shutdown && !shutdown.order().drill;
+            let concerns = tells_old(shutdown.order());
             return concerns.then(|| {
                 shutdown.join(Party::Old(id.0), label, now);
                 tell_old(vec![id])
@@ -172,8 +235,9 @@ impl House {
             ))]);
         }
         let prepare = Message::Prepare(shutdown.join(party, label, now));
-        let commit = shutdown.committed().then(|| Message::Commit(shutdown.id()));
-        let messages = std::iter::once(prepare).chain(commit);
+        let (id_of_it, order) = (shutdown.id(), shutdown.order().clone());
+        let last_word = if shutdown.committed() { self.last_word(id_of_it, &order, now) } else { None };
+        let messages = std::iter::once(prepare).chain(last_word);
         Some(messages.map(|message| Action::Send(vec![id], frame::encode(&message).into())).collect())
     }
 
@@ -212,23 +276,51 @@ impl House {
         let Some(shutdown) = &mut self.shutdown else { return Vec::new() };
         let Some(Committed { late }) = shutdown.review(now) else { return Vec::new() };
         let (id, order) = (shutdown.id(), shutdown.order().clone());
-        let mut actions = self.pass_the_point_of_no_return(id, &order);
+        if let Afterwards::Returns(within) = order.then
+            && order.cause == Cause::Shutdown
+        {
+            self.returning = Some(now + within);
+        }
+        let mut actions = self.pass_the_point_of_no_return(id, &order, now);
         actions.extend(late.iter().map(|who| warn(format!("not finished: {who}"))));
         actions.push(info(format!("{} {id} is committed, {} late", kind(&order), late.len())));
         actions.extend(self.moment("server", "committed".into(), now));
         self.late = late.clone();
         if order.cause == Cause::Shutdown && !order.drill {
-            self.hooks_running = true;
-            actions.push(Action::RunHooks(Released { id, reason: order.reason, late }));
+            actions.extend(self.run_hooks_once(id, order, late));
         } else {
             self.shutdown = None;
             actions.extend(self.tell_watchers_done());
         }
+        actions.extend(self.let_machine_go_if_over());
         actions.extend(self.exit_if_over());
         actions
     }
 
-    fn pass_the_point_of_no_return(&self, id: ShutdownId, order: &Order) -> Vec<Action> {
+    /// When we are being stopped, whoever stops us stops the rest in its own order, and would wait for us meanwhile.
+    fn run_hooks_once(&mut self, id: ShutdownId, order: Order, late: Vec<String>) -> Vec<Action> {
+        if self.hooks_run.replace(id) == Some(id) {
+            return self.tell_watchers_done();
+        }
+        let going_down = order.then != Afterwards::Stays && !self.terminating;
+        self.hooks_running = true;
+        vec![Action::RunHooks(Released { id, reason: order.reason, late, going_down })]
+    }
+
+    /// What follows on the announcement for those who speak frames, once everybody has let go.
+    fn last_word(&self, id: ShutdownId, order: &Order, now: Instant) -> Option<Message> {
+        match order.then {
+            Afterwards::Stays | Afterwards::GoesDown => Some(Message::Commit(id)),
+            Afterwards::Undecided => None,
+            Afterwards::Returns(within) => {
+                let within = self.returning.map_or(within, |until| until.since(now));
+                let reason = order.reason.clone();
+                Some(Message::Prepare(Prepare { id, cause: Cause::Restart, within, reason, drill: false }))
+            }
+        }
+    }
+
+    fn pass_the_point_of_no_return(&self, id: ShutdownId, order: &Order, now: Instant) -> Vec<Action> {
         let (new, old) = self.by_dialect();
         match order {
             Order { drill: true, .. } => Vec::new(),
@@ -236,8 +328,14 @@ impl House {
             Order { .. } => {
                 let untold =
                     old.into_iter().filter(|id| self.shutdown.as_ref().is_some_and(|s| !s.knows(&Party::Old(id.0))));
-                let mut actions = tell_old(untold.collect());
-                actions.push(Action::Send(new, frame::encode(&Message::Commit(id)).into()));
+                let mut actions = if tells_old(order) { tell_old(untold.collect()) } else { Vec::new() };
+                match self.last_word(id, order, now) {
+                    Some(word) => actions.push(Action::Send(new, frame::encode(&word).into())),
+                    None => actions.push(info(
+                        "whether this machine goes down or starts again is not known yet; nobody powers off so far"
+                            .into(),
+                    )),
+                }
                 actions
             }
         }
@@ -260,14 +358,24 @@ impl House {
             actions.extend(self.moment("server", text, now));
         }
         actions.extend(self.tell_watchers_done());
+        actions.extend(self.let_machine_go_if_over());
         actions.extend(self.exit_if_over());
         actions
     }
 
+    fn let_machine_go_if_over(&mut self) -> Option<Action> {
+        let over = self.is_over() && self.machine_waits;
+        self.machine_waits &= !over;
+        over.then_some(Action::LetMachineGo)
+    }
+
+    fn is_over(&self) -> bool {
+        self.shutdown.as_ref().is_none_or(Shutdown::committed) && !self.hooks_running
+    }
+
     /// After a commit the house stays told, so that whoever comes back hears of it, until the service itself ends.
     fn exit_if_over(&self) -> Option<Action> {
-        let over = self.shutdown.as_ref().is_none_or(Shutdown::committed) && !self.hooks_running;
-        (self.terminating && over).then_some(Action::Exit)
+        (self.terminating && self.is_over()).then_some(Action::Exit)
     }
 
     fn cancel(&mut self) -> Result<Vec<Action>, String> {
@@ -315,12 +423,17 @@ impl House {
         let seconds = order.within.as_secs_f64();
         let told = match order.cause {
             Cause::Restart => format!("hold still for {seconds:.0} s"),
-            _ => format!("let go within {seconds:.0} s, then power off where POWER_OFF is set"),
+            _ => match order.then {
+                Afterwards::Returns(_) => format!("let go within {seconds:.0} s, and stay on"),
+                _ => format!("let go within {seconds:.0} s, then power off where POWER_OFF is set"),
+            },
         };
         let mut lines: Vec<String> = new.iter().map(|&id| format!("{}: {told}", self.label(id))).collect();
         let old_told = if order.cause == Cause::Restart { "nothing, its link is kept" } else { "`shutdown`" };
         lines.extend(old.iter().map(|&id| format!("{} (old client): {old_told}", self.label(id))));
-        lines.push(format!("{}: then the hooks of clients-released", self.rules.name));
+        let hooks =
+            if order.then == Afterwards::Stays { "clients-released" } else { "clients-released and going-down" };
+        lines.push(format!("{}: then the hooks of {hooks}", self.rules.name));
         lines
     }
 
@@ -346,10 +459,15 @@ impl House {
 fn announce(shutdown: &Shutdown, new: &[PeerId], old: &[PeerId], now: Instant) -> Vec<Action> {
     let prepare: Rc<[u8]> = frame::encode(&Message::Prepare(shutdown.prepare(now))).into();
     let mut actions = vec![Action::Send(new.to_vec(), prepare)];
-    if shutdown.order().cause == Cause::Shutdown && !shutdown.order().drill {
+    if tells_old(shutdown.order()) {
         actions.extend(tell_old(old.to_vec()));
     }
     actions
+}
+
+/// An old client that is told powers off if it shall; so it is not told before that is certain.
+fn tells_old(order: &Order) -> bool {
+    order.cause == Cause::Shutdown && !order.drill && order.then != Afterwards::Undecided
 }
 
 fn tell_old(old: Vec<PeerId>) -> Vec<Action> {

@@ -3,6 +3,7 @@
 use super::*;
 use protocol::control::ShutdownRequest;
 use protocol::message::{HookResult, Prepare, Progress, Stage};
+use protocol::shutdown::Afterwards;
 use protocol::{ShutdownId, frame::Frame};
 
 struct Scene {
@@ -29,6 +30,7 @@ fn rules() -> Rules {
         lease: Duration::from_secs(15),
         deadline: Duration::from_secs(30),
         back_within: Duration::from_secs(60),
+        reboot_within: Duration::from_secs(300),
         shutdown_from: vec!["10.0.0.9".parse().unwrap()],
     }
 }
@@ -151,7 +153,14 @@ impl Scene {
 }
 
 fn shutdown() -> ShutdownRequest {
-    ShutdownRequest { deadline: None, reason: "night".into(), restart: None, dry_run: false, drill: false }
+    ShutdownRequest {
+        deadline: None,
+        reason: "night".into(),
+        restart: None,
+        dry_run: false,
+        drill: false,
+        then: Afterwards::Stays,
+    }
 }
 
 fn prepared(message: &Message) -> Option<&Prepare> {
@@ -291,7 +300,7 @@ fn a_silent_peer_is_told_at_the_latest_when_there_is_no_way_back() {
 fn a_restart_keeps_the_links_of_old_clients_and_powers_nobody_off() {
     let mut scene = Scene::new();
     let (kitchen, old) = (scene.client("kitchen"), scene.old());
-    scene.feed(Input::Terminate { cause: Cause::Restart, evidence: vec!["svc -t".into()] });
+    scene.feed(Input::Terminate { cause: Cause::Restart, then: Afterwards::Stays, evidence: vec!["svc -t".into()] });
     assert_eq!(scene.messages(kitchen).iter().filter_map(prepared).next().unwrap().cause, Cause::Restart);
     assert!(!scene.did(|action| *action == Action::Exit), "kitchen has not heard of it yet");
     scene.reports(kitchen, Stage::Received);
@@ -303,7 +312,7 @@ fn a_restart_keeps_the_links_of_old_clients_and_powers_nobody_off() {
 fn a_restart_waits_for_a_dead_client_no_longer_than_its_notice() {
     let mut scene = Scene::new();
     scene.client("dead");
-    scene.feed(Input::Terminate { cause: Cause::Restart, evidence: vec![] });
+    scene.feed(Input::Terminate { cause: Cause::Restart, then: Afterwards::Stays, evidence: vec![] });
     scene.passes(protocol::shutdown::RESTART_NOTICE);
     assert!(scene.did(|action| *action == Action::Exit));
 }
@@ -311,7 +320,7 @@ fn a_restart_waits_for_a_dead_client_no_longer_than_its_notice() {
 #[test]
 fn a_shutdown_by_sigterm_ends_when_its_hooks_have_ended() {
     let mut scene = Scene::new();
-    scene.feed(Input::Terminate { cause: Cause::Shutdown, evidence: vec![] });
+    scene.feed(Input::Terminate { cause: Cause::Shutdown, then: Afterwards::Stays, evidence: vec![] });
     assert!(scene.ran_hooks() && !scene.did(|action| *action == Action::Exit));
     let outcome =
         HookOutcome { hook: "clients-released/50-sync-disks".into(), result: HookResult::Done, took: Duration::ZERO };
@@ -325,7 +334,11 @@ fn an_announced_restart_makes_the_end_that_follows_a_restart() {
     let kitchen = scene.client("kitchen");
     scene.asks(Request::Shutdown(ShutdownRequest { restart: Some(Duration::from_secs(90)), ..shutdown() }));
     scene.reports(kitchen, Stage::Received);
-    scene.feed(Input::Terminate { cause: Cause::Shutdown, evidence: vec!["the system is stopping".into()] });
+    scene.feed(Input::Terminate {
+        cause: Cause::Shutdown,
+        then: Afterwards::Stays,
+        evidence: vec!["the system is stopping".into()],
+    });
     assert!(scene.messages(kitchen).iter().filter_map(prepared).all(|prepare| prepare.cause == Cause::Restart));
     assert!(!scene.ran_hooks());
 }
@@ -337,7 +350,7 @@ fn the_end_that_follows_an_announced_restart_keeps_the_time_that_was_named() {
     scene.asks(Request::Shutdown(ShutdownRequest { restart: Some(Duration::from_secs(300)), ..shutdown() }));
     scene.reports(kitchen, Stage::Received);
     scene.passes(Duration::from_secs(10));
-    scene.feed(Input::Terminate { cause: Cause::Shutdown, evidence: vec![] });
+    scene.feed(Input::Terminate { cause: Cause::Shutdown, then: Afterwards::Stays, evidence: vec![] });
     let messages = scene.messages(kitchen);
     let last = messages.iter().filter_map(prepared).next_back().unwrap();
     assert_eq!((last.cause, last.within.as_secs()), (Cause::Restart, 290));
@@ -471,7 +484,7 @@ fn a_shutdown_ends_a_drill() {
     let mut scene = Scene::new();
     let kitchen = scene.client("kitchen");
     scene.asks(Request::Shutdown(ShutdownRequest { drill: true, ..shutdown() }));
-    scene.feed(Input::Terminate { cause: Cause::Shutdown, evidence: vec![] });
+    scene.feed(Input::Terminate { cause: Cause::Shutdown, then: Afterwards::Stays, evidence: vec![] });
     let messages = scene.messages(kitchen);
     let told: Vec<bool> = messages.iter().filter_map(prepared).map(|prepare| prepare.drill).collect();
     assert_eq!(told, [true, false]);
@@ -504,7 +517,7 @@ fn an_announced_restart_can_be_taken_back() {
     scene.reports(kitchen, Stage::Received);
     assert_eq!(scene.asks(Request::Cancel), [Reply::Done { late: vec![] }]);
     assert!(matches!(scene.messages(kitchen).last(), Some(Message::Cancel(_))));
-    scene.feed(Input::Terminate { cause: Cause::Shutdown, evidence: vec![] });
+    scene.feed(Input::Terminate { cause: Cause::Shutdown, then: Afterwards::Stays, evidence: vec![] });
     assert_eq!(scene.messages(kitchen).iter().filter_map(prepared).next_back().unwrap().cause, Cause::Shutdown);
 }
 
@@ -530,4 +543,129 @@ fn a_talkative_peer_does_not_fill_the_log() {
     let peer = scene.arrives("10.0.0.1");
     (0..10_000).for_each(|n| scene.says(peer, &format!("line {n}")));
     assert!(scene.done.len() < 600 && scene.noted("the rest is dropped"), "{}", scene.done.len());
+}
+
+// ---- our own machine goes ----
+
+const RETURNS: Afterwards = Afterwards::Returns(Duration::from_secs(300));
+
+impl Scene {
+    fn commits(&self, peer: PeerId) -> usize {
+        self.messages(peer).iter().filter(|message| matches!(message, Message::Commit(_))).count()
+    }
+
+    fn lets_the_machine_go(&self) -> bool {
+        self.did(|action| *action == Action::LetMachineGo)
+    }
+
+    fn going_down(&self) -> Vec<bool> {
+        let run = |action: &Action| match action {
+            Action::RunHooks(released) => Some(released.going_down),
+            _ => None,
+        };
+        self.done.iter().filter_map(run).collect()
+    }
+}
+
+#[test]
+fn a_machine_that_goes_nobody_knows_where_to_powers_nobody_off_until_it_is_known() {
+    let mut scene = Scene::new();
+    let (kitchen, old) = (scene.client("kitchen"), scene.old());
+    scene.feed(Input::MachineGoes(Afterwards::Undecided));
+    assert_eq!(scene.messages(kitchen).iter().filter_map(prepared).count(), 1);
+    scene.reports(kitchen, Stage::Unmounted);
+    assert_eq!(scene.going_down(), [true]);
+    assert!(!scene.lets_the_machine_go(), "sharing has not been stopped yet");
+    scene.feed(Input::HooksEnded(vec![]));
+    assert!(scene.lets_the_machine_go());
+    assert!(scene.commits(kitchen) == 0 && !scene.lines(old).contains("shutdown"));
+    scene.feed(Input::Terminate { cause: Cause::Shutdown, then: Afterwards::Stays, evidence: vec![] });
+    assert!(scene.lines(old).ends_with("shutdown\n") && scene.commits(kitchen) == 0, "the old one has to let go first");
+    scene.feed(Input::Ended(old, None));
+    assert_eq!(scene.commits(kitchen), 1);
+    assert!(scene.did(|action| *action == Action::Exit) && scene.going_down().len() == 1, "hooks run once");
+}
+
+#[test]
+fn a_machine_that_turns_out_to_start_again_promises_to_be_back() {
+    let mut scene = Scene::new();
+    let kitchen = scene.client("kitchen");
+    scene.feed(Input::MachineGoes(Afterwards::Undecided));
+    scene.reports(kitchen, Stage::Unmounted);
+    scene.feed(Input::HooksEnded(vec![]));
+    scene.feed(Input::Terminate { cause: Cause::Shutdown, then: RETURNS, evidence: vec![] });
+    let messages = scene.messages(kitchen);
+    let told: Vec<(Cause, Duration)> = messages.iter().filter_map(prepared).map(|p| (p.cause, p.within)).collect();
+    assert_eq!(told, [(Cause::Shutdown, Duration::from_secs(30)), (Cause::Restart, Duration::from_secs(300))]);
+    assert!(scene.commits(kitchen) == 0 && scene.did(|action| *action == Action::Exit));
+}
+
+#[test]
+fn who_asks_for_a_reboot_has_everybody_let_go_and_stay_on() {
+    let mut scene = Scene::new();
+    let kitchen = scene.client("kitchen");
+    scene.asks(Request::Shutdown(ShutdownRequest { then: RETURNS, ..shutdown() }));
+    scene.reports(kitchen, Stage::Unmounted);
+    assert!(scene.commits(kitchen) == 0 && scene.going_down() == [true]);
+    let again = scene.machine("kitchen", 100, "10.0.1.1");
+    let told = scene.messages(again);
+    assert_eq!(
+        told.iter().filter_map(prepared).map(|p| p.cause).collect::<Vec<_>>(),
+        [Cause::Shutdown, Cause::Restart]
+    );
+}
+
+#[test]
+fn a_machine_that_stays_after_all_calls_everybody_back() {
+    let mut scene = Scene::new();
+    let kitchen = scene.client("kitchen");
+    scene.feed(Input::MachineGoes(Afterwards::Undecided));
+    scene.reports(kitchen, Stage::Unmounted);
+    scene.feed(Input::HooksEnded(vec![]));
+    scene.feed(Input::MachineStays);
+    assert!(scene.messages(kitchen).iter().any(|message| matches!(message, Message::Cancel(_))));
+    assert!(scene.noted("has to be started again"));
+    scene.feed(Input::MachineGoes(Afterwards::GoesDown));
+    assert_eq!(scene.messages(kitchen).iter().filter_map(prepared).count(), 2, "the next time is a new one");
+}
+
+#[test]
+fn a_machine_need_not_wait_for_what_has_been_done() {
+    let mut scene = Scene::new();
+    let kitchen = scene.client("kitchen");
+    scene.asks(Request::Shutdown(ShutdownRequest { then: Afterwards::GoesDown, ..shutdown() }));
+    scene.reports(kitchen, Stage::Unmounted);
+    scene.feed(Input::HooksEnded(vec![]));
+    assert!(scene.commits(kitchen) == 1 && !scene.lets_the_machine_go());
+    scene.feed(Input::MachineGoes(Afterwards::Undecided));
+    assert!(scene.lets_the_machine_go() && scene.going_down() == [true]);
+    assert_eq!(scene.commits(kitchen), 1);
+}
+
+#[test]
+fn a_machine_waits_no_longer_than_the_deadline_for_who_does_not_let_go() {
+    let mut scene = Scene::new();
+    scene.client("kitchen");
+    scene.feed(Input::MachineGoes(Afterwards::GoesDown));
+    scene.passes(Duration::from_secs(31));
+    assert!(scene.noted("not finished: kitchen"));
+    scene.feed(Input::HooksEnded(vec![]));
+    assert!(scene.lets_the_machine_go());
+}
+
+#[test]
+fn who_comes_while_it_is_not_known_is_not_powered_off() {
+    let mut scene = Scene::new();
+    scene.feed(Input::MachineGoes(Afterwards::Undecided));
+    let old = scene.old();
+    assert!(!scene.lines(old).contains("shutdown"));
+    let kitchen = scene.client("kitchen");
+    assert_eq!(scene.messages(kitchen).len(), 1, "it waits for the next run");
+}
+
+#[test]
+fn sharing_is_left_to_whoever_stops_the_service() {
+    let mut scene = Scene::new();
+    scene.feed(Input::Terminate { cause: Cause::Shutdown, then: RETURNS, evidence: vec![] });
+    assert_eq!(scene.going_down(), [false]);
 }

@@ -102,12 +102,25 @@ impl Presence {
 
     /// A restart holds whatever was up; a client that is not up has nothing to hold. Hearing it again moves the time.
     fn hold(&mut self, prepare: Prepare, now: Instant) -> Vec<Action> {
+        if let Phase::Stopping { id, committed: false, .. } = self.phase
+            && id == Some(prepare.id)
+        {
+            return self.returns(prepare);
+        }
         let Phase::Up { epoch, hold } = self.phase else { return Vec::new() };
         self.phase = Phase::Up { epoch, hold: Some(now + prepare.within) };
         if hold.is_some() {
             return Vec::new();
         }
         let said = format!("the server announced a restart and is back within {:.0} s", prepare.within.as_secs_f64());
+        self.changed(Some(Cause::Restart), vec![said])
+    }
+
+    /// The server's machine starts again: in place of the commit comes its promise to be back.
+    fn returns(&mut self, prepare: Prepare) -> Vec<Action> {
+        self.phase = Phase::Down { cause: Cause::Restart, id: Some(prepare.id) };
+        let said =
+            format!("the server's machine starts again and is back within {:.0} s", prepare.within.as_secs_f64());
         self.changed(Some(Cause::Restart), vec![said])
     }
 

@@ -58,6 +58,7 @@ impl Presence {
         match self.phase {
             Phase::Up { .. } if self.ended.is_some() => self.lease_tick(now),
             Phase::Up { hold: Some(hold), epoch } if hold <= now => self.hold_over(epoch, now),
+            Phase::Stopping { deadline, committed: false, .. } if deadline <= now && self.beats(now) => self.wait(now),
             Phase::Stopping { deadline, committed: false, .. } if deadline <= now => self.check_link(),
             Phase::Up { hold: None, .. } => self.lease_tick(now),
             Phase::Unknown | Phase::Up { .. } | Phase::Stopping { .. } | Phase::Down { .. } => self.silent_link(),
@@ -66,11 +67,22 @@ impl Presence {
 
     /// The time of a restart has passed: either the server never went, or it did not come back.
     fn hold_over(&mut self, epoch: Option<Epoch>, now: Instant) -> Vec<Action> {
-        let beats = now.since(self.detector.last_beat()) < self.detector.timeout();
-        if beats && self.link.is_some() {
+        if self.beats(now) {
             return self.up(epoch, "the server did not go after all".into());
         }
         self.link_ended("the server did not return in the time it named".into(), now)
+    }
+
+    fn beats(&self, now: Instant) -> bool {
+        self.link_is_new() && now.since(self.detector.last_beat()) < self.detector.timeout()
+    }
+
+    /// The deadline has passed and the server is still heard: its word decides, not ours.
+    fn wait(&mut self, now: Instant) -> Vec<Action> {
+        if let Phase::Stopping { deadline, .. } = &mut self.phase {
+            *deadline = now + RECHECK_EVERY;
+        }
+        Vec::new()
     }
 
     /// A link that stayed silent from the start leads to an old server; one that fell silent is dead, and without a

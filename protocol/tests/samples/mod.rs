@@ -103,6 +103,7 @@ table!(hook_results, hook_result_name, HookResult, {
 table!(requests, request_name, Request, {
     "request-status" Request::Status => Request::Status;
     "request-shutdown" Request::Shutdown(_) => Request::Shutdown(ShutdownRequest {
+            then: protocol::shutdown::Afterwards::Returns(Duration::from_secs(300)),
         deadline: Some(Duration::from_secs(60)),
         reason: "new disk".into(),
         restart: None,

@@ -40,6 +40,19 @@ pub fn topmost<'a>(mounts: &'a [Mount], target: &Path) -> Option<&'a Mount> {
     mounts.iter().rev().find(|mount| mount.target == target)
 }
 
+/// What lies on exactly this path, the trigger of an automounter not counted: until it is triggered nothing is there.
+#[must_use]
+pub fn standing<'a>(mounts: &'a [Mount], target: &Path) -> Option<&'a Mount> {
+    topmost(mounts, target).filter(|mount| !mount.is_trigger())
+}
+
+/// The mount in which this path lies: the last one on the longest way to it.
+#[must_use]
+pub fn covering<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
+    let holding = mounts.iter().filter(|mount| mount.holds(path));
+    holding.max_by_key(|mount| mount.target.components().count())
+}
+
 /// The path as the table writes it: without doubled and trailing slashes and without `.`; links are not followed, since
 /// that would mean to look.
 #[must_use]
@@ -70,7 +83,7 @@ fn number(field: &[u8]) -> Option<u32> {
 }
 
 /// The kernel writes blank, tab, line feed and backslash as `\040`, `\011`, `\012` and `\134`.
-fn plain(field: &[u8]) -> OsString {
+pub(crate) fn plain(field: &[u8]) -> OsString {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
     while let [first, tail @ ..] = rest {
@@ -90,6 +103,20 @@ impl Mount {
     #[must_use]
     pub fn holds(&self, path: &Path) -> bool {
         lexical(path).starts_with(&self.target)
+    }
+
+    /// Whether it is only the trigger of an automounter, of autofs or of systemd.
+    #[must_use]
+    pub fn is_trigger(&self) -> bool {
+        self.kind == "autofs"
+    }
+
+    /// Whether whoever serves it may be cut off by MNT_FORCE: whatever comes over the network, and a file system that a
+    /// process serves. On a disk that flag means nothing, and a disk that is served by a process (`fuseblk`) would be
+    /// left half-written.
+    #[must_use]
+    pub fn can_be_cut_off(&self) -> bool {
+        self.is_remote() || self.kind == "fuse" || self.kind.starts_with("fuse.")
     }
 
     /// Whether what is mounted comes over the network and so may stop answering.
@@ -125,6 +152,26 @@ mod tests {
         assert_eq!(mounts[2].target, Path::new("/var/lib/mpd/My Drive\\"));
         assert_eq!(mounts[2].source, "musicpi:/My Drive");
         assert!(mounts[2].is_remote() && !mounts[0].is_remote());
+    }
+
+    #[test]
+    fn a_trigger_is_no_mount_and_the_longest_way_counts() {
+        let mounts = parse(TABLE);
+        assert_eq!(standing(&mounts, Path::new("/var/lib/mpd")), None);
+        assert_eq!(standing(&mounts, Path::new("/var/lib/mpd/My Drive\\")).unwrap().id, 42);
+        let ids = ["/var/lib/mpd/x", "/var/lib/mpd/My Drive\\/a", "/var/lib/mpdx", "/"];
+        let ids = ids.map(|path| covering(&mounts, Path::new(path)).unwrap().id);
+        assert_eq!(ids, [40, 42, 22, 22]);
+    }
+
+    #[test]
+    fn what_may_be_cut_off_is_no_disk() {
+        let cut_off = |kind: &str| {
+            let line = format!("1 0 0:1 / /m rw - {kind} source rw\n");
+            parse(line.as_bytes())[0].can_be_cut_off()
+        };
+        assert_eq!(["nfs4", "cifs", "fuse", "fuse.bindfs"].map(cut_off), [true; 4]);
+        assert_eq!(["ext4", "tmpfs", "fuseblk", "autofs"].map(cut_off), [false; 4]);
     }
 
     #[test]

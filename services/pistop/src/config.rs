@@ -44,6 +44,8 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Unmount a disk of this machine; says who keeps it busy
+    Unmount(crate::unmount::UnmountFlags),
     /// All phases with harmless commands in place of hooks, and a time line for each host
     Drill {
         /// Seconds to wait for everybody
@@ -67,8 +69,14 @@ pub struct ShutdownFlags {
     /// It is a restart: nobody powers off, and the server is back within so many seconds
     #[arg(long, value_name = "S", value_parser = seconds)]
     pub restart: Option<Duration>,
+    /// This machine goes down afterwards: run the hooks of going-down too
+    #[arg(long, conflicts_with_all = ["restart", "reboot"])]
+    pub going_down: bool,
+    /// This machine starts again afterwards: everybody lets go, nobody powers off, and it is back within so many seconds
+    #[arg(long, value_name = "S", value_parser = seconds, conflicts_with = "restart")]
+    pub reboot: Option<Duration>,
     /// Take it back, as long as not everybody has let go
-    #[arg(long, conflicts_with_all = ["deadline", "restart", "dry_run"])]
+    #[arg(long, conflicts_with_all = ["deadline", "restart", "reboot", "going_down", "dry_run"])]
     pub cancel: bool,
     /// Only say what would be done
     #[arg(long)]

@@ -3,6 +3,7 @@
 use crate::ask::ask;
 use crate::config::ShutdownFlags;
 use protocol::control::{Moment, Reply, Request, ShutdownRequest};
+use protocol::shutdown::Afterwards;
 use runner::exit::Failure;
 use serde_json::json;
 use std::path::Path;
@@ -15,14 +16,25 @@ pub async fn run(socket: &Path, flags: ShutdownFlags) -> Result<(), Failure> {
         println!("cancelled");
         return Ok(());
     }
+    let then = afterwards(&flags);
     let ShutdownFlags { deadline, reason, restart, dry_run, json, .. } = flags;
-    follow(socket, ShutdownRequest { deadline, reason, restart, dry_run, drill: false }, json).await
+    follow(socket, ShutdownRequest { deadline, reason, restart, dry_run, drill: false, then }, json).await
 }
 
 /// All phases with harmless commands.
 pub async fn drill(socket: &Path, deadline: Option<Duration>, json: bool) -> Result<(), Failure> {
-    let request = ShutdownRequest { deadline, reason: "drill".into(), restart: None, dry_run: false, drill: true };
+    let reason = "drill".into();
+    let then = Afterwards::Stays;
+    let request = ShutdownRequest { deadline, reason, restart: None, dry_run: false, drill: true, then };
     follow(socket, request, json).await
+}
+
+fn afterwards(flags: &ShutdownFlags) -> Afterwards {
+    match flags.reboot {
+        Some(within) => Afterwards::Returns(within),
+        None if flags.going_down => Afterwards::GoesDown,
+        None => Afterwards::Stays,
+    }
 }
 
 async fn follow(socket: &Path, request: ShutdownRequest, json: bool) -> Result<(), Failure> {

@@ -3,7 +3,6 @@
 
 use crate::settings::BadConfig;
 use std::fmt;
-use std::io::Write;
 use std::process::ExitCode;
 
 /// The exit code for "it will not work": wrong settings, wrong usage, a lasting obstacle.
@@ -58,9 +57,11 @@ impl From<BadConfig> for Failure {
 
 /// Says in one line on standard error why the program ends, and gives its exit code.
 pub fn report(program: &str, result: Result<(), Failure>) -> ExitCode {
-    let Err(failure) = result else { return ExitCode::SUCCESS };
-    // With standard error closed there is nobody to tell; the exit code still speaks.
-    let _ = std::io::stderr().write_all(line(program, &failure).as_bytes());
+    let Err(failure) = result else {
+        crate::log::end();
+        return ExitCode::SUCCESS;
+    };
+    crate::log::last_words(&line(program, &failure));
     ExitCode::from(failure.code())
 }
 

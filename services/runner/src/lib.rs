@@ -9,6 +9,7 @@
 //! | | [`state`] | what it keeps over a power cut |
 //! | | [`framing`] | values over a local socket |
 //! | | [`hooks`] | which executables an event has, and running them |
+//! | | [`supervise`], [`tai64n`] | what daemontools keeps beside a service, and its instants |
 //! | end | [`signals`], [`supervisor`] | what it is asked, and what that means |
 //! | | [`ready`], [`exit`] | what it tells systemd and whoever started it |
 
@@ -25,4 +26,6 @@ pub mod retry;
 pub mod settings;
 pub mod signals;
 pub mod state;
+pub mod supervise;
 pub mod supervisor;
+pub mod tai64n;

@@ -1,12 +1,18 @@
 //! Log lines on standard error: `level program: message field=value`, one event a line and nothing but printable
 //! text in it. Who keeps the log adds the time (multilog, journald), so it is shown only on a terminal.
 //!
-//! `PISTOP_LOG` chooses the level. A closed or broken standard error never stops a program.
+//! `PISTOP_LOG` chooses the level. A standard error that is closed, broken or takes nothing, as multilog's on a full
+//! disk, never stops a program or holds it up: a thread writes, [`WAITING`] lines may wait for it, and what is lost is
+//! counted and told when the log takes lines again.
 
 use std::fmt;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tracing::{Event, Level, Subscriber};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::fmt::{FmtContext, MakeWriter};
 use tracing_subscriber::registry::LookupSpan;
@@ -14,15 +20,66 @@ use tracing_subscriber::registry::LookupSpan;
 /// The variable with the level: `error`, `warn`, `info`, `debug` or `trace`; `info` unless set.
 pub const VARIABLE: &str = "PISTOP_LOG";
 
+/// How many lines may wait for a log that takes none; some hundred kilobytes.
+pub const WAITING: usize = 2000;
+
+/// Ends the thread that writes, when the program ends.
+static WRITER: Mutex<Option<WorkerGuard>> = Mutex::new(None);
+
 /// From now on events go to standard error under the program's name. The first call in a process counts.
 pub fn init(program: &str) {
     let wanted = std::env::var(VARIABLE).unwrap_or_default();
     let level = level(&wanted);
     let form = Line { program: program.into(), time: std::io::stderr().is_terminal() };
-    let first =
-        tracing::subscriber::set_global_default(subscriber(form, level.unwrap_or(Level::INFO), std::io::stderr));
-    if first.is_ok() && level.is_none() {
+    let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING).thread_name("log");
+    let (to, writer) = builder.finish(std::io::stderr());
+    let pen = Pen { to, program: program.into(), told: AtomicUsize::new(0) };
+    if tracing::subscriber::set_global_default(subscriber(form, level.unwrap_or(Level::INFO), pen)).is_err() {
+        return;
+    }
+    *WRITER.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(writer);
+    if level.is_none() {
         tracing::warn!("{VARIABLE}=`{wanted}` is no level; use error, warn, info, debug or trace");
+    }
+}
+
+/// Writes what waits, for at most a second. Lines that follow are lost.
+pub fn end() {
+    drop(WRITER.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
+}
+
+/// The last words of a program, past the log; not written if that would have to wait.
+pub(crate) fn last_words(text: &str) {
+    end();
+    let mut error = std::io::stderr();
+    let mut look = [nix::poll::PollFd::new(error.as_fd(), nix::poll::PollFlags::POLLOUT)];
+    if nix::poll::poll(&mut look, nix::poll::PollTimeout::ZERO).is_ok_and(|ready| ready > 0) {
+        // With standard error closed there is nobody to tell; the exit code still speaks.
+        let _ = error.write_all(text.as_bytes());
+    }
+}
+
+/// Hands lines to the thread that writes, and tells it what was lost before them.
+struct Pen {
+    to: NonBlocking,
+    program: Box<str>,
+    told: AtomicUsize,
+}
+
+impl<'a> MakeWriter<'a> for Pen {
+    type Writer = NonBlocking;
+
+    fn make_writer(&'a self) -> NonBlocking {
+        let mut to = self.to.clone();
+        let lost = self.to.error_counter();
+        let (before, told) = (lost.dropped_lines(), self.told.load(Ordering::Relaxed));
+        if before > told {
+            let news = format!("warn {}: {} lines were lost while the log took none\n", self.program, before - told);
+            let _ = to.write_all(news.as_bytes());
+            // The news may be lost like any other line; it is then told with the next one.
+            self.told.store(if lost.dropped_lines() == before { before } else { told }, Ordering::Relaxed);
+        }
+        to
     }
 }
 
@@ -92,7 +149,7 @@ mod tests {
         torn: bool,
     }
 
-    impl io::Write for Paper {
+    impl Write for Paper {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             if self.torn {
                 return Err(io::ErrorKind::BrokenPipe.into());

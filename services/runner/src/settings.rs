@@ -118,9 +118,22 @@ impl Settings {
     /// # Errors
     /// A place that cannot be read, an unknown key in the config file, a value that is not UTF-8.
     pub fn load(known: &'static [Setting], sources: Sources) -> Result<Settings, BadConfig> {
+        Settings::lay_all(known, sources, file::read)
+    }
+
+    /// The same for a command that shares its config file with another program: keys that it does not know are the
+    /// other one's.
+    ///
+    /// # Errors
+    /// A place that cannot be read, a value that is not UTF-8.
+    pub fn load_shared(known: &'static [Setting], sources: Sources) -> Result<Settings, BadConfig> {
+        Settings::lay_all(known, sources, file::read_known)
+    }
+
+    fn lay_all(known: &'static [Setting], sources: Sources, read: file::Read) -> Result<Settings, BadConfig> {
         let variables = sources.variables.as_deref().map(envdir::read).transpose()?.unwrap_or_default();
         let mut settings = Settings { known, values: defaults(known), sources, variables };
-        settings.lay_config_file()?;
+        settings.lay_config_file(read)?;
         settings.lay_variables()?;
         settings.lay_environment()?;
         settings.lay_flags();
@@ -197,9 +210,9 @@ impl Settings {
         BadConfig { source, key, why }
     }
 
-    fn lay_config_file(&mut self) -> Result<(), BadConfig> {
+    fn lay_config_file(&mut self, read: file::Read) -> Result<(), BadConfig> {
         let Some(path) = &self.sources.config else { return Ok(()) };
-        for (key, value) in file::read(path, self.known)? {
+        for (key, value) in read(path, self.known)? {
             self.set(key, value, Origin::ConfigFile);
         }
         Ok(())

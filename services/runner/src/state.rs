@@ -1,5 +1,8 @@
 //! What a program keeps over its own end and over a power cut: a directory of small files that one process at a time
 //! owns. A file is replaced whole or not at all (written aside, synced, renamed, directory synced).
+//!
+//! A disk that is full or read-only, as worn-out SD cards become, keeps nobody from running: what has to be kept is
+//! then kept in RAM, and that is said.
 
 use crate::exit::Failure;
 use crate::{clock, settings::BadConfig};
@@ -13,6 +16,9 @@ use std::path::{Path, PathBuf};
 
 /// The largest file kept, in bytes: far above what any program of ours writes, far below what a small machine has.
 pub const MAX_FILE: usize = 1024 * 1024;
+
+/// Where state goes that the disk does not take, until the machine is switched off.
+const RAM: &str = "/run/pistop/state";
 
 const LOCK: &str = "lock";
 const IDENTITY: &str = "identity";
@@ -28,13 +34,26 @@ pub struct StateDir {
 impl StateDir {
     /// Makes the directory if need be, for this user alone, and takes its lock.
     ///
+    /// If the disk is full or read-only, a directory in RAM takes its place.
+    ///
     /// # Errors
     /// [`Failure::Permanent`] if another process holds it or this user may not use it, [`Failure::Temporary`] if the
-    /// disk refused.
+    /// disk refused for another reason.
     pub fn open(path: &Path) -> Result<StateDir, Failure> {
-        create(path).map_err(|why| refused(path, &why))?;
+        let why = match Self::take(path) {
+            Ok(directory) => return directory,
+            Err(why) if !is_worn_out(&why) => return Err(refused(path, &why)),
+            Err(why) => why,
+        };
+        let ram = Path::new(RAM).join(path.strip_prefix("/").unwrap_or(path));
+        tracing::error!("{}: {why}; what has to be kept is kept in {}, in RAM", path.display(), ram.display());
+        Self::take(&ram).map_err(|why| refused(&ram, &why))?
+    }
+
+    fn take(path: &Path) -> io::Result<Result<StateDir, Failure>> {
+        create(path)?;
         let lock = lock(path)?;
-        Ok(StateDir { path: path.into(), _lock: lock })
+        Ok(lock.map(|lock| StateDir { path: path.into(), _lock: lock }))
     }
 
     /// The number of this machine: random, made at the first call, the same ever after.
@@ -46,7 +65,7 @@ impl StateDir {
             }
         }
         let fresh = random();
-        self.put(IDENTITY, format!("{fresh:016x}\n").as_bytes())?;
+        self.put(IDENTITY, format!("{fresh:016x}\n").as_bytes());
         Ok(Identity(fresh))
     }
 
@@ -57,7 +76,7 @@ impl StateDir {
             tracing::warn!("{} holds no number; going on from the time of day", self.at(EPOCH).display());
         }
         let next = kept.and_then(Result::ok).map_or(0, |last| last.saturating_add(1)).max(clock::unix_now().as_secs());
-        self.put(EPOCH, format!("{next}\n").as_bytes())?;
+        self.put(EPOCH, format!("{next}\n").as_bytes());
         Ok(Epoch(next))
     }
 
@@ -119,8 +138,11 @@ impl StateDir {
         Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), Failure> {
-        self.replace(name, bytes).map_err(|why| refused(&self.at(name), &why))
+    /// A disk that refuses is told and keeps nobody from running.
+    fn put(&self, name: &str, bytes: &[u8]) {
+        if let Err(why) = self.replace(name, bytes) {
+            tracing::error!("{}: {why}; the next run will not know it", self.at(name).display());
+        }
     }
 }
 
@@ -134,14 +156,19 @@ fn create(path: &Path) -> io::Result<()> {
     DirBuilder::new().mode(0o700).create(path)
 }
 
-fn lock(path: &Path) -> Result<Flock<File>, Failure> {
+fn lock(path: &Path) -> io::Result<Result<Flock<File>, Failure>> {
     let place = path.join(LOCK);
-    let file = File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(&place);
-    let file = file.map_err(|why| refused(&place, &why))?;
-    let mut lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(file, _)| held(path, file))?;
-    // Only for people: the lock itself is what counts, and it goes with the process.
-    let _ = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
-    Ok(lock)
+    let file = File::options().read(true).write(true).create(true).truncate(false).mode(0o600).open(&place)?;
+    let lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(file, _)| held(path, file));
+    Ok(lock.inspect(|lock| {
+        // Only for people: the lock itself is what counts, and it goes with the process.
+        let mut file: &File = lock;
+        let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
+    }))
+}
+
+fn is_worn_out(why: &io::Error) -> bool {
+    matches!(why.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::ReadOnlyFilesystem)
 }
 
 fn held(path: &Path, mut file: File) -> Failure {

@@ -8,8 +8,8 @@
 mod daemontools;
 mod systemd;
 
-pub use daemontools::Want;
-pub use systemd::{Job, Unit};
+pub use crate::supervise::Want;
+pub use systemd::{Job, System, Unit};
 
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ pub enum Meaning {
     Shutdown,
     /// Its supervisor starts it again at once.
     Restart,
+    /// Its machine starts again.
+    Reboot,
 }
 
 impl Meaning {
@@ -30,6 +32,7 @@ impl Meaning {
         match word {
             "shutdown" => Some(Meaning::Shutdown),
             "restart" => Some(Meaning::Restart),
+            "reboot" => Some(Meaning::Reboot),
             _ => None,
         }
     }
@@ -49,8 +52,8 @@ pub struct Verdict {
 pub struct Facts {
     /// The setting `on-term` (ON_TERM), as the owner wrote it.
     pub on_term: Option<String>,
-    /// What `systemctl is-system-running` printed.
-    pub system: Option<String>,
+    /// What systemd does with the machine.
+    pub system: Option<System>,
     /// The unit of systemd that this process belongs to.
     pub unit: Option<Unit>,
     /// What daemontools' supervise, our parent, wants of us.
@@ -81,14 +84,18 @@ fn on_term(facts: &Facts, evidence: &mut Vec<String>) -> Option<Meaning> {
     let meaning = Meaning::of_word(word);
     evidence.push(match meaning {
         Some(_) => format!("ON_TERM is `{word}`"),
-        None => format!("ON_TERM is `{word}`, which is ignored; set it to shutdown or restart"),
+        None => format!("ON_TERM is `{word}`, which is ignored; set it to shutdown, restart or reboot"),
     });
     meaning
 }
 
 fn system_stopping(facts: &Facts, evidence: &mut Vec<String>) -> Option<Meaning> {
-    let state = facts.system.as_deref()?;
+    let System { state, starts_again } = facts.system.as_ref()?;
     evidence.push(format!("systemd says that the system is {state}"));
+    if let Some(target) = starts_again {
+        evidence.push(format!("systemd has a start job for {target}"));
+        return Some(Meaning::Reboot);
+    }
     (state == "stopping").then_some(Meaning::Shutdown)
 }
 

@@ -18,6 +18,7 @@ fn inside() {
     match std::env::var(PART).as_deref() {
         Ok("fail") => leave(exit::report("fserver", Err(Failure::Temporary("port 5555 is taken".into())))),
         Ok("log") => speak(),
+        Ok("shout") => shout(),
         Ok("echo") => echo(),
         Ok("notify") => notify(),
         _ => {}
@@ -34,7 +35,24 @@ fn speak() {
     runner::log::init("fclient");
     tracing::info!("first");
     tracing::debug!("second");
+    runner::log::end();
     std::process::exit(0)
+}
+
+/// Says far more than a pipe holds, then a word on standard output, then ends.
+fn shout() {
+    runner::log::init("fclient");
+    for number in 0..20_000 {
+        tracing::info!("line {number}");
+    }
+    println!("said");
+    std::io::stdin().read_line(&mut String::new()).unwrap();
+    // One at a time, until the thread has caught up.
+    for _ in 0..1000 {
+        tracing::info!("later");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    leave(exit::report("fclient", Err(Failure::Temporary("enough".into()))))
 }
 
 fn echo() {
@@ -70,6 +88,39 @@ fn shell(script: &str, name: &str) -> Command {
 
 fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Reads nothing until the program has said everything, as multilog does on a full disk.
+#[test]
+fn a_log_that_takes_nothing_holds_nobody_up_and_the_loss_is_told() {
+    let mut command = part("shout");
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("said") {
+        line.clear();
+        assert_ne!(std::io::BufRead::read_line(&mut told, &mut line).unwrap(), 0, "it ended before it had said all");
+    }
+    let mut stderr = child.stderr.take().unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        stderr.read_to_string(&mut text).unwrap();
+        text
+    });
+    child.stdin.take().unwrap().write_all(b"\n").unwrap();
+    let text = reader.join().unwrap();
+    child.wait().unwrap();
+    assert!(text.contains("info fclient: line 0\n") && text.contains("lines were lost while the log took none\n"));
+    assert!(text.contains("info fclient: later\n") && text.ends_with("fclient: temporary: enough\n"), "{text}");
+}
+
+/// And nobody ever reads.
+#[test]
+fn a_log_that_never_takes_anything_does_not_keep_a_program_from_ending() {
+    let mut command = part("shout");
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(111));
 }
 
 #[test]

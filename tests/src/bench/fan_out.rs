@@ -12,6 +12,7 @@ use super::rivals::{self, Mosquitto, TcpServer};
 use super::talk::{self, Dialect};
 use nix::sys::signal::Signal;
 use protocol::control::{Request, ShutdownRequest};
+use protocol::shutdown::Afterwards;
 use protocol::{codec, frame};
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -133,8 +134,14 @@ fn asked(clients: usize, dialect: Dialect, scratch: &Scratch) -> io::Result<Dura
     let mut load = Load::new()?;
     load.connect(clients, dialect, server.address, |tally| Ok(tally.ready))?;
     let mut control = UnixStream::connect(&server.control)?;
-    let request =
-        ShutdownRequest { deadline: None, reason: "measured".into(), restart: None, dry_run: false, drill: false };
+    let request = ShutdownRequest {
+        deadline: None,
+        reason: "measured".into(),
+        restart: None,
+        dry_run: false,
+        drill: false,
+        then: Afterwards::Stays,
+    };
     let request = frame::encode_body(&codec::encode(&Request::Shutdown(request)));
     last_told(&mut load, clients, || control.write_all(&request))
 }

@@ -24,6 +24,7 @@ impl ServerPlan {
     pub(super) fn new(place: Place) -> Self {
         place.set("NAME", place.name());
         place.set("ANNOUNCE", "off");
+        place.set("MACHINE_LOCK", "off");
         place.set("CONTROL", &Control::of(&place).path().display().to_string());
         place.set("STATE_DIR", &place.path("state").display().to_string());
         place.set("HOOKS", &place.hooks().display().to_string());

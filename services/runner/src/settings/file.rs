@@ -6,17 +6,45 @@ use std::fs;
 use std::path::Path;
 use toml::{Table, Value};
 
-/// The keys in the file, each with the text it stands for; `false` stands for "unset".
-pub(super) fn read(path: &Path, known: &'static [Setting]) -> Result<Vec<(&'static str, Option<String>)>, BadConfig> {
-    let bad = |key: &str, why: String| BadConfig { source: path.display().to_string(), key: key.into(), why };
+/// The keys in a file, each with the text it stands for; `false` stands for "unset".
+type Values = Vec<(&'static str, Option<String>)>;
+/// One of the two ways to read it.
+pub(super) type Read = fn(&Path, &'static [Setting]) -> Result<Values, BadConfig>;
+
+/// All keys; one that is not known is an error.
+pub(super) fn read(path: &Path, known: &'static [Setting]) -> Result<Values, BadConfig> {
+    let table = table(path)?;
+    match table.keys().find(|key| !is_known(key, known)) {
+        Some(key) => Err(bad(path, key, unknown(key, known))),
+        None => values(path, table, known),
+    }
+}
+
+/// The keys that are known; the others belong to another program.
+pub(super) fn read_known(path: &Path, known: &'static [Setting]) -> Result<Values, BadConfig> {
+    values(path, table(path)?, known)
+}
+
+fn table(path: &Path) -> Result<Table, BadConfig> {
     let text = fs::read_to_string(path)
-        .map_err(|why| bad("", format!("cannot be read ({why}); make it a readable UTF-8 file")))?;
-    let table: Table = text.parse().map_err(|why| bad("", syntax(&text, &why)))?;
-    let one = |(key, value): (String, Value)| {
-        let setting = known.iter().find(|setting| setting.key == key).ok_or_else(|| bad(&key, unknown(&key, known)))?;
-        Ok((setting.key, plain(value).map_err(|why| bad(&key, why))?))
+        .map_err(|why| bad(path, "", format!("cannot be read ({why}); make it a readable UTF-8 file")))?;
+    text.parse().map_err(|why| bad(path, "", syntax(&text, &why)))
+}
+
+fn values(path: &Path, table: Table, known: &'static [Setting]) -> Result<Values, BadConfig> {
+    let of_setting = |(key, value): (String, Value)| {
+        let setting = known.iter().find(|setting| setting.key == key)?;
+        Some(plain(value).map(|value| (setting.key, value)).map_err(|why| bad(path, &key, why)))
     };
-    table.into_iter().map(one).collect()
+    table.into_iter().filter_map(of_setting).collect()
+}
+
+fn is_known(key: &str, known: &[Setting]) -> bool {
+    known.iter().any(|setting| setting.key == key)
+}
+
+fn bad(path: &Path, key: &str, why: String) -> BadConfig {
+    BadConfig { source: path.display().to_string(), key: key.into(), why }
 }
 
 fn syntax(text: &str, why: &toml::de::Error) -> String {

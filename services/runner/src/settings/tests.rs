@@ -144,6 +144,16 @@ fn a_bad_value_names_the_place_it_came_from() {
 }
 
 #[test]
+fn a_shared_config_file_may_hold_keys_of_another_program_and_still_no_wrong_values() {
+    let shared = |text: &str| Settings::load_shared(KNOWN, House::new().config(text).sources);
+    let house = House::new().config("port = 7\nmaxdaemons = 3\nlist = []");
+    let settings = Settings::load_shared(KNOWN, house.sources.clone()).unwrap();
+    assert_eq!((settings.text("port"), settings.origin("port")), (Some("7"), Origin::ConfigFile));
+    assert!(house.refused().contains("is no setting of this program"));
+    assert!(shared("port").is_err());
+}
+
+#[test]
 fn a_time_is_finite_and_not_negative() {
     for bad in ["-1", "inf", "NaN", "1e300", "5s", "-0.001"] {
         let settings = House::new().flag("lease", bad).load().unwrap();

@@ -1,31 +1,18 @@
-//! What daemontools' supervise wants of the service that it runs: byte 17 of `supervise/status`, which has 18 bytes in
-//! daemontools 0.76 and more in indimail's fork.
+//! What daemontools' supervise, our parent, wants of the service that it runs: it writes it to `supervise/status`.
 //!
 //! On `svc -d` supervise sends SIGTERM first and writes the status after it, so a want of `u` counts only if it still
 //! stands when that has had time to happen. In the first second after it started a service, supervise hears no command
 //! at all (measured with 0.76): a signal that comes then was not sent by it.
 
+use crate::supervise::{Status, Want};
 use std::path::Path;
 use std::time::Duration;
 use std::{fs, io};
 use tokio::time::{Instant, sleep};
 
-/// What supervise wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Want {
-    /// Up: it starts the service again when it ends.
-    Up,
-    /// Down: after `svc -d`.
-    Down,
-    /// Whatever it is: after `svc -o`, it is not started again.
-    Once,
-}
-
 /// How long `u` must stand. supervise needs microseconds; a loaded single-core machine gets some time more.
 const SETTLE: Duration = Duration::from_millis(300);
 const LOOK: Duration = Duration::from_millis(20);
-/// Where the byte is that tells.
-const WANT: usize = 17;
 
 /// What our parent wants, if it is supervise. The text says why that could not be found out.
 pub(super) async fn want() -> Result<Option<Want>, String> {
@@ -54,13 +41,7 @@ async fn settled(mut read: impl FnMut() -> Result<Want, String>) -> Result<Want,
 fn read(status: &Path) -> Result<Want, String> {
     let unreadable = |why: io::Error| format!("{} of our parent supervise cannot be read ({why})", status.display());
     let bytes = fs::read(status).map_err(unreadable)?;
-    match bytes.get(WANT) {
-        Some(b'u') => Ok(Want::Up),
-        Some(b'd') => Ok(Want::Down),
-        Some(0) => Ok(Want::Once),
-        Some(other) => Err(format!("{} wants `{}`, which is not known", status.display(), other.escape_ascii())),
-        None => Err(format!("{} has only {} bytes", status.display(), bytes.len())),
-    }
+    Status::decode(&bytes).map(|status| status.want).map_err(|why| format!("{} {why}", status.display()))
 }
 
 #[cfg(test)]
@@ -69,7 +50,7 @@ mod tests {
 
     fn status(want: u8, length: usize) -> Vec<u8> {
         let mut bytes = vec![0; length];
-        bytes[WANT] = want;
+        bytes[17] = want;
         bytes
     }
 

@@ -7,6 +7,18 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+/// What systemd does with the machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct System {
+    /// As in `running`, `degraded`, `stopping`.
+    pub state: String,
+    /// If it is stopping: the target that leads to a new start.
+    pub starts_again: Option<&'static str>,
+}
+
+/// Targets after which a machine is back (systemd.special(7)).
+const STARTS_AGAIN: [&str; 3] = ["reboot.target", "kexec.target", "soft-reboot.target"];
+
 /// A unit of systemd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unit {
@@ -51,22 +63,29 @@ impl<'a> Systemd<'a> {
         }
     }
 
-    /// The state of the machine, as in `running`, `degraded`, `stopping`.
-    pub(super) async fn system(&self) -> Result<Option<String>, String> {
+    /// The state of the machine.
+    pub(super) async fn system(&self) -> Result<Option<System>, String> {
         if !self.marker.is_dir() {
             return Ok(None);
         }
         let said = self.ask(&["is-system-running"]).await?;
-        let state = said.split_whitespace().next();
-        state
-            .map(|state| Some(state.into()))
-            .ok_or_else(|| format!("{} is-system-running said nothing", self.systemctl))
+        let Some(state) = said.split_whitespace().next().map(String::from) else {
+            return Err(format!("{} is-system-running said nothing", self.systemctl));
+        };
+        // A gap here must not hide that the machine stops.
+        let jobs = if state == "stopping" { self.jobs().await.unwrap_or_default() } else { String::new() };
+        let starts_again = STARTS_AGAIN.into_iter().find(|target| has_start_job(&jobs, target));
+        Ok(Some(System { state, starts_again }))
+    }
+
+    async fn jobs(&self) -> Result<String, String> {
+        self.ask(&["list-jobs", "--no-legend", "--plain"]).await
     }
 
     /// The unit that we are in, and its job.
     pub(super) async fn unit(&self) -> Result<Option<Unit>, String> {
         let Some(name) = self.name().filter(|_| self.invoked && self.marker.is_dir()) else { return Ok(None) };
-        let jobs = self.ask(&["list-jobs", "--no-legend", "--plain"]).await?;
+        let jobs = self.jobs().await?;
         Ok(Some(Unit { job: job(&jobs, &name), name }))
     }
 
@@ -95,15 +114,22 @@ fn unit_name(cgroup: &str) -> Option<String> {
 
 /// The job in lines such as `123 fserver.service restart running`.
 fn job(jobs: &str, unit: &str) -> Job {
-    let of_unit = jobs.lines().find_map(|line| {
-        let mut words = line.split_whitespace().skip(1);
-        (words.next() == Some(unit)).then(|| words.next())?
-    });
-    match of_unit {
+    match kind_of_job(jobs, unit) {
         Some("restart" | "try-restart") => Job::Restart,
         Some("stop") => Job::Stop,
         _ => Job::None,
     }
+}
+
+fn has_start_job(jobs: &str, unit: &str) -> bool {
+    kind_of_job(jobs, unit) == Some("start")
+}
+
+fn kind_of_job<'a>(jobs: &'a str, unit: &str) -> Option<&'a str> {
+    jobs.lines().find_map(|line| {
+        let mut words = line.split_whitespace().skip(1);
+        (words.next() == Some(unit)).then(|| words.next())?
+    })
 }
 
 #[cfg(test)]
@@ -147,9 +173,18 @@ mod tests {
             "case $1 in is-system-running) echo stopping; exit 1;; *) echo ' 7 fserver.service stop running';; esac";
         let (systemctl, marker, cgroup) = machine(dir.path(), script);
         let systemd = Systemd { systemctl: &systemctl, marker, cgroup, invoked: true };
-        assert_eq!(systemd.system().await, Ok(Some("stopping".into())));
+        assert_eq!(systemd.system().await, Ok(Some(System { state: "stopping".into(), starts_again: None })));
         assert_eq!(systemd.unit().await, Ok(Some(Unit { name: "fserver.service".into(), job: Job::Stop })));
         assert_eq!(Systemd { invoked: false, ..systemd }.unit().await, Ok(None));
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_starts_again_is_told_from_one_that_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = "case $1 in is-system-running) echo stopping;; *) echo ' 7 reboot.target start waiting';; esac";
+        let (systemctl, marker, cgroup) = machine(dir.path(), script);
+        let systemd = Systemd { systemctl: &systemctl, marker, cgroup, invoked: true };
+        assert_eq!(systemd.system().await.unwrap().unwrap().starts_again, Some("reboot.target"));
     }
 
     #[tokio::test]

@@ -6,10 +6,14 @@ fn unit(job: Job) -> Option<Unit> {
     Some(Unit { name: "fserver.service".into(), job })
 }
 
+fn system(state: &str) -> Option<System> {
+    Some(System { state: state.into(), starts_again: None })
+}
+
 /// What is known -> what the signal means, and the sentence that decided.
 #[test]
 fn the_table_of_facts_and_meanings() {
-    use Meaning::{Restart, Shutdown};
+    use Meaning::{Reboot, Restart, Shutdown};
     let nothing = Facts::default;
     let table = [
         (nothing(), Shutdown, "no supervisor"),
@@ -19,17 +23,25 @@ fn the_table_of_facts_and_meanings() {
             Shutdown,
             "ON_TERM is `shutdown`",
         ),
-        (Facts { on_term: Some("restart".into()), system: Some("stopping".into()), ..nothing() }, Restart, "ON_TERM"),
+        (Facts { on_term: Some("restart".into()), system: system("stopping"), ..nothing() }, Restart, "ON_TERM"),
         (Facts { supervise: Some(Want::Up), ..nothing() }, Restart, "supervise wants this service up"),
         (Facts { supervise: Some(Want::Down), ..nothing() }, Shutdown, "supervise wants this service down"),
         (Facts { supervise: Some(Want::Once), ..nothing() }, Shutdown, "run this service once"),
-        (Facts { supervise: Some(Want::Up), system: Some("stopping".into()), ..nothing() }, Shutdown, "is stopping"),
-        (Facts { supervise: Some(Want::Up), system: Some("degraded".into()), ..nothing() }, Restart, "service up"),
+        (Facts { supervise: Some(Want::Up), system: system("stopping"), ..nothing() }, Shutdown, "is stopping"),
+        (
+            Facts {
+                system: Some(System { state: "stopping".into(), starts_again: Some("reboot.target") }),
+                ..nothing()
+            },
+            Reboot,
+            "a start job for reboot.target",
+        ),
+        (Facts { supervise: Some(Want::Up), system: system("degraded"), ..nothing() }, Restart, "service up"),
         (Facts { supervise: Some(Want::Up), unit: unit(Job::Stop), ..nothing() }, Shutdown, "a stop job"),
         (Facts { supervise: Some(Want::Up), unit: unit(Job::None), ..nothing() }, Restart, "service up"),
         (Facts { supervise: Some(Want::Down), unit: unit(Job::Restart), ..nothing() }, Shutdown, "service down"),
         (Facts { unit: unit(Job::Restart), ..nothing() }, Restart, "a restart job for fserver.service"),
-        (Facts { unit: unit(Job::Restart), system: Some("stopping".into()), ..nothing() }, Shutdown, "is stopping"),
+        (Facts { unit: unit(Job::Restart), system: system("stopping"), ..nothing() }, Shutdown, "is stopping"),
         (Facts { unit: unit(Job::Stop), ..nothing() }, Shutdown, "a stop job for fserver.service"),
         (Facts { unit: unit(Job::None), ..nothing() }, Shutdown, "no job for fserver.service"),
     ];
@@ -42,10 +54,13 @@ fn the_table_of_facts_and_meanings() {
 
 #[test]
 fn a_word_that_is_none_is_ignored_and_said_so() {
-    let facts = Facts { on_term: Some("reboot".into()), supervise: Some(Want::Up), ..Facts::default() };
+    let facts = Facts { on_term: Some("sleep".into()), supervise: Some(Want::Up), ..Facts::default() };
     let verdict = decide(&facts);
     assert_eq!(verdict.meaning, Meaning::Restart);
-    assert!(verdict.evidence[0].contains("`reboot`, which is ignored; set it to shutdown or restart"), "{verdict:?}");
+    assert!(
+        verdict.evidence[0].contains("`sleep`, which is ignored; set it to shutdown, restart or reboot"),
+        "{verdict:?}"
+    );
 }
 
 #[test]

@@ -57,7 +57,7 @@ pub fn server_command(folder: &Path, listen: &str, environment: &[(&str, &str)])
     let mut command = command(&program("fserver")?, &[]);
     command.args(["--listen", listen]);
     command.env("CONTROL", folder.join("control")).env("STATE_DIR", folder.join("state"));
-    command.env("HOOKS", folder.join("hooks")).env("NAME", "server").env("ANNOUNCE", "off");
+    command.env("HOOKS", folder.join("hooks")).env("NAME", "server").env("ANNOUNCE", "off").env("MACHINE_LOCK", "off");
     command.env("MAXDAEMONS", "20000").env("MAX_PER_ADDRESS", "20000").env("ON_TERM", "shutdown");
     command.envs(environment.iter().copied());
     Ok(command)
