@@ -11,9 +11,7 @@ use std::process::Command;
 
 /// Where the files of the guests are.
 const FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/house");
-/// The example trees, which prove themselves here.
-const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../example_config");
-/// The name by which `/etc/fstab` of the example knows the server's disk.
+/// The name by which the example of `/etc/fstab` knows the server's disk.
 const MUSIC_UUID: &str = "20bcc800-9dce-4734-947d-6d760b36a4de";
 /// Pitch of each piece.
 const PIECES: [(&str, f64); 3] = [("one.wav", 220.0), ("two.wav", 330.0), ("three.wav", 440.0)];
@@ -33,7 +31,7 @@ impl Workshop {
         Self { base: base.root.clone(), packages: packages.into(), to: to.into() }
     }
 
-    /// The root disk of a machine. It gets `tests/house/every`, the example tree, the tree of its kind and its own, in this order.
+    /// The root disk of a machine. It gets `tests/house/every`, the tree of its kind and its own, and then furnishes itself.
     ///
     /// # Errors
     /// A command failed; its words are in the message.
@@ -45,11 +43,9 @@ impl Workshop {
             fs::copy(entry.path(), inside.join(entry.file_name()))?;
         }
         let tree = |name: &str| Path::new(FILES).join(name);
-        let example = Path::new(EXAMPLES).join(kind);
         for from in [tree("every"), tree(&format!("{kind}s")), tree(name)].iter().filter(|from| from.is_dir()) {
             shell::copy_tree(from, &root)?;
         }
-        shell::copy_tree(&example, &inside)?;
         fs::copy(tree("furnish"), inside.join("furnish"))?;
         shell::run(Command::new("chroot").arg(&root).arg("/house/furnish").args([name, &address.to_string()]))?;
         let image = self.image(name, &root, "3G", None)?;

@@ -32,7 +32,7 @@ pub struct House {
 }
 
 impl House {
-    /// Builds it, from packages; all power is off.
+    /// Builds it, from packages, at the addresses of the examples; all power is off.
     ///
     /// # Errors
     /// A command failed; its words are in the message.
@@ -40,15 +40,15 @@ impl House {
         network::lay()?;
         let workshop = Workshop::new(base, packages, to);
         let machine = |name: &'static str, kind: &str, number: u8| {
-            let address = Ipv4Addr::new(10, 77, 0, number);
+            let address = Ipv4Addr::new(192, 168, 2, number);
             let mut disks = vec![workshop.root(name, kind, address)?];
             if kind == "server" {
                 disks.push(workshop.music()?);
             }
             Machine::new(Plan { name, address, disks }, base, &watch)
         };
-        let server = machine("server", "server", 1)?;
-        let (attic, kitchen) = (machine("attic", "client", 2)?, machine("kitchen", "client", 3)?);
+        let server = machine("server", "server", 101)?;
+        let (attic, kitchen) = (machine("attic", "client", 102)?, machine("kitchen", "client", 103)?);
         Ok(Self { server, attic, kitchen, watch })
     }
 

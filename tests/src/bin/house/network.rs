@@ -5,7 +5,7 @@ use crate::shell;
 use std::io;
 
 /// The address of this program on the wire.
-const OURS: &str = "10.77.0.254/24";
+const OURS: &str = "192.168.2.254/24";
 
 /// Lays the bridge.
 ///
