@@ -164,6 +164,9 @@ fn plain(line: &str) -> String {
 }
 
 fn tells(what: &str) -> bool {
+    if what.contains("is not reached yet") {
+        return false;
+    }
     let (program, said) = what.split_once(": ").unwrap_or(("", what));
     match program {
         "systemd" | "systemd-logind" => UNITS.iter().any(|unit| said.contains(unit)),
