@@ -1,6 +1,6 @@
 # make demo | test | check | bench, and a few longer ones. Each installs the Debian packages that it lacks.
 CARGO ?= cargo
-RUN_TESTS = dbus-daemon ucspi-tcp daemontools iproute2 procps shellcheck mpd samba-common-bin nfs-kernel-server autofs systemd
+RUN_TESTS = autofs bindfs daemontools dbus-daemon iproute2 mpd nfs-kernel-server procps samba-common-bin shellcheck systemd ucspi-tcp
 RUN_BENCH = ucspi-tcp iproute2 procps mosquitto
 RUN_HOUSE = qemu-system-x86 debootstrap iproute2 e2fsprogs
 
@@ -15,7 +15,8 @@ demo: build
 test: build
 	@tests/install-packages $(RUN_TESTS)
 	$(CARGO) test --workspace --no-fail-fast
-	shellcheck hooks/*/*-* tests/install-packages .ci/run tests/packages/stage tests/packages/build */package/p* tests/house/f* tests/house/*/usr/local/lib/house/*
+	shellcheck hooks/*/*-* tests/install-packages .ci/run tests/packages/stage tests/packages/build tests/packages/rehearse */package/p*
+	shellcheck tests/house/f* tests/house/*/usr/local/lib/house/*
 	target/debug/flapping --cycles 6 --clients 12
 
 build:
@@ -28,11 +29,11 @@ check:
 	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; else echo "cargo-deny is not installed: deny.toml is not checked"; fi
 
 ## Debian packages in target/debian; PROFILE=dev takes the programs that make test has built. LINTIAN=1 installs lintian,
-## which judges them wherever it is there.
+## which judges them wherever it is there. REHEARSE=1 installs, updates and removes them under a systemd in namespaces.
 PROFILE ?= release
 deb:
 	$(CARGO) build --profile $(PROFILE) --workspace --bin fserver --bin fclient --bin completions --bin 'pi*'
-	@LINTIAN=$(LINTIAN) tests/packages/build $(PROFILE)
+	@LINTIAN=$(LINTIAN) REHEARSE=$(REHEARSE) tests/packages/build $(PROFILE)
 
 ## Three whole machines on QEMU, without KVM, go through some evenings with the packages of make deb. As root; a quarter of an
 ## hour, and some minutes more the first time, when the base system is made. RECORD=1 keeps the run as the record.

@@ -56,6 +56,9 @@ pub const SETTINGS: &[Setting] = &[
     setting("notify-fifo", "", "handed to hooks"),
     setting("backup", "", "handed to hooks"),
     setting("dest", "", "handed to hooks"),
+    setting("rsync-options", "", "handed to hooks: in place of -alptgomHE --delete"),
+    setting("mpd", "mpd", "handed to hooks: the player's service"),
+    setting("cameras", "", "handed to hooks: the cameras' services, separated by blanks"),
 ];
 
 /// Follows one file server: runs hooks when it comes and goes, and powers this machine off with it if asked to.

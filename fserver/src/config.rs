@@ -48,6 +48,18 @@ pub const SETTINGS: &[Setting] = &[
     setting("notify-fifo", "", "handed to hooks"),
     setting("backup", "", "handed to hooks"),
     setting("dest", "", "handed to hooks"),
+    setting("mpd", "mpd", "handed to hooks: the player's service"),
+    setting(
+        "sharing",
+        "smbd nmbd nfs-server",
+        "handed to hooks: the services that share the disk, separated by blanks",
+    ),
+    setting("usb-hub", "", "the hub of the disk as uhubctl names it, as in 2 or 1-1; for pistop cut-power"),
+    setting("usb-ports", "", "only these ports of it; for pistop cut-power"),
+    setting("usb-ganged", "", "if not empty, the hub switches its ports together only; for pistop cut-power"),
+    setting("uhubctl", "uhubctl", "what switches USB power; for pistop cut-power"),
+    setting("shutdown-command", "/sbin/shutdown", "what pishutdown runs at the end"),
+    setting("pishutdown-deadline", "", "seconds that pishutdown waits in all; empty for shutdown-deadline + 30"),
 ];
 
 /// Announces that this file server is up, and lets every client let go before it stops.

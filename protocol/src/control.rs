@@ -11,6 +11,9 @@ use std::time::Duration;
 /// How many peers one reply carries at most, so that it stays within the frame limit.
 pub const PEERS_PER_REPLY: usize = 32;
 
+/// The only word of [`Reply::Done`] after a shutdown that was taken back.
+pub const CANCELLED: &str = "cancelled";
+
 /// What may be asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Request {

@@ -23,6 +23,7 @@ pub mod programs;
 pub mod raw;
 pub mod server;
 pub mod service;
+pub mod services;
 
 use client::ClientPlan;
 use nix::sys::signal::{Signal, kill};

@@ -119,9 +119,12 @@ fn mount_reads_the_lines_for_fstab() {
     }
 }
 
-/// A real automount, with a directory in the server's place.
+/// A real automount, with a directory in the server's place. Needs root: the kernel lets no user namespace mount autofs.
 #[test]
 fn autofs_mounts_the_share_on_first_look_and_hides_nothing_beside_it() {
+    if !nix::unistd::geteuid().is_root() {
+        return eprintln!("not tested: automount needs root");
+    }
     let world = World::new();
     let scratch = world.path("").display().to_string();
     let scratch = scratch.trim_end_matches('/');
@@ -144,7 +147,11 @@ fn autofs_mounts_the_share_on_first_look_and_hides_nothing_beside_it() {
     let output = apart(
         &world,
         "automount --foreground --verbose --pid-file \"$1/pid\" \"$1/master\" 2>&1 &
-        while ! grep -q \"/mpd/MDrive autofs .*timeout=60\" /proc/self/mounts && kill -0 $!; do sleep 0.05; done
+        tries=400
+        while ! grep -q \"/mpd/MDrive autofs .*timeout=60\" /proc/self/mounts && kill -0 $! && [ $tries -gt 0 ]; do
+            sleep 0.05
+            tries=$((tries - 1))
+        done
         echo \"saw $(timeout 10 ls \"$1/mpd/MDrive\") and $(ls \"$1/mpd\" | tr '\\n' ' ')\"
         kill $!; wait $!",
     );

@@ -2,7 +2,7 @@
 //! SIGTERM leads to.
 
 use super::{Action, ControlId, House, Level, PeerId, Released, Speaker, Via, cut, info, warn};
-use protocol::control::{Moment, Reply, ShutdownRequest};
+use protocol::control::{CANCELLED, Moment, Reply, ShutdownRequest};
 use protocol::line::ServerLine;
 use protocol::message::{HookOutcome, HookResult, Prepare, Progress};
 use protocol::shutdown::{Afterwards, Committed, Order, Party, Shutdown};
@@ -390,7 +390,7 @@ impl House {
             ));
         }
         let told: Vec<String> = shutdown.parts().into_iter().filter(|part| part.old).map(|part| part.who).collect();
-        let mut actions = self.take_back(id, "cancelled");
+        let mut actions = self.take_back(id, CANCELLED);
         if !told.is_empty() {
             actions.push(warn(format!("old clients cannot be called back: {}", told.join(", "))));
         }
@@ -401,7 +401,7 @@ impl House {
     fn cancel_restart(&mut self) -> Result<Vec<Action>, String> {
         match self.returning {
             Some(_) if !self.terminating => {
-                Ok(self.take_back(ShutdownId { epoch: self.rules.epoch, number: self.shutdowns }, "cancelled"))
+                Ok(self.take_back(ShutdownId { epoch: self.rules.epoch, number: self.shutdowns }, CANCELLED))
             }
             _ => Err("no shutdown is in progress".into()),
         }

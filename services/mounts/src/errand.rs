@@ -9,6 +9,7 @@ use crate::holders;
 use crate::place;
 use crate::policy::How;
 use nix::errno::Errno;
+use nix::mount::MntFlags;
 use nix::sys::signal::Signal;
 use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, File};
@@ -163,8 +164,10 @@ fn mount_nfs(source: &OsStr, target: &Path, data: &str, flags: MountFlags) -> io
     mount.map(|_| String::new())
 }
 
+/// `UnmountFlags::NOFOLLOW` of sys-mount is open(2)'s O_NOFOLLOW, which umount2(2) refuses; the number of
+/// UMOUNT_NOFOLLOW is another one.
 fn flags(how: How) -> UnmountFlags {
-    UnmountFlags::NOFOLLOW
+    UnmountFlags::from_bits_retain(MntFlags::UMOUNT_NOFOLLOW.bits())
         | match how {
             How::Plain => UnmountFlags::empty(),
             How::Force => UnmountFlags::FORCE,

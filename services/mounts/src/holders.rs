@@ -32,7 +32,9 @@ fn sentence(found: &[&str]) -> String {
         more => format!(", and {more} more"),
     };
     match found {
-        [] => "no process that we may see holds it; is it exported, or used as swap or by a loop device?".into(),
+        [] => {
+            "no process that we may see holds it; does one wait for its server, is it exported, or used as swap?".into()
+        }
         found => format!("held by {}{more}", found[..found.len().min(MOST_NAMED)].join(", ")),
     }
 }

@@ -140,7 +140,7 @@ impl Tale {
     fn hear(&mut self, path: &Path, how: How, heard: Heard, deadline: Deadline, say: &mut impl FnMut(String)) {
         self.unfinished = how == How::Plain && heard == Heard::Silent;
         self.roughest = self.roughest.max(Some(how));
-        if heard == Heard::Refused(Errno::EBUSY) && !self.named {
+        if (how, heard) == (How::Plain, Heard::Refused(Errno::EBUSY)) && !self.named {
             self.named = true;
             say(format!("{} is busy, {}", path.display(), holders::named(path, deadline.left() / 4)));
         }

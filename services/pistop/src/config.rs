@@ -1,5 +1,8 @@
 //! The verbs with their flags, and where fserver's local socket is.
 
+use crate::drive::{DriveFlags, How};
+use crate::logs::LogFlags;
+use crate::service::flags::ServiceVerb;
 use clap::{Args, Parser, Subcommand};
 use runner::exit::Failure;
 use runner::settings::{Setting, Settings, Sources};
@@ -10,7 +13,7 @@ use std::time::Duration;
 pub const SETTINGS: &[Setting] =
     &[Setting { key: "control", default: "/run/pistop/fserver.sock", help: "the local socket of fserver" }];
 
-/// Asks and tells the running fserver.
+/// Asks and tells the running fserver, makes services and drives them.
 #[derive(Debug, Parser)]
 #[command(name = "pistop", version)]
 pub struct Options {
@@ -28,12 +31,26 @@ pub struct Options {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Who is here, since when, and how a shutdown goes
-    Status {
-        /// For programs
-        #[arg(long)]
-        json: bool,
+    /// Who is here, since when, and how a shutdown goes; or how services are
+    Status(StatusFlags),
+    /// Make services, and take them away
+    Service {
+        /// What to do with them
+        #[command(subcommand)]
+        verb: ServiceVerb,
     },
+    /// Start services, and wait until they run
+    Start(DriveFlags),
+    /// Stop services, and wait until they are down
+    Stop(DriveFlags),
+    /// End services so that they know that they return, and wait until they run again
+    Restart(DriveFlags),
+    /// Have services started when the machine comes up
+    Enable(DriveFlags),
+    /// Leave services down when the machine comes up
+    Disable(DriveFlags),
+    /// What a service has logged
+    Logs(LogFlags),
     /// Let every client let go, then run the hooks of clients-released
     Shutdown(ShutdownFlags),
     /// The last decisions about a host, and what they rest on
@@ -55,6 +72,81 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Take the power from the disks of a USB hub, if nothing uses them any more
+    CutPower(CutPowerFlags),
+    /// Send a line to the display: load, PowerOff, MusicOff, or LINE COLUMN FLAG:TEXT
+    Display(DisplayFlags),
+    /// Send a notice to the desktop
+    Notify(NotifyFlags),
+}
+
+/// The flags of `cut-power`; each takes precedence over the setting of fserver that it names.
+#[derive(Debug, Default, Args)]
+pub struct CutPowerFlags {
+    /// The hub as uhubctl names it, as in 2 or 1-1 (usb-hub)
+    #[arg(long, value_name = "LOC")]
+    pub hub: Option<String>,
+    /// Only these ports of it, as in 1,2 (usb-ports)
+    #[arg(long, value_name = "LIST")]
+    pub ports: Option<String>,
+    /// The disk, by its directory or device; as long as it is mounted, the power stays (mdrive)
+    #[arg(long, value_name = "DIR|DEV")]
+    pub disk: Option<String>,
+    /// The hub switches its ports together only, as a Pi 4 does: switch twice (usb-ganged)
+    #[arg(long)]
+    pub ganged: bool,
+    /// The program that switches (uhubctl)
+    #[arg(long, value_name = "PROGRAM")]
+    pub uhubctl: Option<String>,
+    /// fserver's TOML file; /etc/pistop/fserver.toml if it is there
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Only say what would be done
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Where the kernel tells of its devices, for tests
+    #[arg(long, hide = true, default_value = "/sys")]
+    pub sysfs: PathBuf,
+    /// Where it tells of mounts and swap, for tests
+    #[arg(long, hide = true, default_value = "/proc")]
+    pub proc: PathBuf,
+}
+
+/// The flags of `display`.
+#[derive(Debug, Args)]
+pub struct DisplayFlags {
+    /// What to show
+    #[arg(value_name = "WORD|LINE")]
+    pub what: String,
+    /// A TOML file with lcd-fifo, lcd-host and lcd-port; without it, from the environment
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// The flags of `notify`.
+#[derive(Debug, Args)]
+pub struct NotifyFlags {
+    /// The headline
+    pub summary: String,
+    /// What is below it
+    pub body: String,
+    /// A TOML file with notify-fifo, notify-host and notify-port; without it, from the environment
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// The flags of `status`.
+#[derive(Debug, Args)]
+pub struct StatusFlags {
+    /// Services to look at, in the words of svstat; without any, it is the house
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub how: How,
+    /// For programs
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// The flags of `shutdown`.
@@ -86,7 +178,11 @@ pub struct ShutdownFlags {
     pub json: bool,
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+/// A number of seconds on a command line.
+///
+/// # Errors
+/// It is none that can be waited.
+pub fn seconds(text: &str) -> Result<Duration, String> {
     let number: f64 = text.parse().map_err(|_| format!("`{text}` is no number of seconds"))?;
     Duration::try_from_secs_f64(number).map_err(|_| format!("`{text}` is no number of seconds that can be waited"))
 }

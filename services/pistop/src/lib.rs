@@ -1,4 +1,4 @@
-//! The control command: asks and tells the running fserver over its local socket.
+//! The control command: asks and tells the running fserver over its local socket, and looks after services.
 //!
 //! | module | what it does |
 //! |---|---|
@@ -6,33 +6,67 @@
 //! | [`ask`] | the connection: one request, its replies |
 //! | [`status`], [`shutdown`], [`why`] | one verb each: the request, and its answer for people or as JSON |
 //! | [`unmount`] | a disk of this machine: nobody is asked but the kernel |
+//! | [`pishutdown`] | the second program: shutdown(8) with the two-phase shutdown before it |
+//! | [`cut_power`], [`usb`] | takes the power from the disks of a USB hub, once nothing uses them |
+//! | [`display`] | a line for the display, a notice for the desktop |
+//! | [`child`] | an outside command with a deadline |
+//! | [`service`] | makes service directories and units, and takes them away |
+//! | [`drive`] | starts, stops and shows services of daemontools and of systemd |
+//! | [`logs`] | what a service has logged |
 //! | [`words`] | durations and tables for people |
 
 pub mod ask;
+pub mod child;
 pub mod config;
+pub mod cut_power;
+pub mod display;
+pub mod drive;
+pub mod logs;
+pub mod pishutdown;
+pub mod service;
 pub mod shutdown;
 pub mod status;
 pub mod unmount;
+pub mod usb;
 pub mod why;
 pub mod words;
 
-use config::{Options, Verb};
+use config::{Options, StatusFlags, Verb};
+use drive::{DriveFlags, Verb as Drive};
 use runner::exit::Failure;
 
 /// The whole program.
 pub fn main(options: Options) -> Result<(), Failure> {
-    let socket = options.socket()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|why| Failure::Temporary(format!("cannot start the event loop: {why}")))?;
-    runtime.block_on(async {
-        match options.verb {
-            Verb::Status { json } => status::run(&socket, json).await,
-            Verb::Shutdown(flags) => shutdown::run(&socket, flags).await,
-            Verb::Why { host, json } => why::run(&socket, &host, json).await,
-            Verb::Unmount(flags) => unmount::run(&flags),
-            Verb::Drill { deadline, json } => shutdown::drill(&socket, deadline, json).await,
+    let result = runtime.block_on(run(options));
+    // Whatever hangs, such as a bus that says nothing, must not hold up the end.
+    runtime.shutdown_background();
+    result
+}
+
+async fn run(options: Options) -> Result<(), Failure> {
+    let socket = || options.socket();
+    match &options.verb {
+        Verb::Status(flags) if flags.names.is_empty() => status::run(&socket()?, flags.json).await,
+        Verb::Status(StatusFlags { names, how, json }) => {
+            drive::status(&DriveFlags { names: names.clone(), how: how.clone() }, *json).await
         }
-    })
+        Verb::Shutdown(flags) => shutdown::run(&socket()?, flags).await,
+        Verb::Why { host, json } => why::run(&socket()?, host, *json).await,
+        Verb::Drill { deadline, json } => shutdown::drill(&socket()?, *deadline, *json).await,
+        Verb::Unmount(flags) => unmount::run(flags),
+        Verb::CutPower(flags) => cut_power::run(flags, options.variables.clone()),
+        Verb::Display(flags) => display::display(flags, options.variables.clone()),
+        Verb::Notify(flags) => display::notify(flags, options.variables.clone()),
+        Verb::Service { verb } => service::run(verb).await,
+        Verb::Start(flags) => drive::run(Drive::Start, flags).await,
+        Verb::Stop(flags) => drive::run(Drive::Stop, flags).await,
+        Verb::Restart(flags) => drive::run(Drive::Restart, flags).await,
+        Verb::Enable(flags) => drive::run(Drive::Enable, flags).await,
+        Verb::Disable(flags) => drive::run(Drive::Disable, flags).await,
+        Verb::Logs(flags) => logs::run(flags).await,
+    }
 }

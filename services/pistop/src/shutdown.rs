@@ -2,6 +2,7 @@
 
 use crate::ask::ask;
 use crate::config::ShutdownFlags;
+use crate::words;
 use protocol::control::{Moment, Reply, Request, ShutdownRequest};
 use protocol::shutdown::Afterwards;
 use runner::exit::Failure;
@@ -10,14 +11,15 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Shuts down, restarts, cancels, or says what would be done.
-pub async fn run(socket: &Path, flags: ShutdownFlags) -> Result<(), Failure> {
+pub async fn run(socket: &Path, flags: &ShutdownFlags) -> Result<(), Failure> {
     if flags.cancel {
         ask(socket, Request::Cancel).await?.next().await?;
         println!("cancelled");
         return Ok(());
     }
-    let then = afterwards(&flags);
-    let ShutdownFlags { deadline, reason, restart, dry_run, json, .. } = flags;
+    let then = afterwards(flags);
+    let &ShutdownFlags { deadline, restart, dry_run, json, .. } = flags;
+    let reason = flags.reason.clone();
     follow(socket, ShutdownRequest { deadline, reason, restart, dry_run, drill: false, then }, json).await
 }
 
@@ -51,10 +53,9 @@ async fn follow(socket: &Path, request: ShutdownRequest, json: bool) -> Result<(
 
 fn show(moment: &Moment, as_json: bool) {
     let Moment { at, who, what } = moment;
-    if as_json {
-        println!("{}", json!({"at": at.as_secs_f64(), "who": who, "what": what}));
-    } else {
-        println!("{:8.3} s  {who:16}  {what}", at.as_secs_f64());
+    match as_json {
+        true => words::say(&json!({"at": at.as_secs_f64(), "who": who, "what": what}).to_string()),
+        false => words::say(&words::moment(moment)),
     }
 }
 

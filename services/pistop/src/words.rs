@@ -1,6 +1,18 @@
-//! Durations and tables for people.
+//! Durations, tables and moments for people, and how a line reaches them.
 
+use protocol::control::Moment;
+use std::io::Write;
 use std::time::Duration;
+
+/// Prints a line. Nobody who listens any more is no reason to stop: a terminal may be gone in the middle of a shutdown.
+pub fn say(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// A line of the time line.
+pub fn moment(Moment { at, who, what }: &Moment) -> String {
+    format!("{:8.3} s  {who:16}  {what}", at.as_secs_f64())
+}
 
 /// `3.2 s`, `4 min 10 s`, `2 h 5 min`, `3 d 4 h`: two units, as much as anybody reads.
 pub fn span(span: Duration) -> String {
