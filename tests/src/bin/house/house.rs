@@ -12,10 +12,8 @@ use std::time::Duration;
 
 /// Where both clients see the server's disk.
 pub const SHARE: &str = "/var/lib/mpd/MDrive";
-/// The directory above it.
-pub const ABOVE: &str = "/var/lib/mpd";
 /// From power-on to music, on a machine that is busy with other things too.
-pub const BOOT: Duration = Duration::from_secs(240);
+pub const BOOT: Duration = Duration::from_secs(300);
 /// For everything else that takes its time.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 

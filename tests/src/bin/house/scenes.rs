@@ -3,6 +3,7 @@
 mod arrive;
 mod cut;
 mod leave;
+mod listings;
 mod reboot;
 mod restart;
 

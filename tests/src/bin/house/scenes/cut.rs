@@ -1,10 +1,9 @@
 //! The server's power is cut while everybody plays. Nobody was told; the clients find out, detach the share, and `ls` never hangs
 //! from then on. When the server is back, so is the music.
 
-use crate::house::{ABOVE, House, PATIENCE, SHARE};
+use crate::house::{House, PATIENCE, SHARE};
 use crate::ledger::Ledger;
-use crate::samples::Samples;
-use crate::scenes::leave::quick;
+use crate::scenes::listings::Listings;
 use crate::scenes::{arrive, unmounted};
 use std::io;
 use std::thread;
@@ -15,12 +14,7 @@ const AFTERWARDS: Duration = Duration::from_secs(20);
 
 /// SIGKILL to QEMU.
 pub fn server(house: &House, ledger: &mut Ledger) -> io::Result<()> {
-    let mut samples = Vec::new();
-    for client in house.clients() {
-        for directory in [ABOVE, "/", "/home"] {
-            samples.push(Samples::begin(client, directory, &house.watch)?);
-        }
-    }
+    let listings = house.clients().map(|client| Listings::begin(house, client));
     let at = house.server.cut()?;
     for client in house.clients() {
         let name = client.name();
@@ -30,11 +24,8 @@ pub fn server(house: &House, ledger: &mut Ledger) -> io::Result<()> {
         ledger.within(name, "the share is detached", at, gone);
     }
     thread::sleep(AFTERWARDS);
-    for sample in &samples {
-        let client = if sample.who == "attic" { &house.attic } else { &house.kitchen };
-        let gone = unmounted(house, client, at).unwrap_or(at);
-        ledger.figure(sample.who, &format!("longest `ls -l {}` of all", sample.directory), spans(sample.longest(at)));
-        quick(house, ledger, sample, gone);
+    for (listings, client) in listings.into_iter().zip(house.clients()) {
+        listings?.judge(ledger, at, unmounted(house, client, at).unwrap_or(at));
     }
     for client in house.clients() {
         ledger.expect(client.name(), "stays on", client.is_on(), "on");
@@ -53,8 +44,4 @@ fn recovers(house: &House, ledger: &mut Ledger) -> io::Result<()> {
         arrive::plays(house, ledger, client, up.unwrap_or(on));
     }
     Ok(())
-}
-
-fn spans(span: Duration) -> String {
-    format!("{:.2} s", span.as_secs_f64())
 }

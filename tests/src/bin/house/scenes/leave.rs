@@ -1,10 +1,10 @@
 //! The server goes down as it should: clients stop playing and unmount while it still serves, the one with POWER_OFF really goes
 //! off, and only then NFS stops and the server goes off.
 
-use crate::house::{ABOVE, House, PATIENCE};
+use crate::house::{House, PATIENCE};
 use crate::ledger::Ledger;
 use crate::machine::Machine;
-use crate::samples::Samples;
+use crate::scenes::listings::Listings;
 use crate::scenes::unmounted;
 use crate::watch;
 use std::io;
@@ -14,8 +14,6 @@ use std::time::Duration;
 const NFS_GOES: &str = "Stopping nfs-server.service";
 /// And last.
 const NFS_IS_GONE: &str = "Stopped nfs-server.service";
-/// `ls` may take that long.
-pub const BLINK: Duration = Duration::from_secs(1);
 
 /// By the wrapper.
 pub fn by_pishutdown(house: &House, ledger: &mut Ledger) -> io::Result<()> {
@@ -28,7 +26,7 @@ pub fn by_poweroff(house: &House, ledger: &mut Ledger) -> io::Result<()> {
 }
 
 fn goes_down(house: &House, ledger: &mut Ledger, command: &str) -> io::Result<()> {
-    let samples = Samples::begin(&house.kitchen, ABOVE, &house.watch)?;
+    let samples = Listings::begin(house, &house.kitchen)?;
     let at = house.watch.tell(&format!("on the server: {command}"));
     typed(&house.server, command)?;
     let off = house.server.goes_off(at, PATIENCE);
@@ -64,20 +62,11 @@ pub fn lets_go_in_time(house: &House, ledger: &mut Ledger, client: &Machine, at:
 }
 
 /// The kitchen has no POWER_OFF.
-fn stays_on(house: &House, ledger: &mut Ledger, samples: &Samples, at: Duration) {
+fn stays_on(house: &House, ledger: &mut Ledger, samples: &Listings, at: Duration) {
     let kitchen = &house.kitchen;
     let empty = watch::until(PATIENCE, || house.mount(kitchen).is_none().then_some(()));
     ledger.expect("kitchen", "stays on, without the share", kitchen.is_on() && empty.is_some(), "on");
     let mpd = kitchen.ask("systemctl is-active mpd.service").map(|answer| answer.text).unwrap_or_default();
     ledger.expect("kitchen", "mpd is silent", mpd.trim() == "inactive", mpd.trim());
-    quick(house, ledger, samples, at);
-}
-
-/// No listing took longer than a moment.
-pub fn quick(house: &House, ledger: &mut Ledger, samples: &Samples, from: Duration) {
-    let longest = samples.longest(from);
-    let count = samples.count(from, house.watch.now());
-    let what = format!("`ls -l {}` returns within a second", samples.directory);
-    let seen = format!("{:.2} s at most, of {count}", longest.as_secs_f64());
-    ledger.expect(samples.who, &what, count > 3 && longest <= BLINK, seen);
+    samples.judge(ledger, at, at);
 }
