@@ -94,3 +94,19 @@ fn source(text: &str) -> Option<String> {
     let mut addresses = lines.flat_map(str::split_whitespace).filter(|word| word.contains("://"));
     addresses.find(|address| address.trim_end_matches('/').ends_with("/debian")).map(String::from)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mirror_is_found_in_both_kinds_of_sources() {
+        let found = |text| source(text);
+        let debian = Some("http://mirror.example/debian".to_owned());
+        assert_eq!(found("Types: deb\nURIs: http://mirror.example/debian\nSuites: bookworm\n"), debian);
+        assert_eq!(found("deb [signed-by=/k] http://mirror.example/debian bookworm main\n"), debian);
+        assert_eq!(found("# deb http://mirror.example/debian bookworm main\n"), None);
+        assert_eq!(found("URIs: http://mirror.example/debian-security\n"), None);
+        assert_eq!(found("deb https://elsewhere.example/apt things main\n"), None);
+    }
+}

@@ -74,3 +74,30 @@ impl fmt::Display for Ledger {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_thing_that_is_not_so_is_enough() {
+        let s = |seconds| Some(Duration::from_secs(seconds));
+        let mut ledger = Ledger::default();
+        assert!(!ledger.agrees(), "nothing was looked at");
+        ledger.scene("a scene");
+        ledger.order("attic", "first this, then that", s(1), s(2));
+        ledger.figure("attic", "a figure", 3);
+        assert!(ledger.agrees());
+        ledger.order("attic", "first that, then this", s(2), s(1));
+        assert!(!ledger.agrees());
+        assert!(ledger.to_string().contains("FAIL  a scene"));
+    }
+
+    #[test]
+    fn what_was_never_seen_is_in_no_order() {
+        let mut ledger = Ledger::default();
+        ledger.expect("attic", "is there", true, "yes");
+        ledger.order("attic", "first this, then that", None, Some(Duration::ZERO));
+        assert!(!ledger.agrees());
+    }
+}

@@ -38,3 +38,18 @@ fn header(bytes: u32) -> Vec<u8> {
     header.extend(bytes.to_le_bytes());
     header
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_has_the_length_of_what_follows() {
+        let file = tempfile::NamedTempFile::new().expect("a scratch file");
+        write(file.path(), 440.0, 1).expect("it can be written");
+        let bytes = std::fs::read(file.path()).expect("it is there");
+        assert_eq!(bytes.len(), 44 + 2 * RATE as usize);
+        assert_eq!(bytes[40..44], (2 * RATE).to_le_bytes());
+        assert_eq!(bytes[4..8], (36 + 2 * RATE).to_le_bytes());
+    }
+}

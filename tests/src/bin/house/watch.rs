@@ -173,3 +173,39 @@ fn tells(what: &str) -> bool {
         _ => TELLING.contains(&program),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_console_line_loses_the_guests_clock_and_process_number() {
+        assert_eq!(
+            plain("[   18.568028] systemd[1]: Started fserver.service.\r\n"),
+            "systemd: Started fserver.service."
+        );
+        assert_eq!(plain("mounts: umount nfs4 musicpi:/ /share\r"), "mounts: umount nfs4 musicpi:/ /share");
+        assert_eq!(plain("\u{1b}[31m"), "[31m");
+        assert_eq!(plain("\r\n"), "");
+    }
+
+    #[test]
+    fn what_tells_the_story_is_ours_or_about_ours() {
+        assert!(tells("fclient: server up: run 3 of the server beats"));
+        assert!(tells("systemd: Stopping nfs-server.service - NFS server and services..."));
+        assert!(!tells("systemd: Reached target timers.target - Timer Units."));
+        assert!(!tells("fclient: the server is not reached yet: no answer in 2.0 s"));
+    }
+
+    #[test]
+    fn what_was_seen_is_found_by_moment_machine_and_words() {
+        let file = tempfile::NamedTempFile::new().expect("a scratch file");
+        let watch = Watch::begin(file.path()).expect("it can be written");
+        let first = watch.note("attic", "fclient: server up".into(), false);
+        let later = watch.note("attic", "fclient: server up".into(), false);
+        assert_eq!(watch.first(Duration::ZERO, "attic", "server up"), Some(first));
+        assert_eq!(watch.last(Duration::ZERO, "attic", "server up"), Some(later));
+        assert_eq!(watch.first(later + Duration::from_nanos(1), "attic", "server up"), None);
+        assert_eq!(watch.first(Duration::ZERO, "kitchen", "server up"), None);
+    }
+}
