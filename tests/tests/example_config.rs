@@ -190,31 +190,52 @@ fn systemd_knows_every_line_of_the_units() {
     assert!(output.status.success() && faults.is_empty(), "{told}");
 }
 
-/// A unit whose programs are those beside this test, since it does not run what is installed.
+/// A unit whose programs are those beside this test, and whose scripts are those of the tree: nothing is installed here.
 fn with_our_programs(unit: &str) -> String {
-    let lines = unit.lines().map(|line| match line.split_once("=/usr/bin/") {
+    let lines = unit.lines().map(|line| match line.split_once("=/usr/") {
         Some((key, command)) if key.starts_with("Exec") => {
-            let (program, rest) = command.split_once(' ').unwrap_or((command, ""));
-            format!("{key}={} {rest}\n", programs::find(program).display())
+            let (path, rest) = command.split_once(' ').unwrap_or((command, ""));
+            format!("{key}={} {rest}\n", in_the_tree(path).display())
         }
         _ => format!("{line}\n"),
     });
     lines.collect()
 }
 
+/// Where that lies which the packages put below /usr.
+fn in_the_tree(path: &str) -> PathBuf {
+    match path.strip_prefix("share/pistop/services/").and_then(|path| path.split_once('/')) {
+        Some((service, file)) => root().join("services").join(service).join("service").join(file),
+        None => programs::find(path.rsplit('/').next().unwrap()),
+    }
+}
+
+/// Beside the list of what it wrote and the link to this machine's logs.
 #[test]
-fn the_service_directories_are_those_of_the_templates_with_values() {
-    for (side, program) in [("server", "fserver"), ("client", "fclient")] {
-        let (service, template) = (example(side).join("service").join(program), root().join(program).join("service"));
-        for file in ["run", "log/run"] {
-            let same = fs::read(service.join(file)).unwrap() == fs::read(template.join(file)).unwrap();
-            assert!(same, "copy {0}/service/{file} to example_config/{side}/service/{0}", program);
-        }
-        let names = |folder: &Path| {
-            files(folder, "variables/*").iter().map(|path| path.file_name().unwrap().to_owned()).collect()
+fn the_service_directories_are_what_pistop_makes() {
+    let client = ["--host", "musicpi", "--mdrive", "/var/lib/mpd/MDrive"];
+    for (side, program, flags) in [("client", "fclient", &client[..]), ("server", "fserver", &["--mdrive", "/MDrive"])]
+    {
+        let world = World::new();
+        let (made, templates) = (world.path("services"), world.path("templates"));
+        fs::create_dir(&made).unwrap();
+        fs::create_dir(&templates).unwrap();
+        std::os::unix::fs::symlink(root().join(program).join("service"), templates.join(program)).unwrap();
+        let mut add = world.command(programs::find("pistop"));
+        add.args(["service", "add", program, "--supervisor", "daemontools", "--servicedir"]).arg(&made);
+        add.arg("--templates").arg(&templates).arg("--logdir").arg(world.path("log")).args(flags);
+        let output = add.output().unwrap();
+        assert!(output.status.success(), "{}", told(&output));
+        let (made, shown) = (made.join(program), example(side).join("service").join(program));
+        let names = |folder: &Path| -> Vec<PathBuf> {
+            let names = files(folder, ".").into_iter().map(|file| file.strip_prefix(folder).unwrap().to_owned());
+            names.filter(|name| name != Path::new(".pistop-manifest")).collect()
         };
-        let (have, want): (Vec<_>, Vec<_>) = (names(&service), names(&template));
-        assert!(want.iter().all(|name| have.contains(name)), "{program}: {want:?} are variables of the template");
+        assert_eq!(names(&made), names(&shown), "{program}");
+        for name in names(&made) {
+            let same = fs::read(made.join(&name)).unwrap() == fs::read(shown.join(&name)).unwrap();
+            assert!(same, "example_config/{side}/service/{program}/{} is not what pistop writes", name.display());
+        }
     }
 }
 

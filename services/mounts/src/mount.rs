@@ -108,7 +108,7 @@ fn command(command: &mut Command, target: &Path, deadline: Deadline) -> Result<(
     let why = match child::run(command, deadline.left()) {
         End::Done(_) => return Ok(()),
         End::Failed(Fault { code, said }) => format!("exit {code}, {said}"),
-        End::Silent(said) => format!("did not return in time and was ended {said}"),
+        End::Silent(said) => format!("it did not return in time and was ended; it had said `{said}`"),
     };
     Err(Failure::Temporary(format!("mount {}: {why}", target.display())))
 }

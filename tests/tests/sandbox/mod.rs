@@ -92,6 +92,11 @@ impl Told {
         Told(format!("{out}{error}"))
     }
 
+    /// All of it.
+    pub fn words(&self) -> &str {
+        &self.0
+    }
+
     /// The exit codes, each in a line `code N`.
     #[track_caller]
     pub fn codes(&self) -> Vec<u8> {
