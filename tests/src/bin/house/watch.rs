@@ -14,9 +14,21 @@ pub const HOUSE: &str = "house";
 /// How often somebody who waits looks again.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// Programs whose lines tell the story.
-const TELLING: [&str; 8] = ["fserver", "fclient", "pistop", "pishutdown", "mpd", "mounts", "exportfs", "dpkg"];
-/// What systemd says of these tells the story too.
-const UNITS: [&str; 8] = ["fserver", "fclient", "mpd.service", "nfs-server", "poweroff", "reboot", "Startup", "Power"];
+const TELLING: [&str; 7] = ["fserver", "fclient", "pistop", "pishutdown", "poweroff", "reboot", "mounts"];
+/// What systemd does with these tells the story too.
+const UNITS: [&str; 7] = [
+    "fserver.service",
+    "fclient.service",
+    "mpd.service",
+    "nfs-server.service",
+    "usb3-poweroff",
+    "poweroff.target",
+    "finished",
+];
+/// Said again and again, or by the hook of the house.
+const QUIET: [&str; 3] = ["is not reached yet", "-music: volume", "binfmt_misc"];
+/// What it says of them, of all that it says.
+const DEEDS: [&str; 6] = ["Starting", "Started", "Stopping", "Stopped", "Reached", "Startup"];
 
 /// Something that was seen.
 #[derive(Clone, Debug)]
@@ -158,18 +170,23 @@ fn plain(line: &str) -> String {
     let line = line.trim();
     let said = line.strip_prefix('[').and_then(|rest| rest.split_once("] ")).map_or(line, |(_, said)| said);
     match said.split_once("]: ") {
-        Some((head, said)) => format!("{}: {said}", head.split('[').next().unwrap_or(head)),
+        Some((head, said)) => {
+            let program = head.split('[').next().unwrap_or(head);
+            // A unit's name is enough.
+            let said = if program == "systemd" { said.split(" - ").next().unwrap_or(said) } else { said };
+            format!("{program}: {said}")
+        }
         None => said.to_owned(),
     }
 }
 
 fn tells(what: &str) -> bool {
-    if what.contains("is not reached yet") {
+    if QUIET.iter().any(|words| what.contains(words)) {
         return false;
     }
     let (program, said) = what.split_once(": ").unwrap_or(("", what));
     match program {
-        "systemd" | "systemd-logind" => UNITS.iter().any(|unit| said.contains(unit)),
+        "systemd" => DEEDS.iter().any(|deed| said.starts_with(deed)) && UNITS.iter().any(|unit| said.contains(unit)),
         _ => TELLING.contains(&program),
     }
 }
@@ -184,6 +201,10 @@ mod tests {
             plain("[   18.568028] systemd[1]: Started fserver.service.\r\n"),
             "systemd: Started fserver.service."
         );
+        assert_eq!(
+            plain("[    1.0] systemd[1]: Stopped mpd.service - Music Player Daemon."),
+            "systemd: Stopped mpd.service"
+        );
         assert_eq!(plain("mounts: umount nfs4 musicpi:/ /share\r"), "mounts: umount nfs4 musicpi:/ /share");
         assert_eq!(plain("\u{1b}[31m"), "[31m");
         assert_eq!(plain("\r\n"), "");
@@ -192,8 +213,8 @@ mod tests {
     #[test]
     fn what_tells_the_story_is_ours_or_about_ours() {
         assert!(tells("fclient: server up: run 3 of the server beats"));
-        assert!(tells("systemd: Stopping nfs-server.service - NFS server and services..."));
-        assert!(!tells("systemd: Reached target timers.target - Timer Units."));
+        assert!(tells("systemd: Stopping nfs-server.service"));
+        assert!(!tells("systemd: Reached target timers.target"));
         assert!(!tells("fclient: the server is not reached yet: no answer in 2.0 s"));
     }
 
