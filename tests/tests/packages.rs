@@ -55,7 +55,8 @@ fn name(path: &Path) -> &str {
 fn every_hook_is_in_the_package_of_its_side() {
     let layout = lay_out();
     for event in folders(&root().join("hooks")) {
-        let owner = if name(&event) == "clients-released" { "fserver" } else { "fclient" };
+        let server = ["clients-released", "going-down"].contains(&name(&event));
+        let owner = if server { "fserver" } else { "fclient" };
         for (hook, _) in files(&event) {
             let path = format!("usr/share/pistop/hooks/{}/{hook}", name(&event));
             assert_eq!(layout.get(&path), Some(&(0o755, owner)), "{path}");

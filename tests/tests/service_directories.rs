@@ -5,6 +5,7 @@ use protocol::message::Stage;
 use protocol::{Cause, Message};
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use tests::World;
 use tests::world::executable;
@@ -281,6 +282,9 @@ fn del_leaves_no_process_and_no_file_and_saves_what_was_edited() {
     services.until_log("lamp", "the lamp is on");
     fs::write(services.path("lamp/variables/COLOUR"), "green\n").unwrap();
     fs::write(services.path("lamp/notes"), "of mine\n").unwrap();
+    fs::write(services.path("lamp/.options"), "of an old program\n").unwrap();
+    let odd = std::ffi::OsStr::from_bytes(b"\xffodd");
+    fs::write(services.path("lamp/variables").join(odd), "1\n").unwrap();
     let log = fs::canonicalize(services.path("lamp/log/main")).unwrap();
     let said = services.del("lamp", &[]);
     assert!(said.status.success(), "{said:?}");
@@ -293,6 +297,7 @@ fn del_leaves_no_process_and_no_file_and_saves_what_was_edited() {
     assert!(kept.file_name().unwrap().to_string_lossy().starts_with("lamp-20"), "{kept:?}");
     assert_eq!(fs::read_to_string(kept.join("variables/COLOUR")).unwrap(), "green\n");
     assert_eq!(fs::read_to_string(kept.join("notes")).unwrap(), "of mine\n");
+    assert!(kept.join(".options").exists() && kept.join("variables").join(odd).exists(), "whatever its name");
     assert!(!kept.join("run").exists() && !kept.join("variables/HOST").exists(), "only what was edited");
     assert!(log.join("current").exists(), "logs stay");
     let again = services.del("lamp", &[]);

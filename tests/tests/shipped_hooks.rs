@@ -48,17 +48,17 @@ fn a_lost_share_is_detached_though_it_is_busy() {
 #[test]
 fn without_a_share_there_is_nothing_to_do() {
     let text = "for hook in server-up/20-mount-share server-stopping/50-unmount-share server-lost/50-unmount-lazily \\
-        clients-released/60-unmount-disk; do \"$HOOKS/$hook\"; echo code $?; done";
+        going-down/60-unmount-disk; do \"$HOOKS/$hook\"; echo code $?; done";
     assert_eq!(Sandbox::new().codes(text, &[("MDRIVE", "")]), [0; 4]);
 }
 
 #[test]
 fn the_servers_disk_is_unmounted_and_one_that_is_none_stays() {
-    let text = "mkdir -p \"$MDRIVE\"; hook=$HOOKS/clients-released/60-unmount-disk
+    let text = "mkdir -p \"$MDRIVE\"; hook=$HOOKS/going-down/60-unmount-disk
         $hook; echo code $?; mount \"$MDRIVE\"; $hook; echo code $?; mounted \"$MDRIVE\"
         mount \"$MDRIVE\"; exec 9>\"$MDRIVE/open\"; $hook; echo code $?; mounted \"$MDRIVE\"";
     let variables = [("PISTOP_DEADLINE", "3"), ("FORCE_UMOUNT", "1")];
-    Sandbox::new().run(text, &variables).ends(&[0, 0, 1, 111, 0]).has("/my share is not mounted").has("open: ");
+    Sandbox::new().run(text, &variables).ends(&[0, 0, 1, 100, 0]).has("/my share is not mounted").has("open: ");
 }
 
 #[test]

@@ -74,31 +74,42 @@ fn journal(UnitName(unit): &UnitName, flags: &LogFlags) -> Failure {
 }
 
 fn print(folder: &Path, flags: &LogFlags) -> Result<(), Failure> {
-    let refused = |why: io::Error| match why.kind() {
-        ErrorKind::PermissionDenied => Failure::Permanent(format!("{}: {why}; become root", folder.display())),
-        _ => Failure::Temporary(format!("{}: {why}", folder.display())),
-    };
+    let refused = |why: io::Error| refused(folder, &why);
     let zone = Zone::local();
     let mut current = Current::open(folder).map_err(refused)?;
     let mut text = before(folder, flags.lines).map_err(refused)?;
     current.read_to(&mut text).map_err(refused)?;
     let start = last_lines(&text, flags.lines);
-    let mut open = tell(&zone, &text[start..])?;
-    while flags.follow {
-        let mut more = std::mem::take(&mut open);
-        let known = more.len();
+    let open = tell(&zone, &text[start..])?;
+    match flags.follow {
+        true => follow(folder, &zone, current, open),
+        false => tell_rest(&zone, &open),
+    }
+}
+
+/// Prints what comes. `open` is the line that is still being written.
+fn follow(folder: &Path, zone: &Zone, mut current: Current, mut open: Vec<u8>) -> Result<(), Failure> {
+    let refused = |why: io::Error| refused(folder, &why);
+    loop {
+        let known = open.len();
         let put_away = current.is_put_away();
-        current.read_to(&mut more).map_err(refused)?;
+        current.read_to(&mut open).map_err(refused)?;
         if put_away {
             let next = Current::open(folder).map_err(refused)?;
-            more.append(&mut between(folder, &current, &next).map_err(refused)?);
+            open.append(&mut between(folder, &current, &next).map_err(refused)?);
             current = next;
-        } else if more.len() == known {
+        } else if open.len() == known {
             std::thread::sleep(LOOK);
         }
-        open = tell(&zone, &more)?;
+        open = tell(zone, &open)?;
     }
-    tell_rest(&zone, &open)
+}
+
+fn refused(folder: &Path, why: &io::Error) -> Failure {
+    match why.kind() {
+        ErrorKind::PermissionDenied => Failure::Permanent(format!("{}: {why}; become root", folder.display())),
+        _ => Failure::Temporary(format!("{}: {why}; see that multilog runs", folder.display())),
+    }
 }
 
 /// The file that multilog writes to.

@@ -1,51 +1,67 @@
-//! The variables directory is read as the real `envdir` of daemontools reads it: both see the same few hundred random
-//! directories, and what `env` prints under the one is what the other returns.
+//! The variables directory is read as the real `envdir` of daemontools reads it: both see the same thousands of random
+//! directories, and what `env` prints under the one is what the other returns. A failure names its seed.
 #![cfg(test)]
 
 use fastrand::Rng;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::Command;
 
-const DIRECTORIES: u64 = 300;
+const DIRECTORIES: u64 = 3000;
 
 /// Already in the environment, so that a file can take it away.
 const BEFORE: [(&str, &str); 3] = [("A", "before"), ("KEEP", "before"), ("é", "before")];
 
-/// Bytes at which the rules turn, among others.
+/// Bytes at which the rules turn, among others; now and then a value that is longer than any buffer of the old tools.
 fn content(chance: &mut Rng) -> Vec<u8> {
     const TURNS: &[u8] = b"\n\n\0\r\t  =ab\xff";
-    let length = [0, 1, 2, 3, 8, 300][chance.usize(..6)];
-    (0..length).map(|_| *chance.choice(TURNS).expect("there are some")).collect()
+    let length = [0, 0, 1, 2, 3, 8, 40, 300][chance.usize(..8)];
+    let long = if chance.u8(..64) == 0 { chance.usize(..100_000) } else { 0 };
+    let bytes = (0..length).map(|_| *chance.choice(TURNS).expect("there are some"));
+    std::iter::repeat_n(b'x', long).chain(bytes).collect()
+}
+
+/// Names that mean something to somebody, and any others.
+fn name(chance: &mut Rng) -> Vec<u8> {
+    const KNOWN: [&str; 11] = ["A", "B", "C D", "é", "E=F", "G=", ".hidden", ".", "lower", "a.b", "trailing "];
+    const BYTES: &[u8] = b"AZaz09_.= -\t\n\x01\xfe\xff";
+    match chance.u8(..3) {
+        0 => (0..chance.usize(1..12)).map(|_| *chance.choice(BYTES).expect("there are some")).collect(),
+        _ => chance.choice(KNOWN).expect("there are some").as_bytes().to_vec(),
+    }
+}
+
+/// Two names may set the same variable, and which one wins depends on the order in which the directory is read.
+fn sets(name: &[u8]) -> Vec<u8> {
+    let end = name.iter().skip(1).position(|&byte| byte == b'=').map_or(name.len(), |at| at + 1);
+    name[..end].to_vec()
 }
 
 fn fill(dir: &Path, chance: &mut Rng) {
-    for name in ["A", "B", "C D", "é", "E=F", "G=", ".hidden", "lower"] {
-        if chance.bool() {
-            fs::write(dir.join(name), content(chance)).unwrap();
+    let mut taken = BTreeSet::new();
+    for _ in 0..chance.usize(..10) {
+        let name = name(chance);
+        // A name that begins with = stands for a variable without a name, for which nobody can ask.
+        if ![&b"."[..], b".."].contains(&&name[..]) && !name.starts_with(b"=") && taken.insert(sets(&name)) {
+            fs::write(dir.join(OsStr::from_bytes(&name)), content(chance)).unwrap();
         }
     }
 }
 
-fn real(dir: &Path) -> BTreeMap<OsString, OsString> {
+/// The assignments, as a program gets them.
+fn real(dir: &Path) -> BTreeSet<Vec<u8>> {
     let mut command = Command::new("envdir");
     command.arg(dir).args(["/usr/bin/env", "-0"]).env_clear().env("PATH", "/usr/bin:/bin").envs(BEFORE);
     let output = command.output().expect("envdir is there; install the package daemontools");
     assert!(output.status.success(), "{output:?}");
-    let mut all: BTreeMap<_, _> = output.stdout.split(|&b| b == 0).filter(|e| !e.is_empty()).map(entry).collect();
-    all.remove(OsStr::new("PATH"));
-    all
+    let all = output.stdout.split(|&b| b == 0).filter(|entry| !entry.is_empty() && !entry.starts_with(b"PATH="));
+    all.map(<[u8]>::to_vec).collect()
 }
 
-fn entry(bytes: &[u8]) -> (OsString, OsString) {
-    let split = bytes.iter().position(|&b| b == b'=').expect("env prints assignments");
-    (OsString::from_vec(bytes[..split].into()), OsString::from_vec(bytes[split + 1..].into()))
-}
-
-fn ours(dir: &Path) -> BTreeMap<OsString, OsString> {
+fn ours(dir: &Path) -> BTreeSet<Vec<u8>> {
     let mut all: BTreeMap<OsString, OsString> = BEFORE.map(|(name, value)| (name.into(), value.into())).into();
     for (name, value) in runner::envdir::read(dir).unwrap() {
         match value {
@@ -53,7 +69,7 @@ fn ours(dir: &Path) -> BTreeMap<OsString, OsString> {
             None => all.remove(&name),
         };
     }
-    all
+    all.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).collect()
 }
 
 #[test]

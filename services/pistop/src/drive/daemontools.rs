@@ -41,7 +41,7 @@ async fn drive(verb: Verb, service: &Directory, left: Duration) -> Result<(), Fa
     if !service.supervise.runs().map_err(refused)? {
         return unsupervised(verb, service);
     }
-    let before = service.supervise.status().map_err(refused)?;
+    let before = first_status(service, end).await.map_err(refused)?;
     service.supervise.tell(orders(verb, &before)).map_err(refused)?;
     loop {
         let now = service.supervise.status().map_err(refused)?;
@@ -58,6 +58,16 @@ async fn drive(verb: Verb, service: &Directory, left: Duration) -> Result<(), Fa
             )));
         }
         sleep(LOOK).await;
+    }
+}
+
+/// A supervise that has just been started writes its status a moment after it opened its FIFOs.
+async fn first_status(service: &Directory, end: Instant) -> io::Result<Status> {
+    loop {
+        match service.supervise.status() {
+            Err(why) if why.kind() == io::ErrorKind::NotFound && Instant::now() < end => sleep(LOOK).await,
+            status => return status,
+        }
     }
 }
 

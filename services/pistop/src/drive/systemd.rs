@@ -10,12 +10,15 @@ use nix::time::{ClockId, clock_gettime};
 use runner::exit::Failure;
 use std::path::Path;
 use std::time::Duration;
+use tokio::net::UnixStream;
 use tokio::time::Instant;
 use zbus::connection::Builder;
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, fdo};
 
+mod private;
 mod proxies;
+use private::Private;
 use proxies::{JobRemovedStream, ManagerProxy, ServiceProxy, UnitProxy};
 
 /// systemd's own socket: no bus behind it, and only root may use it.
@@ -92,14 +95,17 @@ impl Systemd {
         let connection = match Builder::system().build().await {
             Ok(connection) => connection,
             Err(_) if Path::new(PRIVATE).exists() => {
-                let direct = Builder::address(format!("unix:path={PRIVATE}").as_str()).p2p().build().await;
-                direct.map_err(|why| failed("systemd was not reached", &why))?
+                Systemd::connect_private().await.map_err(|why| failed("systemd was not reached", &why))?
             }
             Err(why) => return Err(failed("the bus of the system was not reached", &why)),
         };
         let manager = ManagerProxy::builder(&connection).cache_properties(CacheProperties::No).build().await;
         let manager = manager.map_err(|why| failed("systemd was not reached", &why))?;
         Ok(Systemd { connection, manager, end })
+    }
+
+    async fn connect_private() -> zbus::Result<Connection> {
+        Builder::socket(Private(UnixStream::connect(PRIVATE).await?)).p2p().build().await
     }
 
     /// An answer within what is left of the time.

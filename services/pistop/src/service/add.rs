@@ -11,7 +11,10 @@ use crate::drive::systemd::Systemd;
 use nix::unistd::{Uid, User};
 use runner::exit::Failure;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+/// How long a mere hint waits for systemd.
+const ANSWER: Duration = Duration::from_secs(5);
 /// Where logs are kept, by tradition.
 const LOGS: &str = "/var/log/svc";
 /// Users that various set-ups of daemontools have for multilog. Debian's own has none, then it is root.
@@ -26,7 +29,7 @@ pub async fn run(flags: &AddFlags) -> Result<(), Failure> {
     let plan = look(&wish)?;
     if flags.dry_run {
         plan.lines().iter().for_each(|line| println!("would {line}"));
-        conclude(&plan, scanned);
+        conclude(&plan, scanned).await;
         return Ok(());
     }
     let systemd = match plan.orders.is_empty() {
@@ -37,7 +40,7 @@ pub async fn run(flags: &AddFlags) -> Result<(), Failure> {
     if let Some(systemd) = &systemd {
         perform::orders(&plan, systemd).await?;
     }
-    conclude(&plan, scanned);
+    conclude(&plan, scanned).await;
     Ok(())
 }
 
@@ -105,15 +108,28 @@ fn log_user() -> Option<String> {
     LOG_USERS.into_iter().find(known).filter(|_| Uid::effective().is_root()).map(String::from)
 }
 
-fn conclude(plan: &Plan, scanned: bool) {
+/// What people should know beyond the plan.
+async fn conclude(plan: &Plan, scanned: bool) {
     let place = plan.service.display();
     let folder = plan.service.parent().map(PathBuf::from).unwrap_or_default();
     match plan.manifest.supervisor {
         _ if plan.is_nothing() => println!("{place} is unchanged"),
         Supervisor::Daemontools if !scanned => {
-            println!("no svscan watches {}; the service starts when one does", folder.display())
+            println!("no svscan watches {}; the service starts when one does", folder.display());
         }
         _ if !plan.fresh => println!("what runs goes on as it is until `pistop restart {}`", plan.name()),
         _ => {}
     }
+    if plan.manifest.supervisor == Supervisor::Daemontools && has_rival(&plan.unit).await {
+        let unit = &plan.unit;
+        println!(
+            "systemd runs {unit} as well, so there would be two: `pistop disable {unit}` and `pistop stop {unit}`"
+        );
+    }
+}
+
+/// A package may have brought a unit of that name, and systemd may have started it.
+async fn has_rival(unit: &str) -> bool {
+    let look = async { Systemd::here(ANSWER).await.ok()??.unit(unit).await.ok()? };
+    look.await.is_some_and(|seen| seen.is_up() || seen.is_enabled())
 }

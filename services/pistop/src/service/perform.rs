@@ -11,7 +11,7 @@ use nix::unistd::{Uid, User, chown};
 use runner::exit::Failure;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 /// Does everything on the disk, and tells it.
@@ -76,26 +76,33 @@ fn free(path: &Path) -> PathBuf {
     all.find(|path| path.symlink_metadata().is_err()).expect("numbers do not end")
 }
 
-/// Puts a file in place, whole or not at all.
+/// Puts a file in place, whole or not at all. Whoever may not read the old one may not read the new one either.
 fn put(path: &Path, content: &Content) -> Result<(), Failure> {
     let aside = beside(path, "new");
     clear(&aside)?;
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let written =
-        fs::create_dir_all(folder).and_then(|()| write(&aside, content)).and_then(|()| fs::rename(&aside, path));
-    written.map_err(|why| {
+    let mode = mode(path, content.kind);
+    let written = fs::create_dir_all(folder).and_then(|()| write(&aside, content, mode));
+    written.and_then(|()| fs::rename(&aside, path)).map_err(|why| {
         let _ = fs::remove_file(&aside);
         refused(path, &why)
     })
 }
 
-fn write(path: &Path, Content { text, kind }: &Content) -> io::Result<()> {
-    let mode = match kind {
-        Kind::Link => return symlink(text, path),
-        Kind::Plain => 0o644,
+fn mode(path: &Path, kind: Kind) -> u32 {
+    let old =
+        path.symlink_metadata().ok().filter(fs::Metadata::is_file).map(|about| about.permissions().mode() & 0o777);
+    match kind {
         Kind::Program => 0o755,
-    };
-    let mut file = File::create(path)?;
+        Kind::Plain | Kind::Link => old.map_or(0o644, |old| old & 0o666),
+    }
+}
+
+fn write(path: &Path, Content { text, kind }: &Content, mode: u32) -> io::Result<()> {
+    if *kind == Kind::Link {
+        return symlink(text, path);
+    }
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())?;
     file.set_permissions(fs::Permissions::from_mode(mode))?;
     file.sync_all()
@@ -137,6 +144,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let run = dir.path().join("log/run");
         put(&run, &Content { text: "#!/bin/sh\n".into(), kind: Kind::Program }).unwrap();
+        assert_eq!(fs::metadata(&run).unwrap().permissions().mode() & 0o777, 0o755);
         put(&run, &Content::plain("x")).unwrap();
         assert_eq!(fs::read_to_string(&run).unwrap(), "x");
         assert_eq!(fs::metadata(&run).unwrap().permissions().mode() & 0o777, 0o644);
@@ -144,6 +152,18 @@ mod tests {
         put(&run, &Content { text: "/nowhere".into(), kind: Kind::Link }).unwrap();
         assert_eq!(fs::read_link(&run).unwrap(), Path::new("/nowhere"));
         assert_eq!(fs::read_dir(run.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_secret_stays_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let secret = dir.path().join("PASSWORD");
+        let mode = || fs::metadata(&secret).unwrap().permissions().mode() & 0o777;
+        put(&secret, &Content::plain("a")).unwrap();
+        assert_eq!(mode(), 0o644);
+        fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+        put(&secret, &Content::plain("b")).unwrap();
+        assert_eq!(mode(), 0o600);
     }
 
     #[test]

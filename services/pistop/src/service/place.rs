@@ -2,6 +2,7 @@
 //! service in it. [`choose`] is pure.
 
 use clap::ValueEnum;
+use runner::supervise::Supervise;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs;
@@ -73,12 +74,18 @@ pub fn systemd_runs() -> bool {
 
 /// The folder of the supervise of a service or of its log (`part` is empty or `log`). indimail's svscan may keep it
 /// elsewhere, and then only for the machine's own service directory.
-pub fn supervise(directory: &Path, name: &str, part: &str) -> runner::supervise::Supervise {
-    let usual = directory.join(name).join(part);
+pub fn supervise(directory: &Path, name: &str, part: &str) -> Supervise {
     let own = DIRECTORIES.iter().any(|own| directory == Path::new(own));
-    let elsewhere = Path::new(INDIMAIL).join(name).join(part);
-    let moved = own && !usual.join("supervise").exists() && elsewhere.join("supervise").is_dir();
-    runner::supervise::Supervise::of(if moved { &elsewhere } else { &usual })
+    usual_or(own.then(|| Path::new(INDIMAIL)), &directory.join(name).join(part), name, part)
+}
+
+fn usual_or(elsewhere: Option<&Path>, usual: &Path, name: &str, part: &str) -> Supervise {
+    let moved =
+        elsewhere.map(|elsewhere| elsewhere.join(name).join(part)).filter(|moved| moved.join("supervise").is_dir());
+    match moved {
+        Some(moved) if !usual.join("supervise").exists() => Supervise::of(&moved),
+        _ => Supervise::of(usual),
+    }
 }
 
 #[cfg(test)]
@@ -94,6 +101,19 @@ mod tests {
             assert_eq!(choose(Asked::Systemd, svscan, systemd), Supervisor::Systemd);
             assert_eq!(choose(Asked::Daemontools, svscan, systemd), Supervisor::Daemontools);
         }
+    }
+
+    #[test]
+    fn indimails_supervise_is_found_where_there_is_no_usual_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (usual, run) = (dir.path().join("service/lamp/log"), dir.path().join("svscan"));
+        let found = |elsewhere| usual_or(elsewhere, &usual, "lamp", "log").path().to_path_buf();
+        assert_eq!(found(Some(&run)), usual.join("supervise"));
+        fs::create_dir_all(run.join("lamp/log/supervise")).unwrap();
+        assert_eq!(found(Some(&run)), run.join("lamp/log/supervise"));
+        assert_eq!(found(None), usual.join("supervise"), "a directory of somebody's own");
+        fs::create_dir_all(usual.join("supervise")).unwrap();
+        assert_eq!(found(Some(&run)), usual.join("supervise"));
     }
 
     #[test]

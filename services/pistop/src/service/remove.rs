@@ -5,7 +5,7 @@
 
 use super::content::Found;
 use super::flags::DelFlags;
-use super::manifest::Manifest;
+use super::manifest::{self, Manifest};
 use super::perform::beside;
 use super::place::{self, Supervisor};
 use super::template::is_name;
@@ -38,7 +38,7 @@ pub struct Removal {
     link: Option<PathBuf>,
     supervisor: Supervisor,
     /// Edited or added files by their path inside.
-    saved: Vec<String>,
+    saved: Vec<PathBuf>,
     /// Where they are saved.
     keep: PathBuf,
     /// Units that we wrote, and whether somebody edited them.
@@ -99,31 +99,27 @@ fn plan(directory: &Path, flags: &DelFlags) -> Result<Removal, Failure> {
 }
 
 /// The files that are not as we wrote them.
-fn edited(service: &Path, manifest: Option<&Manifest>) -> io::Result<Vec<String>> {
-    let mut edited = Vec::new();
-    walk(service, "", &mut |path, found| {
-        let ours = manifest.and_then(|manifest| manifest.files.get(path));
-        let log = path == super::plan::LOG;
-        if !log && !ours.is_some_and(|ours| found.is(&ours.content)) {
-            edited.push(path.to_owned());
-        }
-    })?;
+fn edited(service: &Path, manifest: Option<&Manifest>) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    walk(service, Path::new(""), &mut files)?;
+    let ours = |path: &Path| manifest.and_then(|manifest| manifest.files.get(path.to_str()?));
+    let as_written = |path: &Path, found: &Found| ours(path).is_some_and(|ours| found.is(&ours.content));
+    let known = [manifest::NAME, super::plan::LOG].map(Path::new);
+    files.retain(|(path, found)| !known.contains(&path.as_path()) && !as_written(path, found));
+    let mut edited: Vec<PathBuf> = files.into_iter().map(|(path, _)| path).collect();
     edited.sort();
     Ok(edited)
 }
 
-/// Every file and link, but for what supervise keeps and for dot-files, which are notes of programs.
-fn walk(folder: &Path, prefix: &str, seen: &mut impl FnMut(&str, &Found)) -> io::Result<()> {
+/// Every file and link, but for what supervise keeps.
+fn walk(folder: &Path, inside: &Path, files: &mut Vec<(PathBuf, Found)>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        if name.starts_with('.') || name == "supervise" {
-            continue;
-        }
-        let path = format!("{prefix}{name}");
+        let path = inside.join(entry.file_name());
         match Found::at(&entry.path())? {
-            Some(Found::Other) if entry.file_type()?.is_dir() => walk(&entry.path(), &format!("{path}/"), seen)?,
-            Some(found) => seen(&path, &found),
+            _ if entry.file_name() == "supervise" => {}
+            Some(Found::Other) if entry.file_type()?.is_dir() => walk(&entry.path(), &path, files)?,
+            Some(found) => files.push((path, found)),
             None => {}
         }
     }
@@ -137,9 +133,10 @@ impl Removal {
             Supervisor::Daemontools => format!("stop {} and its log", self.name),
             Supervisor::Systemd => format!("stop and disable {}.service", self.name),
         };
-        let edited = self.units.iter().filter(|(_, edited)| *edited).map(|(unit, _)| unit.display().to_string());
-        let saved = self.saved.iter().cloned().chain(edited);
-        let saved = saved.map(|path| format!("save {path}, which pistop did not write so, in {}", self.keep.display()));
+        let edited = self.units.iter().filter(|(_, edited)| *edited).map(|(unit, _)| unit);
+        let keep = self.keep.display();
+        let saved = self.saved.iter().chain(edited);
+        let saved = saved.map(|path| format!("save {}, which pistop did not write so, in {keep}", path.display()));
         let units = self.units.iter().map(|(unit, _)| format!("remove {}", unit.display()));
         let last = match &self.link {
             Some(target) => format!("remove the link {}; {} stays as it is", self.service.display(), target.display()),
