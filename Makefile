@@ -2,8 +2,9 @@
 CARGO ?= cargo
 RUN_TESTS = autofs bindfs daemontools dbus-daemon iproute2 mpd nfs-kernel-server procps rsync samba-common-bin shellcheck systemd ucspi-tcp
 RUN_BENCH = ucspi-tcp iproute2 procps mosquitto
+RUN_HOUSE = qemu-system-x86 debootstrap iproute2 e2fsprogs
 
-.PHONY: demo test check bench deb build suspicion flapping fuzz
+.PHONY: demo test check bench house deb build suspicion flapping fuzz
 
 ## The main job in front of your eyes: a house of sandboxes goes through an evening. Under two minutes after the build.
 demo: build
@@ -15,6 +16,7 @@ test: build
 	@tests/install-packages $(RUN_TESTS)
 	$(CARGO) test --workspace --no-fail-fast
 	shellcheck hooks/*/*-* tests/install-packages .ci/run tests/packages/stage tests/packages/build tests/packages/rehearse */package/p* f*/service/run f*/service/log/run services/*/service/run services/*/service/log/run
+	shellcheck tests/house/f* tests/house/*/usr/local/lib/house/*
 	target/debug/flapping --cycles 6 --clients 12
 
 build:
@@ -32,6 +34,13 @@ PROFILE ?= release
 deb:
 	$(CARGO) build --profile $(PROFILE) --workspace --bin fserver --bin fclient --bin completions --bin 'pi*'
 	@LINTIAN=$(LINTIAN) REHEARSE=$(REHEARSE) tests/packages/build $(PROFILE)
+
+## Three whole machines on QEMU, without KVM, go through some evenings with the packages of make deb. As root; a quarter of an
+## hour, and some minutes more the first time, when the base system is made. RECORD=1 keeps the run as the record.
+house: deb
+	@tests/install-packages $(RUN_HOUSE)
+	$(CARGO) build -p tests --bin house
+	target/debug/house $(if $(RECORD),--record tests/house/RECORD.md)
 
 ## Figures beside tcpserver with a process per client and beside mosquitto, measured in one run.
 bench:

@@ -2,7 +2,7 @@
 //! it is done without hanging is in the crate `mounts`.
 
 use crate::config::{MountFlags, Options, UnmountFlags, layers};
-use mounts::deadline::whole;
+use mounts::deadline::{attempt, whole};
 use mounts::policy::Policy;
 use mounts::unmount::Job;
 use mounts::way::Wish;
@@ -22,7 +22,8 @@ pub fn mount(options: &Options, flags: &MountFlags) -> Result<(), Failure> {
     let wish = wish(target, &settings, std::env::var(VARIABLE_HOST).ok())?;
     match flags.dry_run {
         true => mounts::mount::plan(&wish).map(|(wish, plan)| println!("{}: would {plan}", wish.target.display())),
-        false => mounts::mount::mount(&wish, time(flags.deadline)).map(|sentence| println!("{sentence}")),
+        false => mounts::mount::mount(&wish, attempt(flags.deadline, hook().as_deref()))
+            .map(|sentence| println!("{sentence}")),
     }
 }
 
@@ -55,7 +56,12 @@ fn nothing() -> Result<(), Failure> {
 }
 
 fn time(flag: Option<Duration>) -> Duration {
-    whole(flag, std::env::var(VARIABLE_DEADLINE).ok().as_deref())
+    whole(flag, hook().as_deref())
+}
+
+/// The seconds that the hook has which runs us, if one does.
+fn hook() -> Option<String> {
+    std::env::var(VARIABLE_DEADLINE).ok()
 }
 
 /// Under tcpclient only the hooks know the server's address.

@@ -1,12 +1,13 @@
-//! How long all of it may take: what the flag says, else a second less than the hook that we are has, else
-//! [`USUAL`]. There is always a limit.
+//! How long all of it may take: what the flag says, else a little less than the hook that we are has, else [`USUAL`].
+//! There is always a limit.
 
 use std::time::{Duration, Instant};
 
 /// If nobody says anything.
 pub const USUAL: Duration = Duration::from_secs(20);
-/// What we keep back from a hook's time, to say how it went before the hook is ended.
-const RESERVE: Duration = Duration::from_secs(1);
+/// What we keep back from a hook's time, to say how it went before the hook is ended. A small machine that is busy needs
+/// a second to notice that it is late.
+const RESERVE: Duration = Duration::from_secs(2);
 /// With less nothing would ever succeed.
 const LEAST: Duration = Duration::from_millis(500);
 
@@ -42,6 +43,13 @@ pub fn whole(flag: Option<Duration>, hook: Option<&str>) -> Duration {
     flag.or(hook).unwrap_or(USUAL).max(LEAST)
 }
 
+/// How long one attempt to mount may take. It leaves a hook most of its time: one that exits 111 is tried again for as
+/// long as the server is there, but one that had to be ended is not.
+#[must_use]
+pub fn attempt(flag: Option<Duration>, hook: Option<&str>) -> Duration {
+    flag.unwrap_or_else(|| whole(None, hook).min(USUAL))
+}
+
 /// A number of seconds, as a flag gives it.
 ///
 /// # Errors
@@ -59,13 +67,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_flag_wins_and_a_hook_keeps_a_second_back() {
+    fn the_flag_wins_and_a_hook_keeps_two_seconds_back() {
         let s = Duration::from_secs;
         assert_eq!(whole(None, None), USUAL);
-        assert_eq!(whole(None, Some("60")), s(59));
+        assert_eq!(whole(None, Some("60")), s(58));
         assert_eq!(whole(Some(s(3)), Some("60")), s(3));
         assert_eq!(whole(None, Some("1")), LEAST);
         assert_eq!(whole(None, Some("soon")), USUAL);
+    }
+
+    #[test]
+    fn a_hook_has_time_for_more_than_one_attempt_to_mount() {
+        let s = Duration::from_secs;
+        assert_eq!(attempt(None, Some("60")), USUAL);
+        assert_eq!(attempt(None, Some("10")), s(8));
+        assert_eq!(attempt(Some(s(45)), Some("60")), s(45));
     }
 
     #[test]

@@ -1,0 +1,25 @@
+//! The server is rebooted: everybody lets go in time, nobody goes off, and the music returns.
+
+use crate::house::{BOOT, House, PATIENCE};
+use crate::ledger::Ledger;
+use crate::scenes::{arrive, leave};
+use std::io;
+
+/// `reboot`.
+pub fn server(house: &House, ledger: &mut Ledger) -> io::Result<()> {
+    let at = house.watch.tell("on the server: reboot");
+    leave::typed(&house.server, "reboot")?;
+    let down = house.watch.sees(at, "server", "Stopped nfs-server.service", PATIENCE);
+    ledger.within("server", "NFS has stopped", at, down);
+    for client in house.clients() {
+        leave::lets_go_in_time(house, ledger, client, at);
+    }
+    let up = down.and_then(|down| house.watch.sees(down, "server", "Started fserver.service", BOOT));
+    ledger.within("server", "fserver is started again", at, up);
+    house.all_play()?;
+    for client in house.clients() {
+        ledger.expect(client.name(), "has stayed on", client.is_on(), "on");
+        arrive::plays(house, ledger, client, up.unwrap_or(at));
+    }
+    Ok(())
+}
