@@ -1,9 +1,10 @@
 //! What is shown, in the format that displays of old set-ups read: `LINE COLUMN FLAG:TEXT`, each ended by a line feed.
 
-use crate::child;
+use mounts::child::{self, End};
 use nix::ifaddrs::getifaddrs;
 use std::fs;
 use std::net::IpAddr;
+use std::process::Command;
 use std::time::Duration;
 
 /// How long date(1) may take; it has nothing to wait for.
@@ -47,7 +48,10 @@ fn node() -> String {
 
 /// By date(1), which knows the time zone of this place.
 fn local_time() -> String {
-    child::run("date", &["+%d-%m-%y %H:%M:%S"], DATE).map(|ended| ended.said.trim().to_owned()).unwrap_or_default()
+    match child::run(Command::new("date").arg("+%d-%m-%y %H:%M:%S"), DATE) {
+        End::Done(said) => said,
+        End::Failed(_) | End::Silent(_) => String::new(),
+    }
 }
 
 /// Those by which others reach this machine, IPv4 first.
