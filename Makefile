@@ -1,6 +1,6 @@
 # make demo | test | check | bench, and a few longer ones. Each installs the Debian packages that it lacks.
 CARGO ?= cargo
-RUN_TESTS = ucspi-tcp daemontools iproute2 procps shellcheck dbus-daemon rsync
+RUN_TESTS = ucspi-tcp daemontools iproute2 procps shellcheck dbus-daemon rsync tzdata
 RUN_BENCH = ucspi-tcp iproute2 procps mosquitto
 
 .PHONY: demo test check bench build suspicion flapping fuzz

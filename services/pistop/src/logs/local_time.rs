@@ -1,5 +1,6 @@
 //! Instants in local time, as tai64nlocal prints them. The offsets come from the machine's own table of the zone,
-//! `/etc/localtime` or the one that TZ names; without one, it is UTC. Source of the format: RFC 8536.
+//! `/etc/localtime` or the one that TZ names; without one, it is UTC. Source of the format: RFC 8536. The rule at a
+//! table's end is not read: Debian's tables list every change up to 2037.
 
 use runner::tai64n::Stamp;
 use std::fs;
@@ -20,10 +21,9 @@ pub struct Zone {
 impl Zone {
     /// That of this process.
     pub fn local() -> Zone {
-        let named = std::env::var("TZ").ok().filter(|name| !name.is_empty());
-        let path = match named.as_deref().map(|name| name.trim_start_matches(':')) {
-            None => PathBuf::from("/etc/localtime"),
-            Some(name) => PathBuf::from(TABLES).join(name),
+        let path = match std::env::var("TZ") {
+            Err(_) => PathBuf::from("/etc/localtime"),
+            Ok(name) => PathBuf::from(TABLES).join(name.trim_start_matches(':')),
         };
         fs::read(path).ok().and_then(|table| Zone::parse(&table)).unwrap_or(Zone { first: 0, changes: Vec::new() })
     }
