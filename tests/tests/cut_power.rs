@@ -202,7 +202,7 @@ fn uhubctl_that_hangs_is_ended() {
     let board = Board::new();
     board.program("uhubctl", "exec sleep 600");
     let began = Instant::now();
-    fails(&board.cut(&["--hub", "2"]), 111, "uhubctl: not done after 10 s");
+    fails(&board.cut(&["--hub", "2"]), 111, "uhubctl could not switch hub 2 off: not done after 10 s");
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     board
         .world

@@ -12,13 +12,14 @@
 //! | [`service`] | makes service directories and units, and takes them away |
 //! | [`drive`] | starts, stops and shows services of daemontools and of systemd |
 //! | [`logs`] | what a service has logged |
-//! | [`words`] | durations and tables for people |
+//! | [`words`], [`local_time`] | durations and tables for people |
 
 pub mod ask;
 pub mod config;
 pub mod cut_power;
 pub mod display;
 pub mod drive;
+pub mod local_time;
 pub mod logs;
 pub mod pishutdown;
 pub mod service;
