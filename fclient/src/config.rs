@@ -57,6 +57,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("backup", "", "handed to hooks"),
     setting("dest", "", "handed to hooks"),
     setting("rsync-options", "", "handed to hooks: in place of -alptgomHE --delete"),
+    setting("automounter", "", "handed to hooks: the service that automounts mdrive and is stopped with the server"),
     setting("mpd", "mpd", "handed to hooks: the player's service"),
     setting("cameras", "", "handed to hooks: the cameras' services, separated by blanks"),
 ];

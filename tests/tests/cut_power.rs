@@ -23,6 +23,7 @@ impl Board {
     /// A Pi 4 with a disk at its USB 3 hub, and a hub that can be switched.
     fn new() -> Self {
         let board = Self { world: World::new() };
+        fs::write(board.config(), "").unwrap();
         for name in ["sync", "blockdev", "uhubctl"] {
             board.program(name, "");
         }
@@ -55,13 +56,22 @@ impl Board {
         read(&self.world.path("calls")).lines().map(String::from).collect()
     }
 
+    /// In place of the one that this machine may have.
+    fn config(&self) -> String {
+        self.world.path("fserver.toml").display().to_string()
+    }
+
     fn sysfs(&self) -> String {
         self.world.path("sys").display().to_string()
     }
 
     fn cut(&self, arguments: &[&str]) -> Output {
         let mut command = self.world.command(programs::find("pistop"));
-        command.args(["cut-power", "--sysfs", &self.sysfs()]).args(arguments).output().unwrap()
+        command
+            .args(["cut-power", "--sysfs", &self.sysfs(), "--config", &self.config()])
+            .args(arguments)
+            .output()
+            .unwrap()
     }
 
     /// In a mount namespace, after this text.
@@ -70,7 +80,11 @@ impl Board {
         let text = format!("{text} && exec \"$@\"");
         let mut command = self.world.command("unshare");
         command.arg("--mount").args(root).args(["--propagation", "private", "sh", "-c", &text, "sh"]);
-        command.arg(programs::find("pistop")).args(["cut-power", "--sysfs", &self.sysfs()]).args(arguments);
+        command
+            .arg(programs::find("pistop"))
+            .args(["cut-power", "--sysfs", &self.sysfs()])
+            .args(["--config", &self.config()])
+            .args(arguments);
         command.output().unwrap()
     }
 }
@@ -100,9 +114,8 @@ fn a_disk_that_nobody_uses_is_written_out_switched_off_and_looked_at() {
 #[test]
 fn a_hub_that_gangs_its_ports_is_called_twice() {
     let board = Board::new();
-    let config = board.world.path("fserver.toml");
-    fs::write(&config, "usb-hub = 2\nusb-ports = \"1-2\"\nusb-ganged = true\nmaxdaemons = 7\n").unwrap();
-    let output = board.cut(&["--config", config.to_str().unwrap()]);
+    fs::write(board.config(), "usb-hub = 2\nusb-ports = \"1-2\"\nusb-ganged = true\nmaxdaemons = 7\n").unwrap();
+    let output = board.cut(&[]);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(board.calls()[3..], ["uhubctl -a 0 -l 2 -p 1-2", "uhubctl -a 0 -l 2 -p 1-2", "uhubctl -l 2 -p 1-2"]);
 }

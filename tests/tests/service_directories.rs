@@ -95,6 +95,10 @@ fn a_server_and_a_client_that_were_added_find_each_other_and_pistop_restarts_and
     services.add("fserver", &server.words());
     services.add("fclient", &client.words());
     services.until_log("fclient", "20-note-arrival");
+    executable(&world.path("fclient/hooks/power-off/90-note-power"), "#!/bin/sh\necho 'powered off'\n");
+    fs::write(services.path("fclient/variables/POWER_OFF"), "1\n").unwrap();
+    assert!(services.pistop(&["restart", "fclient"]).status.success());
+    world.until("the client is back", || services.log("fclient").matches("linked with").count() == 2);
     let restarted = services.pistop(&["restart", "fserver"]);
     assert!(restarted.status.success() && restarted.output.contains("fserver: up (pid "), "{restarted:?}");
     services.until_log("fserver", "this is a restart: supervise wants this service up");
@@ -103,6 +107,7 @@ fn a_server_and_a_client_that_were_added_find_each_other_and_pistop_restarts_and
     assert!(stopped.status.success(), "{stopped:?}");
     assert!(services.svstat("fserver").starts_with("down "), "it waits until the service is down");
     services.until_log("fclient", "let go: shutdown");
+    services.until_log("fclient", "powered off");
 }
 
 #[test]

@@ -116,36 +116,94 @@ fn every_camera_is_started_and_stopped_even_if_one_fails() {
 fn the_player_is_stopped_after_its_socket() {
     for hook in ["server-stopping/30-stop-mpd", "server-lost/60-stop-mpd", "going-down/20-stop-mpd"] {
         let stage = Stage::new().with("MPD", "mpd.service").with("PISTOP_DEADLINE", "30");
-        stage.ends(hook, 0);
+        stage.ends_after(machine(&stage, None), hook, 0);
         let calls = stage.calls();
         let stop = "stop --if-present --deadline ";
         assert!(calls[0].starts_with(stop) && calls[0].ends_with(" -- mpd.socket"), "{hook}: {calls:?}");
         assert!(calls[1].starts_with(stop) && calls[1].ends_with(" -- mpd.service"), "{hook}: {calls:?}");
         stage.pistop("exit 111");
-        stage.ends(hook, 100);
+        stage.ends_after(machine(&stage, None), hook, 100);
     }
+}
+
+#[test]
+fn the_automounter_goes_with_the_server_if_it_is_named() {
+    let all =
+        ["server-up/10-start-automounter", "server-stopping/60-stop-automounter", "server-lost/70-stop-automounter"];
+    let stage = Stage::new().with("AUTOMOUNTER", "autofs");
+    all.iter().for_each(|hook| drop(stage.ends(hook, 0)));
+    let stop = "stop --if-present --deadline 10 -- autofs";
+    assert_eq!(stage.calls(), ["start --deadline 15 -- autofs", stop, stop]);
+    stage.pistop("exit 111");
+    for (hook, code) in all.iter().zip([111, 100, 100]) {
+        stage.ends(hook, code);
+    }
+    let unnamed = Stage::new();
+    all.iter().for_each(|hook| drop(unnamed.ends(hook, 0)));
+    assert!(unnamed.calls().is_empty());
 }
 
 /// A supervisor that hangs costs a third of the time and not all of it.
 #[test]
 fn what_hangs_while_it_is_stopped_leaves_time_to_unmount() {
     for hook in ["server-stopping/20-stop-cameras", "server-stopping/30-stop-mpd"] {
-        let stage = Stage::new().with("MPD", "mpd").with("CAMERAS", "door garden").with("PISTOP_DEADLINE", "12");
+        let stage = Stage::new().with("MPD", "mpd").with("CAMERAS", "door garden").with("PISTOP_DEADLINE", "24");
         stage.pistop(HANGS);
         let began = Instant::now();
         stage.ends(hook, 100);
-        assert!(began.elapsed() < Duration::from_secs(11), "{hook}: {:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(20), "{hook}: {:?}", began.elapsed());
         assert_eq!(stage.calls().len(), 2, "{hook}");
     }
 }
 
+/// A machine without systemd, or one with it on which systemctl says that fserver is in this state.
+fn machine(stage: &Stage, state: Option<&str>) -> &'static str {
+    let Some(state) = state else { return "mount -t tmpfs none /run" };
+    executable(
+        &stage.path("bin/systemctl"),
+        &format!("#!/bin/sh\n[ \"$*\" = 'show -P ActiveState fserver.service' ] && echo {state}\n"),
+    );
+    "mount -t tmpfs none /run && mkdir -p /run/systemd/system"
+}
+
 #[test]
 fn sharing_ends_service_by_service() {
+    let hook = "going-down/10-stop-sharing";
+    for state in [None, Some("active")] {
+        let stage = Stage::new().with("SHARING", "smbd nfs-server");
+        stage.pistop("[ \"$6\" != smbd ]");
+        let said = stage.ends_after(machine(&stage, state), hook, 100);
+        let calls = stage.calls();
+        assert_eq!(calls.len(), 2, "{calls:?}");
+        for (call, name) in calls.iter().zip(["smbd", "nfs-server"]) {
+            assert!(
+                call.starts_with("stop --if-present --deadline ") && call.ends_with(&format!(" -- {name}")),
+                "{call}"
+            );
+        }
+        assert!(said.contains("smbd is not stopped") && !said.contains("nfs"), "{said}");
+    }
+}
+
+/// systemd stops what fserver speaks for only after fserver, so waiting for it would be waiting for ourselves.
+#[test]
+fn while_systemd_stops_fserver_itself_the_others_are_only_told() {
     let stage = Stage::new().with("SHARING", "smbd nfs-server");
-    stage.pistop("[ \"$6\" != smbd ]");
-    stage.ends("going-down/10-stop-sharing", 100);
-    let expected = ["smbd", "nfs-server"].map(|name| format!("stop --if-present --deadline 10 -- {name}"));
-    assert_eq!(stage.calls(), expected);
+    stage.pistop(HANGS);
+    let began = Instant::now();
+    let said = stage.ends_after(machine(&stage, Some("deactivating")), "going-down/10-stop-sharing", 0);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(said.contains("nfs-server is stopped by systemd when fserver has ended"), "{said}");
+    assert_eq!(stage.calls(), ["smbd", "nfs-server"].map(|name| format!("stop --if-present --deadline 1 -- {name}")));
+}
+
+#[test]
+fn a_supervisor_that_hangs_leaves_time_to_write_out_the_disk() {
+    let stage = Stage::new().with("SHARING", "smbd nmbd nfs-server");
+    stage.pistop(HANGS);
+    let began = Instant::now();
+    stage.ends_after(machine(&stage, None), "going-down/10-stop-sharing", 100);
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
 
 fn backup_of(stage: Stage) -> Stage {
@@ -264,6 +322,8 @@ fn the_boot_sound_plays_in_the_background_if_there_is_one() {
     let drive = stage.path("My Drive");
     let stage = stage.with("MDRIVE", drive.to_str().unwrap());
     stage.ends("server-up/70-play-boot-sound", 0);
+    let looks = || stage.world.processes().iter().any(|words| words.contains("boot"));
+    stage.world.until("there is none, and nothing goes on", || !looks());
     let played = stage.path("played");
     executable(
         &drive.join("bin/boot_sound"),

@@ -98,6 +98,13 @@ mod tests {
     }
 
     #[test]
+    fn what_is_hidden_comes_later_wherever_the_table_names_it() {
+        let text = b"1 0 0:1 / / rw - ext4 d rw\n2 1 0:2 / /m rw - tmpfs t rw\n4 2 0:4 / /m rw - tmpfs t rw\n\
+            3 2 0:3 / /m/a rw - tmpfs t rw\n";
+        assert_eq!(one_by_one(text, "/m"), [4, 3, 2]);
+    }
+
+    #[test]
     fn a_trigger_stays_unless_it_lies_inside() {
         let text = b"1 0 0:1 / / rw - ext4 d rw\n2 1 0:2 / /net rw - autofs a rw\n3 2 0:3 / /net/m rw - nfs4 s:/ rw\n\
             4 3 0:4 / /net/m/sub rw - autofs a rw\n5 4 0:5 / /net/m/sub rw - nfs4 s:/sub rw\n";

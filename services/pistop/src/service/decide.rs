@@ -160,8 +160,8 @@ impl File<'_> {
                 (self.write(wanted, "it was removed by hand"), Some(wanted.clone()))
             }
             (Some(_), Some(before), None) => (self.keep("it was removed by hand and stays away"), Some(before.clone())),
-            (Some(_), _, Some(Found::Other)) => (self.keep("it is no plain file"), self.before.cloned()),
             (Some(wanted), _, Some(_)) if taken_over => (self.write(wanted, ""), Some(wanted.clone())),
+            (Some(_), _, Some(Found::Other)) => (self.keep("it is no plain file"), self.before.cloned()),
             (Some(wanted), Some(_), Some(_)) if untouched => {
                 (self.write(wanted, &self.became(flag_now)), Some(wanted.clone()))
             }

@@ -121,3 +121,71 @@ fn a_service_of_another_program_is_taken_over_without_a_loss() {
     );
     assert_eq!(after.keys().collect::<Vec<_>>(), ["run", "variables/PORT"]);
 }
+
+/// Does the changes to what is there.
+fn done(found: &Files<Found>, changes: &[Change]) -> Files<Found> {
+    let mut found = found.clone();
+    for change in changes {
+        match change {
+            Change::Write { path, content, .. } => {
+                found.insert(path.clone(), Found::File(content.text.clone().into(), content.kind));
+            }
+            Change::Remove { path } => drop(found.remove(path)),
+            Change::Aside { path, to } => {
+                let moved = found.remove(path).expect("what is put aside is there");
+                assert!(found.insert(to.clone(), moved).is_none());
+            }
+            Change::Keep { .. } => {}
+        }
+    }
+    found
+}
+
+/// One file in all that it can be: wanted or not, by template or flag; written before or not; there or not, the same,
+/// another one, or no file at all; in a directory of ours and in one of another program.
+fn every_case() -> impl Iterator<Item = Known> {
+    let written = || [None, template("a"), template("b"), flag("a"), flag("b")];
+    let there = || [None, there("a"), there("b"), there("c"), Some(Found::Other)];
+    let paths = ["run", "shutdown", "down", "variables/HOST"];
+    paths.into_iter().flat_map(move |path| {
+        let one =
+            move |file: Option<Written>| file.into_iter().map(|file| (path.to_owned(), file)).collect::<Files<_>>();
+        let found = move |found: Option<Found>| found.into_iter().map(|found| (path.to_owned(), found)).collect();
+        let ours = written().map(|before| Some(one(before))).into_iter().chain([None]);
+        ours.flat_map(move |before| {
+            written().into_iter().flat_map(move |wanted| {
+                let before = before.clone();
+                there().map(|there| Known { wanted: one(wanted.clone()), before: before.clone(), found: found(there) })
+            })
+        })
+    })
+}
+
+#[test]
+fn in_no_case_is_anything_done_twice() {
+    for known in every_case() {
+        let (changes, after) = known.decide();
+        let found = done(&known.found, &changes);
+        let again = Known { wanted: known.wanted.clone(), before: Some(after), found };
+        let (more, after_again) = again.decide();
+        assert!(!more.iter().any(Change::is_deed), "{known:?}\n{changes:?}\n{more:?}");
+        assert_eq!(Some(after_again), again.before, "{known:?}\n{changes:?}");
+    }
+}
+
+#[test]
+fn in_no_case_is_a_persons_text_lost_but_for_a_flag() {
+    let mut cases = 0;
+    for known in every_case() {
+        let by_flag = known.wanted.values().any(|wanted| wanted.by_flag);
+        let before = known.before.iter().flatten();
+        let persons = |found: &Found| !before.clone().any(|(_, before)| found.is(&before.content));
+        let (changes, _) = known.decide();
+        let found = done(&known.found, &changes);
+        for text in known.found.values().filter(|found| persons(found) && !by_flag) {
+            assert!(found.values().any(|found| found == text), "{known:?}\n{changes:?}");
+            cases += 1;
+        }
+    }
+    assert!(cases > 100);
+}
