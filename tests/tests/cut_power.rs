@@ -185,7 +185,11 @@ fn a_hub_that_is_not_there_is_named() {
 #[test]
 fn uhubctl_that_is_not_there_fails_or_does_nothing_is_told() {
     let board = Board::new();
-    fails(&board.cut(&["--hub", "2", "--uhubctl", "/nowhere/uhubctl"]), 100, "/nowhere/uhubctl is not there; install");
+    fails(
+        &board.cut(&["--hub", "2", "--uhubctl", "/nowhere/uhubctl"]),
+        100,
+        "/nowhere/uhubctl cannot be started: No such file or directory (os error 2); install",
+    );
     board.program("uhubctl", "echo 'No compatible devices detected!'; exit 1");
     fails(&board.cut(&["--hub", "2"]), 111, "could not switch hub 2 off: No compatible devices detected!");
     board.program("uhubctl", "echo '  Port 1: 0503 power highspeed enable connect'");
@@ -198,7 +202,7 @@ fn uhubctl_that_hangs_is_ended() {
     let board = Board::new();
     board.program("uhubctl", "exec sleep 600");
     let began = Instant::now();
-    fails(&board.cut(&["--hub", "2"]), 111, "uhubctl: not done after 10 s");
+    fails(&board.cut(&["--hub", "2"]), 111, "uhubctl could not switch hub 2 off: not done after 10 s");
     assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     board
         .world

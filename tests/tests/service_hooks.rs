@@ -278,7 +278,7 @@ fn a_backup_without_a_place_for_it_is_told_in_its_log() {
 /// It holds nobody up, is not begun twice, and is ended with all that belongs to it, however deaf that is.
 #[test]
 fn a_backup_that_lasts_runs_alone_and_is_ended() {
-    for hook in ["server-stopping/40-stop-backup", "server-lost/40-stop-backup"] {
+    for hook in ["server-stopping/40-stop-backup", "server-lost/70-stop-backup"] {
         let stage = backup_of(Stage::new());
         executable(
             &stage.path("bin/rsync"),
@@ -361,7 +361,7 @@ fn display_and_desktop_are_told() {
     shows(&stage, "server-stopping/10-tell-display", &format!("3 0 0:{node} Music Off"), "attic stops: good  night");
     shows(&stage, "power-off/10-tell-display", &format!("3 0 0:{node} Off"), &format!("{node} is off"));
     let stage = stage.with("PISTOP_CAUSE", "lost");
-    shows(&stage, "server-lost/10-tell-display", &format!("3 0 0:{node} Music Off"), "attic is gone without a word");
+    shows(&stage, "server-lost/90-tell-display", &format!("3 0 0:{node} Music Off"), "attic is gone without a word");
     let stage = stage.with("PISTOP_CAUSE", "local");
     shows(&stage, "server-stopping/10-tell-display", &format!("3 0 0:{node} Music Off"), &format!("{node} stops"));
     assert!(display.metadata().unwrap().file_type().is_fifo());

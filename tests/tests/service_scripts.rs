@@ -51,6 +51,18 @@ fn packages_are_upgraded_and_fserver_only_while_nobody_is_linked_to_it() {
     world.until("nothing is held back any more", || calls(&world).iter().any(|call| call == all));
 }
 
+/// Its socket is there, but nobody answers: it may be busy, and have clients.
+#[test]
+fn a_server_that_does_not_answer_is_not_upgraded() {
+    let world = World::new();
+    let services = Services::new(&world).watched();
+    drop(std::os::unix::net::UnixListener::bind(world.path("attic/control.sock")).unwrap());
+    update(&world, &services, &["--set", "UPGRADE=mpd fserver"]);
+    services.until_log("update", "fserver gives no answer: pistop: temporary: ");
+    world.until("the other one was upgraded", || calls(&world).len() == 2);
+    assert_eq!(calls(&world)[1], "upgrade -y mpd noninteractive");
+}
+
 #[test]
 fn what_fails_is_told_and_tried_again_and_a_stop_leaves_nothing() {
     let world = World::new();

@@ -3,16 +3,16 @@
 //! What always holds: a plan is made first, printed, and then performed. It is refused as long as anything uses a disk of that
 //! hub, or the network hangs on it. Each command has a deadline, so the power-off of the machine is never held up.
 
-use crate::child::{self, Ended};
 use crate::config::CutPowerFlags;
 use crate::usb::{Found, Kernel};
 use crate::words::say;
+use mounts::child::{self, End};
 use mounts::table;
 use runner::exit::Failure;
 use runner::settings::{Setting, Settings, Sources};
 use std::fmt;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -221,45 +221,44 @@ fn perform(order: &Order, steps: &[Step]) -> Result<(), Failure> {
 
 /// A disk that cannot be written to is none the worse without power; one that is still being written to is.
 fn flushed(program: &str, words: &[&str]) -> Result<(), Failure> {
-    let what = || format!("{program} {}", words.join(" "));
-    match child::run(program, words, FLUSH) {
-        Ok(Ended { status, .. }) if status.success() => Ok(()),
-        Ok(Ended { said, .. }) => {
-            say(&format!("{} failed: {}; going on", what().trim(), said.trim()));
-            Ok(())
-        }
-        Err(why) if why.kind() == ErrorKind::TimedOut => Err(Failure::Temporary(format!(
-            "{}: {why}; the power stays on, since the disk still writes",
-            what().trim()
-        ))),
-        Err(why) => {
-            say(&format!("{}: {why}; going on", what().trim()));
-            Ok(())
+    let what = format!("{program} {}", words.join(" "));
+    let what = what.trim();
+    match child::run(Command::new(program).args(words), FLUSH) {
+        End::Done(_) => return Ok(()),
+        End::Failed(fault) => say(&format!("{what} failed: {}; going on", fault.said)),
+        End::Silent(_) => {
+            let why = format!("not done after {} s; the power stays on, since the disk still writes", FLUSH.as_secs());
+            return Err(Failure::Temporary(format!("{what}: {why}")));
         }
     }
+    Ok(())
 }
 
 fn switched(order: &Order, words: &[String]) -> Result<(), Failure> {
-    let Ended { status, said } = uhubctl(order, words)?;
-    match status.success() {
-        true => Ok(()),
-        false => Err(Failure::Temporary(format!("uhubctl could not switch hub {} off: {}", order.hub, said.trim()))),
+    let failed = |said: &str| Failure::Temporary(format!("uhubctl could not switch hub {} off: {said}", order.hub));
+    match uhubctl(order, words)? {
+        End::Done(_) => Ok(()),
+        End::Failed(fault) => Err(failed(&fault.said)),
+        End::Silent(_) => Err(failed(&format!("not done after {} s", SWITCH.as_secs()))),
     }
 }
 
-fn uhubctl(order: &Order, words: &[String]) -> Result<Ended, Failure> {
-    child::run(&order.uhubctl, words, SWITCH).map_err(|why| match why.kind() {
-        ErrorKind::NotFound => {
+fn uhubctl(order: &Order, words: &[String]) -> Result<End, Failure> {
+    match child::run(Command::new(&order.uhubctl).args(words), SWITCH) {
+        End::Failed(fault) if fault.said.contains("cannot be started") => {
             let remedy = "install the package uhubctl, or set UHUBCTL to its path";
-            Failure::Permanent(format!("{} is not there; {remedy}", order.uhubctl))
+            Err(Failure::Permanent(format!("{}; {remedy}", fault.said)))
         }
-        _ => Failure::Temporary(format!("{}: {why}", order.uhubctl)),
-    })
+        end => Ok(end),
+    }
 }
 
 /// Where uhubctl shows ports at all.
 fn verify(order: &Order, words: &[String]) -> Result<(), Failure> {
-    let Ended { said, .. } = uhubctl(order, words)?;
+    let said = match uhubctl(order, words)? {
+        End::Done(said) | End::Silent(said) => said,
+        End::Failed(fault) => fault.said,
+    };
     match ports_with_power(&said) {
         None => say(&format!("hub {} does not tell whether its ports have power", order.hub)),
         Some(on) if on.is_empty() => say(&format!("hub {} is off", order.hub)),

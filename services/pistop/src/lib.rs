@@ -9,18 +9,17 @@
 //! | [`pishutdown`] | the second program: shutdown(8) with the two-phase shutdown before it |
 //! | [`cut_power`], [`usb`] | takes the power from the disks of a USB hub, once nothing uses them |
 //! | [`display`] | a line for the display, a notice for the desktop |
-//! | [`child`] | an outside command with a deadline |
 //! | [`service`] | makes service directories and units, and takes them away |
 //! | [`drive`] | starts, stops and shows services of daemontools and of systemd |
 //! | [`logs`] | what a service has logged |
-//! | [`words`] | durations and tables for people |
+//! | [`words`], [`local_time`] | durations and tables for people |
 
 pub mod ask;
-pub mod child;
 pub mod config;
 pub mod cut_power;
 pub mod display;
 pub mod drive;
+pub mod local_time;
 pub mod logs;
 pub mod pishutdown;
 pub mod service;

@@ -3,13 +3,11 @@
 //! Older lines are taken from multilog's older files as far as they are needed. Followed, a file that multilog puts away
 //! is read to its end before the next one is opened, so no line is lost.
 
-pub mod local_time;
-
 use crate::drive::name::{Directory, UnitName};
 use crate::drive::{Service, which};
+use crate::local_time::Zone;
 use crate::service::flags::Where;
 use clap::Args;
-use local_time::Zone;
 use runner::exit::Failure;
 use runner::tai64n::Stamp;
 use std::fs::{self, File};

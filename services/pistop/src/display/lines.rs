@@ -1,13 +1,10 @@
 //! What is shown, in the format that displays of old set-ups read: `LINE COLUMN FLAG:TEXT`, each ended by a line feed.
 
-use crate::child;
+use crate::local_time::Zone;
 use nix::ifaddrs::getifaddrs;
+use runner::clock::unix_now;
 use std::fs;
 use std::net::IpAddr;
-use std::time::Duration;
-
-/// How long date(1) may take; it has nothing to wait for.
-const DATE: Duration = Duration::from_millis(500);
 
 /// The lines for a word, or the text itself.
 pub(super) fn of(what: &str) -> Vec<String> {
@@ -31,7 +28,7 @@ fn load() -> Vec<String> {
     vec![
         format!("0 0 3:Load {}", averages(&fs::read_to_string("/proc/loadavg").unwrap_or_default())),
         format!("1 0 0:{}", addresses.join(" ")),
-        format!("2 0 0:{}", local_time()),
+        format!("2 0 0:{}", Zone::local().short(unix_now())),
         format!("3 0 0:{} On", node()),
     ]
 }
@@ -43,11 +40,6 @@ fn averages(loadavg: &str) -> String {
 
 fn node() -> String {
     nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
-}
-
-/// By date(1), which knows the time zone of this place.
-fn local_time() -> String {
-    child::run("date", &["+%d-%m-%y %H:%M:%S"], DATE).map(|ended| ended.said.trim().to_owned()).unwrap_or_default()
 }
 
 /// Those by which others reach this machine, IPv4 first.

@@ -11,7 +11,7 @@ use super::place::{self, Supervisor};
 use super::template::is_name;
 use super::{alone_in, refused};
 use crate::drive::systemd::Systemd;
-use crate::logs::local_time::Zone;
+use crate::local_time::Zone;
 use runner::clock;
 use runner::exit::Failure;
 use runner::supervise::{Order, Supervise};
@@ -93,8 +93,7 @@ fn plan(directory: &Path, flags: &DelFlags) -> Result<Removal, Failure> {
     };
     let units = units.map(|unit| (unit.clone(), was_edited(&unit))).collect();
     let supervisor = manifest.as_ref().map_or(Supervisor::Daemontools, |manifest| manifest.supervisor);
-    let keep =
-        flags.keepdir.join(format!("{name}-{}", Zone::local().compact(clock::unix_now().as_secs().cast_signed())));
+    let keep = flags.keepdir.join(format!("{name}-{}", Zone::local().compact(clock::unix_now())));
     Ok(Removal { name: name.clone(), service, aside, resumed, link, supervisor, saved, keep, units })
 }
 

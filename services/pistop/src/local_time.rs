@@ -1,0 +1,62 @@
+//! Instants in this machine's local time; the zone is that of TZ, or of `/etc/localtime`, or UTC.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use runner::tai64n::Stamp;
+use std::time::Duration;
+
+/// Where a day begins.
+#[derive(Debug, Clone)]
+pub struct Zone(TimeZone);
+
+impl Zone {
+    /// That of this process.
+    pub fn local() -> Zone {
+        Zone(TimeZone::system())
+    }
+
+    /// `2026-11-21 20:15:00.123456789`, as tai64nlocal prints it.
+    pub fn show(&self, stamp: Stamp) -> String {
+        let (unix, nanoseconds) = stamp.unix();
+        format!("{}.{nanoseconds:09}", self.format("%Y-%m-%d %H:%M:%S", unix))
+    }
+
+    /// `20261121-201500`, for names of folders.
+    pub fn compact(&self, since_1970: Duration) -> String {
+        self.format("%Y%m%d-%H%M%S", since_1970.as_secs().cast_signed())
+    }
+
+    /// `21-11-26 20:15:00`, as displays show it.
+    pub fn short(&self, since_1970: Duration) -> String {
+        self.format("%d-%m-%y %H:%M:%S", since_1970.as_secs().cast_signed())
+    }
+
+    /// Whoever forges a stamp may go beyond all calendars; that is shown as their first or last day.
+    fn format(&self, form: &str, unix: i64) -> String {
+        let (first, last) = (Timestamp::MIN.as_second() + 100_000, Timestamp::MAX.as_second() - 100_000);
+        let instant = Timestamp::from_second(unix.clamp(first, last)).expect("it lies within the calendar");
+        instant.to_zoned(self.0.clone()).strftime(form).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn utc() -> Zone {
+        Zone(TimeZone::UTC)
+    }
+
+    #[test]
+    fn each_form_is_as_its_readers_know_it() {
+        let at = Duration::from_secs(1_795_292_100);
+        assert_eq!(utc().compact(at), "20261121-201500");
+        assert_eq!(utc().short(at), "21-11-26 20:15:00");
+        assert_eq!(utc().show(Stamp::from_unix(Duration::new(150, 5))), "1970-01-01 00:02:30.000000005");
+    }
+
+    #[test]
+    fn a_stamp_beyond_all_calendars_is_shown_all_the_same() {
+        assert!(utc().format("%Y", i64::MAX).starts_with("9999") && !utc().format("%Y", i64::MIN).is_empty());
+    }
+}
