@@ -10,9 +10,12 @@ use std::time::Duration;
 /// Packages whose versions matter.
 const PACKAGES: &str = "systemd nfs-kernel-server nfs-common autofs mpd daemontools ucspi-tcp pistop-common";
 
-/// The versions of everything, asked while all machines are on.
+/// The versions of everything, asked while all machines are on, and how busy this machine is with that and with all else.
 pub fn versions(house: &House) -> String {
     let mut text = String::new();
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let processors = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    let _ = writeln!(text, "{:20} {processors} processors, load {}", "this machine", load.trim());
     let own = shell::words("qemu-system-x86_64 --version").unwrap_or_default();
     let _ = writeln!(text, "{:20} {}", "QEMU", own.lines().next().unwrap_or_default());
     let _ = writeln!(text, "{:20} {}", "kernel", house.server.says("uname -r"));

@@ -28,7 +28,7 @@ pub fn server(house: &House, ledger: &mut Ledger) -> io::Result<()> {
         listings?.judge(ledger, at, unmounted(house, client, at).unwrap_or(at));
     }
     for client in house.clients() {
-        ledger.expect(client.name(), "stays on", client.is_on(), "on");
+        ledger.expect(client.name(), "stays on", client.is_on(), if client.is_on() { "on" } else { "off" });
         let held = client.says(&format!("grep -c ' {SHARE} .* - nfs4 ' /proc/self/mountinfo; true"));
         ledger.expect(client.name(), "nothing is mounted", held == "0", held);
     }

@@ -65,7 +65,12 @@ pub fn lets_go_in_time(house: &House, ledger: &mut Ledger, client: &Machine, at:
 fn stays_on(house: &House, ledger: &mut Ledger, samples: &Listings, at: Duration) {
     let kitchen = &house.kitchen;
     let empty = watch::until(PATIENCE, || house.mount(kitchen).is_none().then_some(()));
-    ledger.expect("kitchen", "stays on, without the share", kitchen.is_on() && empty.is_some(), "on");
+    ledger.expect(
+        "kitchen",
+        "stays on, without the share",
+        kitchen.is_on() && empty.is_some(),
+        if kitchen.is_on() { "on" } else { "off" },
+    );
     let mpd = kitchen.ask("systemctl is-active mpd.service").map(|answer| answer.text).unwrap_or_default();
     ledger.expect("kitchen", "mpd is silent", mpd.trim() == "inactive", mpd.trim());
     samples.judge(ledger, at, at);

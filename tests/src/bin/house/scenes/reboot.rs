@@ -3,7 +3,13 @@
 use crate::house::{BOOT, House, PATIENCE};
 use crate::ledger::Ledger;
 use crate::scenes::{arrive, leave};
+use crate::watch::POWER_IS_OFF;
 use std::io;
+use std::thread;
+use std::time::Duration;
+
+/// A client that is about to go off is off by then.
+const STILL: Duration = Duration::from_secs(30);
 
 /// `reboot`.
 pub fn server(house: &House, ledger: &mut Ledger) -> io::Result<()> {
@@ -14,11 +20,15 @@ pub fn server(house: &House, ledger: &mut Ledger) -> io::Result<()> {
     for client in house.clients() {
         leave::lets_go_in_time(house, ledger, client, at);
     }
+    thread::sleep(STILL);
+    for client in house.clients() {
+        let off = house.watch.first(at, client.name(), POWER_IS_OFF);
+        ledger.expect(client.name(), "stays on", off.is_none(), if off.is_none() { "on" } else { "powers off" });
+    }
     let up = down.and_then(|down| house.watch.sees(down, "server", "Started fserver.service", BOOT));
     ledger.within("server", "fserver is started again", at, up);
     house.all_play()?;
     for client in house.clients() {
-        ledger.expect(client.name(), "has stayed on", client.is_on(), "on");
         arrive::plays(house, ledger, client, up.unwrap_or(at));
     }
     Ok(())
