@@ -1,10 +1,10 @@
-//! Keeps the ledger on the disk, in two files by turns.
+//! Keeps the ledger on the disk, in two files by turns: when the newest one is damaged, the one before it serves.
 
 use super::core::Core;
 use super::failure::Failure;
 use super::ledger::Ledger;
 use super::pen::Pen;
-use std::io;
+use super::store::place;
 
 /// Its two files.
 pub(crate) const NAMES: [&str; 2] = ["ledger.0", "ledger.1"];
@@ -26,7 +26,8 @@ impl Books {
         }
         let ledger = self.ledger(core, closed);
         let name = NAMES[(ledger.generation % 2) as usize];
-        if let Err(why) = put(core, name, &ledger.encode()) {
+        let placed = place(&*core.store, name, &ledger.encode()).and_then(|_| core.store.sync());
+        if let Err(why) = placed {
             core.lock().unwritten = true;
             return Err(core.refused(name, why));
         }
@@ -49,16 +50,4 @@ impl Books {
             sources: shelf.sources.kept(),
         }
     }
-}
-
-/// Over the old bytes, not beside them: on a full disk there is room for that.
-fn put(core: &Core, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let (medium, is_new) = match core.store.open(name) {
-        Err(why) if why.kind() == io::ErrorKind::NotFound => (core.store.create(name)?, true),
-        medium => (medium?, false),
-    };
-    medium.write_at(0, bytes)?;
-    medium.cut(bytes.len() as u64)?;
-    medium.sync()?;
-    if is_new { core.store.sync() } else { Ok(()) }
 }

@@ -1,7 +1,7 @@
 //! The bytes of a ledger: cursors, known keys and what was dropped. Pure.
 //!
-//! There are two files, written by turns, so that one of them is whole whatever happens while the other one is
-//! written. Everything in it is at least as new as the oldest record that the segments hold.
+//! What was learnt from a record is in it before the record goes from the disk. So the ledger and the records that are
+//! still there say together what every record said.
 
 use super::cursor::Cursor;
 use super::record::Position;

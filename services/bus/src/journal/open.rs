@@ -8,12 +8,12 @@ use super::codec::{BadPreface, PREFACE, Preface};
 use super::core::{Core, State, Volume, first};
 use super::failure::Failure;
 use super::ledger::{BadLedger, Ledger};
-use super::notice::{Damage, What};
-use super::pen::{ASIDE, Pen};
-use super::record::{Entry, Position};
+use super::notice::{Damage, Gap, What};
+use super::pen::Pen;
+use super::record::Position;
 use super::scan::{Survey, survey};
 use super::shelf::{Segment, Shelf};
-use super::store::{Medium, Store, read_all};
+use super::store::{ASIDE, Medium, Read, Store, read};
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -33,9 +33,9 @@ pub(crate) struct Opened {
 /// One segment file that could be read.
 struct Part {
     name: String,
-    bytes: Vec<u8>,
     preface: Preface,
     medium: Arc<dyn Medium>,
+    read: Read,
 }
 
 /// A file that was written by a newer version.
@@ -45,11 +45,13 @@ struct Newer(u16);
 struct Opening {
     store: Arc<dyn Store>,
     damage: Vec<Damage>,
+    /// Whether the last file that was looked at has no whole record at its end.
+    torn: bool,
 }
 
 /// Opens the journal in a store.
 pub(crate) fn open(store: Arc<dyn Store>, bounds: Bounds, clock: Clock) -> Result<Opened, Failure> {
-    let mut opening = Opening { store, damage: Vec::new() };
+    let mut opening = Opening { store, damage: Vec::new(), torn: false };
     let result = opening.load(bounds, clock);
     result.map_err(|why| Failure::disk(opening.store.path("").display().to_string(), why))
 }
@@ -77,8 +79,7 @@ impl Opening {
     fn ledger(&mut self, names: &[String]) -> Result<io::Result<Option<Ledger>>, Newer> {
         let mut newest: Option<Ledger> = None;
         for name in NAMES.iter().filter(|name| names.iter().any(|there| there == *name)) {
-            let bytes = self.store.open(name).and_then(|medium| read_all(&*medium, MAX_LEDGER));
-            match bytes.map(|bytes| Ledger::decode(&bytes)) {
+            match self.read(name).map(|(_, read)| Ledger::decode(&read.bytes)) {
                 Err(why) => return Ok(Err(why)),
                 Ok(Err(BadLedger::Newer(format))) => return Err(Newer(format)),
                 Ok(Err(BadLedger::Damaged)) => self.tell(name, 0, What::Ledger),
@@ -89,6 +90,15 @@ impl Opening {
             }
         }
         Ok(Ok(newest))
+    }
+
+    /// A file of which the disk gives nothing is one of zeros.
+    fn read(&self, name: &str) -> io::Result<(Arc<dyn Medium>, Read)> {
+        let medium = self.store.open(name)?;
+        let length = medium.length()?.min(MAX_FILE);
+        let nothing = |_| Read { bytes: vec![0; length as usize], whole: false };
+        let read = read(&*medium, 0, length).unwrap_or_else(nothing);
+        Ok((medium, read))
     }
 
     fn parts(&mut self, names: &[String]) -> Result<io::Result<Vec<Part>>, Newer> {
@@ -103,21 +113,20 @@ impl Opening {
     }
 
     fn part(&mut self, name: &str) -> Result<io::Result<Option<Part>>, Newer> {
-        let read = self.store.open(name).and_then(|medium| Ok((read_all(&*medium, MAX_FILE)?, medium)));
-        let (bytes, medium) = match read {
+        let (medium, read) = match self.read(name) {
             Err(why) => return Ok(Err(why)),
             Ok(read) => read,
         };
-        match Preface::decode(&bytes) {
-            Ok((preface, whole)) => {
-                if !whole {
+        match Preface::decode(&read.bytes) {
+            Ok((preface, both)) => {
+                if !both {
                     self.tell(name, 0, What::Preface);
                 }
-                Ok(Ok(Some(Part { name: name.into(), bytes, preface, medium })))
+                Ok(Ok(Some(Part { name: name.into(), preface, medium, read })))
             }
             Err(BadPreface::Newer(format)) => Err(Newer(format)),
             Err(BadPreface::Short) => {
-                self.tell(name, 0, What::TornTail { bytes: bytes.len() as u64 });
+                self.tell(name, 0, What::TornTail { bytes: read.bytes.len() as u64 });
                 Ok(self.store.remove(name).map(|()| None))
             }
             Err(BadPreface::Damaged) => Ok(self.put_aside(name).map(|aside| {
@@ -131,26 +140,15 @@ impl Opening {
         let ledger = kept.clone().unwrap_or_default();
         let mut shelf = Shelf::new(bounds, ledger.past, ledger.sources.into(), ledger.consumers);
         shelf.consumers.values_mut().for_each(super::cursor::Cursor::rewind);
-        let (mut volumes, mut pen, mut second) = (BTreeMap::new(), Pen::default(), ledger.second);
+        let (mut volumes, mut second) = (BTreeMap::new(), ledger.second);
         let parts = self.without_leftovers(parts)?;
-        let count = parts.len();
-        for (n, part) in parts.into_iter().enumerate() {
-            let Preface { first, until, salt } = part.preface;
-            let survey = survey(&part.bytes, PREFACE, salt, first.before());
-            shelf.segments.push(Segment::new(first, until));
-            second = survey.entries.last().map_or(second, |(_, entry): &(usize, Entry)| second.max(entry.second));
-            survey.entries.iter().for_each(|(at, entry)| shelf.take_in(entry, *at as u64));
-            self.tell_survey(&part, &survey, &mut shelf);
-            let volume = Volume { medium: part.medium.clone(), salt };
-            volumes.insert(first, volume.clone());
-            if n + 1 == count {
-                let length = self.end(&part, &survey)?;
-                shelf.segments.last_mut().expect("one was pushed").bytes = length;
-                pen = Pen::at(volume, first, length);
-            } else {
-                shelf.segments.last_mut().expect("one was pushed").bytes = part.bytes.len() as u64;
-            }
+        for (n, part) in parts.iter().enumerate() {
+            second = second.max(self.take_in(part, n + 1 == parts.len(), &mut shelf));
+            let Preface { first, salt, .. } = part.preface;
+            volumes.insert(first, Volume { medium: part.medium.clone(), salt });
         }
+        let mut pen = parts.last().map_or_else(|| Ok(Pen::default()), |last| pen_at(last, &mut shelf))?;
+        let count = parts.len();
         let next = next(&shelf, kept.as_ref(), count);
         shelf.open_at(next);
         // Without an orderly end nobody knows whether the disk has what can be read: it may be in the cache of a system
@@ -175,28 +173,33 @@ impl Opening {
         Ok(kept)
     }
 
-    fn tell_survey(&mut self, part: &Part, survey: &Survey, shelf: &mut Shelf) {
+    /// Puts the records of a file on the shelf; says when the newest was appended.
+    fn take_in(&mut self, part: &Part, is_last: bool, shelf: &mut Shelf) -> u32 {
+        let Preface { first, until, salt } = part.preface;
+        let survey = survey(&part.read.bytes, PREFACE, salt, first.before());
+        if self.torn {
+            shelf.damaged(Gap { from: shelf.next, to: first.before() });
+        }
+        self.torn = survey.torn.is_some();
+        shelf.segments.push(Segment::new(first, until));
+        survey.entries.iter().for_each(|(at, entry)| shelf.take_in(entry, *at as u64));
+        self.tell_survey(part, &survey, is_last && part.read.whole);
+        survey.gaps.iter().for_each(|&gap| shelf.damaged(gap));
+        let segment = shelf.segments.last_mut().expect("one was pushed");
+        segment.bytes = survey.torn.unwrap_or(part.read.bytes.len()) as u64;
+        segment.last = segment.last.max(survey.last().unwrap_or_default());
+        shelf.next = shelf.next.max(segment.last.next());
+        survey.entries.last().map_or(0, |(_, entry)| entry.second)
+    }
+
+    fn tell_survey(&mut self, part: &Part, survey: &Survey, is_cut: bool) {
         for &(at, size) in &survey.damaged {
             self.tell(&part.name, at as u64, What::Record { bytes: size as u64 });
         }
         if let Some(at) = survey.torn {
-            self.tell(&part.name, at as u64, What::TornTail { bytes: (part.bytes.len() - at) as u64 });
+            let bytes = (part.read.bytes.len() - at) as u64;
+            self.tell(&part.name, at as u64, if is_cut { What::TornTail { bytes } } else { What::Record { bytes } });
         }
-        survey.gaps.iter().for_each(|&gap| shelf.damaged(gap));
-        if let Some(last) = survey.last() {
-            let segment = shelf.segments.last_mut().expect("one was pushed");
-            segment.last = segment.last.max(last);
-            shelf.next = shelf.next.max(last.next());
-        }
-    }
-
-    /// Cuts off a torn end.
-    fn end(&self, part: &Part, survey: &Survey) -> io::Result<u64> {
-        let length = survey.torn.unwrap_or(part.bytes.len()) as u64;
-        if survey.torn.is_some() {
-            part.medium.cut(length)?;
-        }
-        Ok(length)
     }
 
     fn put_all_aside(&mut self, names: &[String], format: u16) -> io::Result<()> {
@@ -220,9 +223,20 @@ impl Opening {
     }
 }
 
-/// The largest file that is read, in bytes: over any segment and any ledger of ours.
+/// Goes on at the end of the last file, without a torn end. One of which the disk did not give everything is left alone.
+fn pen_at(last: &Part, shelf: &mut Shelf) -> io::Result<Pen> {
+    let length = shelf.segments.last().expect("it is on the shelf").bytes;
+    if !last.read.whole {
+        return Ok(Pen::default());
+    }
+    if length < last.read.bytes.len() as u64 {
+        last.medium.cut(length)?;
+    }
+    Ok(Pen::at(Volume { medium: last.medium.clone(), salt: last.preface.salt }, last.preface.first, length))
+}
+
+/// So much of a file is read: more than any segment or ledger of ours has.
 const MAX_FILE: u64 = 2 * super::bounds::MAX_SEGMENT;
-const MAX_LEDGER: u64 = MAX_FILE;
 
 /// The position that is given next. Right behind the last one only if the journal was closed in order.
 fn next(shelf: &Shelf, ledger: Option<&Ledger>, segments: usize) -> Position {

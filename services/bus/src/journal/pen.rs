@@ -9,12 +9,9 @@ use super::core::{Core, Volume, name};
 use super::failure::Failure;
 use super::record::Position;
 use super::shelf::{Now, Segment};
-use super::store::Medium;
+use super::store::{Medium, place};
 use std::io;
 use std::sync::Arc;
-
-/// The name of a file that is being written in place of others.
-pub(crate) const ASIDE: &str = "new";
 
 /// What the writer writes with.
 #[derive(Debug, Default)]
@@ -37,11 +34,12 @@ impl Pen {
     /// Appends, and returns when the bytes are on the disk if they have to be.
     pub(crate) fn append(&mut self, core: &Core, bytes: &[u8], durable: bool) -> Result<(), Failure> {
         let medium = self.medium().clone();
+        // A part may be there even if it says no, and so may be that it was cut off.
+        self.unsynced = true;
         if let Err(why) = medium.write_at(self.length, bytes) {
             self.spoilt = medium.cut(self.length).is_err();
             return Err(core.refused(&name(self.first), why));
         }
-        self.unsynced = true;
         if durable {
             self.sync(core)?;
         }
@@ -76,7 +74,9 @@ impl Pen {
         self.sync(core)?;
         let first = core.lock().shelf.next;
         let preface = Preface { salt: fastrand::u32(..), first, until: Position::START };
-        let medium = begin(core, &name(first), &preface).map_err(|why| core.refused(&name(first), why))?;
+        let medium = place(&*core.store, &name(first), &preface.encode());
+        let medium = medium.and_then(|medium| core.store.sync().map(|()| medium));
+        let medium = medium.map_err(|why| core.refused(&name(first), why))?;
         let volume = Volume { medium, salt: preface.salt };
         let mut state = core.lock();
         // A segment without a record has the name of the next one, and was just begun anew.
@@ -96,14 +96,4 @@ impl Pen {
     fn medium(&self) -> &Arc<dyn Medium> {
         &self.volume().medium
     }
-}
-
-/// A file that has the name of a segment is whole: it was on the disk before it got it.
-fn begin(core: &Core, name: &str, preface: &Preface) -> io::Result<Arc<dyn Medium>> {
-    let medium = core.store.create(ASIDE)?;
-    medium.write_at(0, &preface.encode())?;
-    medium.sync()?;
-    core.store.rename(ASIDE, name)?;
-    core.store.sync()?;
-    Ok(medium)
 }

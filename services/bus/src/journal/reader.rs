@@ -6,6 +6,7 @@ use super::failure::Failure;
 use super::notice::Gap;
 use super::record::{Entry, Position};
 use super::scan::survey;
+use super::store::read;
 use std::sync::Arc;
 
 /// One reading from a file. Larger for a record that does not fit.
@@ -85,7 +86,9 @@ impl Core {
             return Plan::Memory(entries, next);
         }
         let Some(segment) = state.shelf.segment_from(from) else { return Plan::Memory(Vec::new(), state.shelf.next) };
-        let (first, offset, end, last) = (segment.first, segment.offset(from), segment.bytes, segment.last);
+        let (first, offset, end) = (segment.first, segment.offset(from), segment.bytes);
+        // An open segment without a record ends before it begins.
+        let last = segment.last.min(state.shelf.next.before());
         let volume = state.volumes.get(&first).expect("each segment has its file").clone();
         Plan::File(Reach { volume, first, offset, end, last })
     }
@@ -123,8 +126,8 @@ impl Reading<'_> {
         let mut most = CHUNK;
         loop {
             let length = most.min(reach.end - reach.offset);
-            let bytes = reach.volume.medium.read_at(reach.offset, length as usize);
-            let bytes = bytes.map_err(|why| self.core.refused(&name(reach.first), why))?;
+            let read = read(&*reach.volume.medium, reach.offset, length);
+            let bytes = read.map_err(|why| self.core.refused(&name(reach.first), why))?.bytes;
             let at_end = reach.offset + length == reach.end;
             let (entries, next) = self.sift(&bytes, &reach, at_end);
             if let Some(next) = next {

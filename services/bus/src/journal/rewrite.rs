@@ -4,14 +4,11 @@
 use super::codec::{self, PREFACE, Preface};
 use super::core::{Core, Volume, name};
 use super::failure::Failure;
-use super::pen::ASIDE;
 use super::record::{Entry, Position};
 use super::scan::survey;
 use super::shelf::Segment;
-use super::store::{Medium, read_all};
-use std::io;
+use super::store::{place, read};
 use std::ops::Range;
-use std::sync::Arc;
 
 /// A segment in the making.
 struct Draft {
@@ -26,22 +23,35 @@ impl Draft {
         Draft { preface, bytes: preface.encode().into(), segment: Segment::new(first, until) }
     }
 
-    fn add(&mut self, entry: &Entry) {
+    fn add(&mut self, entry: &Entry, is_alive: bool) {
         let at = self.bytes.len();
         codec::encode(entry, self.preface.salt, &mut self.bytes);
-        self.segment.add(entry, at as u64, (self.bytes.len() - at) as u64, true);
+        self.segment.add(entry, at as u64, (self.bytes.len() - at) as u64, is_alive);
     }
 }
 
+/// What goes into the new file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Take {
+    /// What is alive. The ledger has to know of the rest.
+    Living,
+    /// Dead records too: their keys may not be known elsewhere.
+    All,
+}
+
 /// Makes one segment of several; gives its file.
-pub(crate) fn rewrite(core: &Core, old: Range<usize>) -> Result<Volume, Failure> {
+pub(crate) fn rewrite(core: &Core, old: Range<usize>, take: Take) -> Result<Volume, Failure> {
     let parts = core.lock().shelf.segments[old.clone()].to_vec();
     let (start, end) = (parts.first().expect("some segments"), parts.last().expect("some segments"));
     let mut draft = Draft::new(start.first, end.last);
     for part in &parts {
-        live(core, part)?.iter().for_each(|entry| draft.add(entry));
+        for (entry, is_alive) in records(core, part)? {
+            if is_alive || take == Take::All {
+                draft.add(&entry, is_alive);
+            }
+        }
     }
-    let medium = place(core, &draft).map_err(|why| core.refused(&name(start.first), why))?;
+    let medium = place(&*core.store, &name(start.first), &draft.bytes).map_err(|why| core.refused(&name(start.first), why))?;
     let volume = Volume { medium, salt: draft.preface.salt };
     exchange(core, old, &parts, draft.segment, &volume);
     core.store.sync().map_err(|why| core.refused(&name(start.first), why))?;
@@ -51,32 +61,21 @@ pub(crate) fn rewrite(core: &Core, old: Range<usize>) -> Result<Volume, Failure>
     Ok(volume)
 }
 
-/// The live records of a segment.
-fn live(core: &Core, segment: &Segment) -> Result<Vec<Entry>, Failure> {
+/// The records of a segment, and whether they are alive.
+fn records(core: &Core, segment: &Segment) -> Result<Vec<(Entry, bool)>, Failure> {
     let Volume { medium, salt } = core.lock().volumes.get(&segment.first).expect("each segment has its file").clone();
     let name = name(segment.first);
-    let mut bytes = read_all(&*medium, segment.bytes).map_err(|why| core.refused(&name, why))?;
+    let mut bytes = read(&*medium, 0, segment.bytes).map_err(|why| core.refused(&name, why))?.bytes;
     bytes.resize(segment.bytes as usize, 0);
     let survey = survey(&bytes, PREFACE, salt, segment.first.before());
     core.tell_survey(segment.first, 0, &survey, Some(segment.last));
-    let mut entries: Vec<Entry> = survey.entries.into_iter().map(|(_, entry)| entry).collect();
     let (unix, state) = (core.now().unix, core.lock());
-    entries.retain(|entry| state.shelf.is_alive(entry) && !entry.is_expired(unix));
-    Ok(entries)
-}
-
-fn place(core: &Core, draft: &Draft) -> io::Result<Arc<dyn Medium>> {
-    let written = core.store.create(ASIDE).and_then(|medium| {
-        medium.write_at(0, &draft.bytes)?;
-        medium.sync()?;
-        Ok(medium)
+    let is_alive = |entry: &Entry| state.shelf.is_alive(entry) && !entry.is_expired(unix);
+    let judged = survey.entries.into_iter().map(|(_, entry)| {
+        let alive = is_alive(&entry);
+        (entry, alive)
     });
-    if written.is_err() {
-        let _ = core.store.remove(ASIDE);
-    }
-    let medium = written?;
-    core.store.rename(ASIDE, &name(draft.preface.first))?;
-    Ok(medium)
+    Ok(judged.collect())
 }
 
 fn exchange(core: &Core, old: Range<usize>, parts: &[Segment], new: Segment, volume: &Volume) {

@@ -122,7 +122,7 @@ fn callers_share_a_sync() {
             std::thread::yield_now();
         }
         drop(gate);
-        callers.into_iter().for_each(|caller| drop(caller.join().unwrap().unwrap()));
+        assert!(callers.into_iter().all(|caller| caller.join().unwrap().is_ok()));
     });
     let syncs = bench.disk.mood.syncs.load(SeqCst) - before;
     assert!(syncs <= 2, "{syncs} syncs for five records");
@@ -156,6 +156,19 @@ fn a_record_that_was_replaced_is_known_again() {
     bench.open();
     assert_eq!(bench.append(record(7, STATE, "state")).unwrap(), Appended::Already(None));
     assert_eq!(bench.all(), [399]);
+}
+
+#[test]
+fn a_record_that_was_replaced_just_before_a_kill_is_known_again() {
+    let mut bench = Bench::new(SMALL);
+    bench.append(record(1, STATE, "state")).unwrap();
+    bench.append(record(2, STATE, "state")).unwrap();
+    for _ in 0..2 {
+        bench.kill();
+        bench.open();
+        assert_eq!(bench.append(record(1, STATE, "state")).unwrap(), Appended::Already(None));
+    }
+    assert_eq!(bench.all(), [2]);
 }
 
 #[test]

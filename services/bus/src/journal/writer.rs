@@ -7,7 +7,7 @@ use super::core::{Core, name};
 use super::failure::Failure;
 use super::pen::Pen;
 use super::record::{Entry, Key, MAX_BODY, MAX_SUBJECT, Position, Record};
-use super::rewrite::rewrite;
+use super::rewrite::{Take, rewrite};
 use super::shelf::{Now, Tidy};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -197,7 +197,6 @@ impl Writer {
             let _ = answer.send(answers.by_ref().take(count).collect());
         }
         self.retire();
-        while self.core.lock().shelf.is_over() && matches!(self.tidy(), Ok(true)) {}
     }
 
     fn store(&mut self, records: Vec<Record>) -> Answers {
@@ -286,8 +285,10 @@ impl Writer {
         positions
     }
 
-    /// A file with room for so many bytes, and no ledger that says nothing was appended.
+    /// A file with room for so many bytes, on a disk where the journal takes no more than it may, and no ledger that
+    /// says nothing was appended.
     fn make_ready(&mut self, size: u64, now: Now) -> Result<(), Failure> {
+        while self.core.lock().shelf.is_over() && self.tidy()? {}
         if self.books.closed {
             self.write_books(false)?;
         }
@@ -300,7 +301,7 @@ impl Writer {
             return Ok(());
         }
         let last = self.core.lock().shelf.segments.len() - 1;
-        let volume = rewrite(&self.core, last..last + 1)?;
+        let volume = rewrite(&self.core, last..last + 1, Take::All)?;
         let length = self.core.lock().shelf.segments[last].bytes;
         self.pen = Pen::at(volume, self.pen.first, length);
         Ok(())
@@ -324,7 +325,7 @@ impl Writer {
         }
         match step {
             Tidy::Remove(segment) => self.remove(segment)?,
-            Tidy::Rewrite(segments) => drop(rewrite(&self.core, segments)?),
+            Tidy::Rewrite(segments) => drop(rewrite(&self.core, segments, Take::Living)?),
         }
         Ok(true)
     }

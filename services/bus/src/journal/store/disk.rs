@@ -104,6 +104,10 @@ impl Medium for File {
         self.write_all_at(bytes, offset)
     }
 
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.metadata()?.len())
+    }
+
     fn read_at(&self, offset: u64, most: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; most];
         let mut length = 0;

@@ -66,6 +66,10 @@ impl Medium for RamFile {
         Ok(())
     }
 
+    fn length(&self) -> io::Result<u64> {
+        Ok(locked(&self.0).len() as u64)
+    }
+
     fn read_at(&self, offset: u64, most: usize) -> io::Result<Vec<u8>> {
         let file = locked(&self.0);
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(file.len());

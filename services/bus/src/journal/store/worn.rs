@@ -14,6 +14,9 @@ pub(crate) struct Mood {
     pub(crate) room: AtomicU64,
     pub(crate) syncs_fail: AtomicBool,
     pub(crate) syncs: AtomicU64,
+    pub(crate) reads: AtomicU64,
+    /// No byte from here on can be read, in any file; 0 for none.
+    pub(crate) unreadable: AtomicU64,
     /// Whoever holds it for writing holds up all syncs.
     pub(crate) gate: RwLock<()>,
     used: AtomicU64,
@@ -68,14 +71,6 @@ impl Worn {
             content.seen = content.kept.clone();
         }
         self.mood.used.store(names[0].values().map(|file| file.len()).sum(), SeqCst);
-    }
-
-    /// Changes a byte where it lies.
-    pub(crate) fn flip(&self, name: &str, at: usize, with: u8) {
-        let file = self.names.lock().unwrap()[0][name].clone();
-        let mut content = file.content.lock().unwrap();
-        content.seen[at] ^= with;
-        content.kept[at] ^= with;
     }
 
     pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
@@ -169,7 +164,16 @@ impl Medium for WornFile {
         Ok(())
     }
 
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.len())
+    }
+
     fn read_at(&self, offset: u64, most: usize) -> io::Result<Vec<u8>> {
+        self.mood.reads.fetch_add(1, SeqCst);
+        let unreadable = self.mood.unreadable.load(SeqCst);
+        if unreadable > 0 && offset + most as u64 > unreadable && offset < self.len() {
+            return Err(io::Error::from_raw_os_error(5));
+        }
         let content = self.content.lock().unwrap();
         let start = (offset as usize).min(content.seen.len());
         Ok(content.seen[start..content.seen.len().min(start.saturating_add(most))].to_vec())
