@@ -29,8 +29,8 @@
 //! On the disk: `N.records`, segments named by their first position; `ledger.0` and `ledger.1`, cursors and what else
 //! records do not say; `lock`. What ends in `.aside-N` was put aside and is never touched again.
 
-pub mod bounds;
 mod books;
+pub mod bounds;
 pub mod clock;
 pub mod codec;
 mod core;

@@ -14,7 +14,7 @@ fn resident() -> u64 {
 
 fn record(sequence: u64) -> Record {
     let key = Key { node: HostName::parse("attic").unwrap(), epoch: Epoch(1 + sequence / 10_000), sequence };
-    let class = Class { keep: Keep::EACH[sequence as usize % 3], durable: sequence % 2 == 0 };
+    let class = Class { keep: Keep::EACH[sequence as usize % 3], durable: sequence.is_multiple_of(2) };
     Record { key, class, subject: format!("s{}", sequence % 500), expires: None, body: vec![0; 256] }
 }
 

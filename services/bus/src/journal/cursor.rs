@@ -94,7 +94,9 @@ mod tests {
     fn hooks_may_finish_in_any_order() {
         let mut cursor = Cursor::new(Position(1));
         cursor.hand([1, 2, 5].map(Position), Position(9));
-        assert!(cursor.acknowledge(Position(2)) && !cursor.acknowledge(Position(2)) && !cursor.acknowledge(Position(3)));
+        assert!(
+            cursor.acknowledge(Position(2)) && !cursor.acknowledge(Position(2)) && !cursor.acknowledge(Position(3))
+        );
         assert_eq!(cursor.waits_at(), Position(1));
         assert!(cursor.acknowledge(Position(1)));
         assert_eq!(cursor.waits_at(), Position(5));

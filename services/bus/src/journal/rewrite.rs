@@ -4,7 +4,7 @@
 use super::codec::{self, PREFACE, Preface};
 use super::core::{Core, Volume, name};
 use super::failure::Failure;
-use super::record::{Entry, Position};
+use super::record::{Entry, Keep, Position};
 use super::scan::survey;
 use super::shelf::Segment;
 use super::store::{place, read};
@@ -51,7 +51,8 @@ pub(crate) fn rewrite(core: &Core, old: Range<usize>, take: Take) -> Result<Volu
             }
         }
     }
-    let medium = place(&*core.store, &name(start.first), &draft.bytes).map_err(|why| core.refused(&name(start.first), why))?;
+    let medium =
+        place(&*core.store, &name(start.first), &draft.bytes).map_err(|why| core.refused(&name(start.first), why))?;
     let volume = Volume { medium, salt: draft.preface.salt };
     exchange(core, old, &parts, draft.segment, &volume);
     core.store.sync().map_err(|why| core.refused(&name(start.first), why))?;
@@ -70,7 +71,9 @@ fn records(core: &Core, segment: &Segment) -> Result<Vec<(Entry, bool)>, Failure
     let survey = survey(&bytes, PREFACE, salt, segment.first.before());
     core.tell_survey(segment.first, 0, &survey, Some(segment.last));
     let (unix, state) = (core.now().unix, core.lock());
-    let is_alive = |entry: &Entry| state.shelf.is_alive(entry) && !entry.is_expired(unix);
+    // That a state has expired is for the shelf to find out, which counts each of them.
+    let is_over = |entry: &Entry| entry.record.class.keep != Keep::LatestPerSubject && entry.is_expired(unix);
+    let is_alive = |entry: &Entry| state.shelf.is_alive(entry) && !is_over(entry);
     let judged = survey.entries.into_iter().map(|(_, entry)| {
         let alive = is_alive(&entry);
         (entry, alive)

@@ -35,8 +35,7 @@ struct Bench {
 
 impl Bench {
     fn new(bounds: Bounds) -> Bench {
-        let mut bench =
-            Bench { disk: Arc::new(Worn::default()), seconds: Arc::default(), bounds, journal: None };
+        let mut bench = Bench { disk: Arc::new(Worn::default()), seconds: Arc::default(), bounds, journal: None };
         assert_eq!(bench.open(), []);
         bench
     }
@@ -116,8 +115,10 @@ fn callers_share_a_sync() {
     let before = bench.disk.mood.syncs.load(SeqCst);
     let gate = bench.disk.mood.gate.write().unwrap();
     std::thread::scope(|scope| {
-        let callers: Vec<_> =
-            (2..=6).map(|n| (n, &bench)).map(|(n, bench)| scope.spawn(move || bench.append(record(n, ALL, "a")))).collect();
+        let callers: Vec<_> = (2..=6)
+            .map(|n| (n, &bench))
+            .map(|(n, bench)| scope.spawn(move || bench.append(record(n, ALL, "a"))))
+            .collect();
         while bench.journal().room.available_permits() > QUEUE as usize - 5 * 112 {
             std::thread::yield_now();
         }
@@ -182,7 +183,10 @@ fn records_that_cannot_be_kept_are_named() {
             _ => record.body = vec![0; 1024],
         }
         let why = bench.append(record).unwrap_err();
-        assert!(!why.is_temporary() && why.to_string().contains("attic-1-9") && why.to_string().contains(told), "{why}");
+        assert!(
+            !why.is_temporary() && why.to_string().contains("attic-1-9") && why.to_string().contains(told),
+            "{why}"
+        );
     }
     assert!(bench.all().is_empty());
 }
@@ -199,6 +203,20 @@ fn what_expires_is_not_delivered() {
     assert_eq!(bench.all(), [3]);
     bench.append(record(4, ALL, "c")).unwrap();
     assert_eq!(bench.journal().notices(), [], "nothing was lost by that");
+}
+
+#[test]
+fn what_expires_while_its_file_is_spoilt_is_counted_once() {
+    let bench = Bench::new(SMALL);
+    bench.append(Record { expires: Some(1_800_000_010), ..record(1, STATE, "a") }).unwrap();
+    bench.append(Record { expires: Some(1_800_000_010), ..record(2, ALL, "a") }).unwrap();
+    bench.disk.mood.syncs_fail.store(true, SeqCst);
+    bench.append(record(3, ALL, "b")).unwrap_err();
+    bench.disk.mood.syncs_fail.store(false, SeqCst);
+    bench.advance(10);
+    bench.append(record(4, STATE, "a")).unwrap();
+    bench.append(record(5, STATE, "a")).unwrap();
+    assert_eq!(bench.all(), [5]);
 }
 
 #[test]

@@ -192,11 +192,11 @@ impl Writer {
             records.append(&mut own);
         }
         let mut answers = self.store(records).into_iter();
+        self.retire();
         for (count, answer, _room) in waiting {
             // Whoever does not wait any more does not want to know.
             let _ = answer.send(answers.by_ref().take(count).collect());
         }
-        self.retire();
     }
 
     fn store(&mut self, records: Vec<Record>) -> Answers {
@@ -352,9 +352,7 @@ fn check(record: &Record, most: u64) -> Result<(), Failure> {
     match () {
         () if subject > MAX_SUBJECT => refuse(format!("a subject of {subject} bytes; at most {MAX_SUBJECT} are kept")),
         () if body > MAX_BODY => refuse(format!("a body of {body} bytes; at most {MAX_BODY} are kept")),
-        () if size > most => {
-            refuse(format!("{size} bytes; in segments of this size at most {most}, make them larger"))
-        }
+        () if size > most => refuse(format!("{size} bytes; in segments of this size at most {most}, make them larger")),
         () => Ok(()),
     }
 }

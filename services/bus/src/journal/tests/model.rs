@@ -7,11 +7,24 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What happens.
 #[derive(Debug, Clone)]
 enum Event {
-    Append { node: u8, keep: u8, durable: bool, subject: u8, size: u16, expires: Option<u16> },
+    Append {
+        node: u8,
+        keep: u8,
+        durable: bool,
+        subject: u8,
+        size: u16,
+        expires: Option<u16>,
+    },
     /// The last record of that node once more.
-    Repeat { node: u8 },
-    Take { most: u16 },
-    Acknowledge { which: u8 },
+    Repeat {
+        node: u8,
+    },
+    Take {
+        most: u16,
+    },
+    Acknowledge {
+        which: u8,
+    },
     Rewind,
     Settle,
     Wait(u16),
@@ -102,7 +115,9 @@ impl House {
             }
             Event::Wait(seconds) => self.bench.advance(seconds.into()),
             Event::SyncsFail(fail) => self.bench.disk.mood.syncs_fail.store(fail, SeqCst),
-            Event::Full(full) => self.bench.disk.mood.room.store(if full { self.bench.disk.used() + 300 } else { 0 }, SeqCst),
+            Event::Full(full) => {
+                self.bench.disk.mood.room.store(if full { self.bench.disk.used() + 300 } else { 0 }, SeqCst)
+            }
             Event::Reopen => {
                 if wait(self.bench.journal().settle()).is_ok() {
                     self.settled = self.done.clone();
@@ -207,7 +222,8 @@ impl House {
     /// The last state of each subject is there, or a newer one.
     fn states(&self) {
         let mut newest: BTreeMap<String, Position> = BTreeMap::new();
-        let batch = self.bench.journal().read(Position::START, &|e| e.record.class.keep == Keep::LatestPerSubject, 1 << 20);
+        let batch =
+            self.bench.journal().read(Position::START, &|e| e.record.class.keep == Keep::LatestPerSubject, 1 << 20);
         for entry in batch.unwrap().entries {
             assert_eq!(newest.insert(entry.record.subject.clone(), entry.position), None, "one state a subject");
         }
@@ -219,7 +235,14 @@ impl House {
     }
 }
 
+/// More of them with PROPTEST_CASES.
+fn cases() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig { cases: cases.unwrap_or(96), ..ProptestConfig::default() }
+}
+
 proptest! {
+    #![proptest_config(cases())]
     #[test]
     fn nothing_that_was_acknowledged_is_lost_and_nothing_is_there_twice(
         events in prop::collection::vec(event(), 1..150)
