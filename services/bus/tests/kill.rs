@@ -32,8 +32,8 @@ fn open(directory: &Path) -> (Journal, Vec<Damage>) {
 
 fn record(writer: u64, sequence: u64) -> Record {
     let key = Key { node: HostName::parse(&format!("node{writer}")).unwrap(), epoch: Epoch(1), sequence };
-    let keep = if writer == 2 && sequence % 2 == 0 { Keep::LatestPerSubject } else { Keep::All };
-    let class = Class { keep, durable: sequence % 5 != 0 };
+    let keep = if writer == 2 && sequence.is_multiple_of(2) { Keep::LatestPerSubject } else { Keep::All };
+    let class = Class { keep, durable: !sequence.is_multiple_of(5) };
     let body = vec![writer as u8; (sequence * 37 % 700) as usize];
     Record { key, class, subject: format!("s{}", sequence % 4), expires: None, body }
 }
@@ -48,7 +48,7 @@ fn child() {
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {
             let (journal, start) = (&journal, from[writer as usize].saturating_sub(AGAIN).max(1));
-            scope.spawn(move || (start..).for_each(|sequence| append(journal, writer, sequence)));
+            scope.spawn(move || (start..u64::MAX).for_each(|sequence| append(journal, writer, sequence)));
         }
         scope.spawn(|| consume(&journal));
     });

@@ -35,7 +35,6 @@ struct Part {
     name: String,
     preface: Preface,
     medium: Arc<dyn Medium>,
-    read: Read,
 }
 
 /// A file that was written by a newer version.
@@ -79,7 +78,7 @@ impl Opening {
     fn ledger(&mut self, names: &[String]) -> Result<io::Result<Option<Ledger>>, Newer> {
         let mut newest: Option<Ledger> = None;
         for name in NAMES.iter().filter(|name| names.iter().any(|there| there == *name)) {
-            match self.read(name).map(|(_, read)| Ledger::decode(&read.bytes)) {
+            match self.bytes(name).map(|bytes| Ledger::decode(&bytes)) {
                 Err(why) => return Ok(Err(why)),
                 Ok(Err(BadLedger::Newer(format))) => return Err(Newer(format)),
                 Ok(Err(BadLedger::Damaged)) => self.tell(name, 0, What::Ledger),
@@ -92,13 +91,8 @@ impl Opening {
         Ok(Ok(newest))
     }
 
-    /// A file of which the disk gives nothing is one of zeros.
-    fn read(&self, name: &str) -> io::Result<(Arc<dyn Medium>, Read)> {
-        let medium = self.store.open(name)?;
-        let length = medium.length()?.min(MAX_FILE);
-        let nothing = |_| Read { bytes: vec![0; length as usize], whole: false };
-        let read = read(&*medium, 0, length).unwrap_or_else(nothing);
-        Ok((medium, read))
+    fn bytes(&self, name: &str) -> io::Result<Vec<u8>> {
+        Ok(start(&*self.store.open(name)?, MAX_FILE)?.bytes)
     }
 
     fn parts(&mut self, names: &[String]) -> Result<io::Result<Vec<Part>>, Newer> {
@@ -113,16 +107,17 @@ impl Opening {
     }
 
     fn part(&mut self, name: &str) -> Result<io::Result<Option<Part>>, Newer> {
-        let (medium, read) = match self.read(name) {
+        let opened = self.store.open(name).and_then(|medium| Ok((start(&*medium, PREFACE as u64)?, medium)));
+        let (read, medium) = match opened {
             Err(why) => return Ok(Err(why)),
-            Ok(read) => read,
+            Ok(opened) => opened,
         };
         match Preface::decode(&read.bytes) {
             Ok((preface, both)) => {
                 if !both {
                     self.tell(name, 0, What::Preface);
                 }
-                Ok(Ok(Some(Part { name: name.into(), preface, medium, read })))
+                Ok(Ok(Some(Part { name: name.into(), preface, medium })))
             }
             Err(BadPreface::Newer(format)) => Err(Newer(format)),
             Err(BadPreface::Short) => {
@@ -142,14 +137,24 @@ impl Opening {
         shelf.consumers.values_mut().for_each(super::cursor::Cursor::rewind);
         let (mut volumes, mut second) = (BTreeMap::new(), ledger.second);
         let parts = self.without_leftovers(parts)?;
+        let mut pen = Pen::default();
         for (n, part) in parts.iter().enumerate() {
-            second = second.max(self.take_in(part, n + 1 == parts.len(), &mut shelf));
             let Preface { first, salt, .. } = part.preface;
-            volumes.insert(first, Volume { medium: part.medium.clone(), salt });
+            let volume = Volume { medium: part.medium.clone(), salt };
+            let read = start(&*part.medium, MAX_FILE)?;
+            // One of which the disk does not give everything is left alone.
+            let is_open = n + 1 == parts.len() && read.whole;
+            second = second.max(self.take_in(part, &read.bytes, is_open, &mut shelf));
+            if is_open {
+                let length = shelf.segments.last().expect("it is on the shelf").bytes;
+                if length < read.bytes.len() as u64 {
+                    volume.medium.cut(length)?;
+                }
+                pen = Pen::at(volume.clone(), first, length);
+            }
+            volumes.insert(first, volume);
         }
-        let mut pen = parts.last().map_or_else(|| Ok(Pen::default()), |last| pen_at(last, &mut shelf))?;
-        let count = parts.len();
-        let next = next(&shelf, kept.as_ref(), count);
+        let next = next(&shelf, kept.as_ref(), parts.len());
         shelf.open_at(next);
         // Without an orderly end nobody knows whether the disk has what can be read: it may be in the cache of a system
         // that has forgotten that it could not write it. So it is written anew before anybody is told that it is kept.
@@ -174,30 +179,30 @@ impl Opening {
     }
 
     /// Puts the records of a file on the shelf; says when the newest was appended.
-    fn take_in(&mut self, part: &Part, is_last: bool, shelf: &mut Shelf) -> u32 {
+    fn take_in(&mut self, part: &Part, bytes: &[u8], is_open: bool, shelf: &mut Shelf) -> u32 {
         let Preface { first, until, salt } = part.preface;
-        let survey = survey(&part.read.bytes, PREFACE, salt, first.before());
+        let survey = survey(bytes, PREFACE, salt, first.before());
         if self.torn {
             shelf.damaged(Gap { from: shelf.next, to: first.before() });
         }
         self.torn = survey.torn.is_some();
         shelf.segments.push(Segment::new(first, until));
         survey.entries.iter().for_each(|(at, entry)| shelf.take_in(entry, *at as u64));
-        self.tell_survey(part, &survey, is_last && part.read.whole);
+        self.tell_survey(part, bytes.len(), &survey, is_open);
         survey.gaps.iter().for_each(|&gap| shelf.damaged(gap));
         let segment = shelf.segments.last_mut().expect("one was pushed");
-        segment.bytes = survey.torn.unwrap_or(part.read.bytes.len()) as u64;
+        segment.bytes = survey.torn.unwrap_or(bytes.len()) as u64;
         segment.last = segment.last.max(survey.last().unwrap_or_default());
         shelf.next = shelf.next.max(segment.last.next());
         survey.entries.last().map_or(0, |(_, entry)| entry.second)
     }
 
-    fn tell_survey(&mut self, part: &Part, survey: &Survey, is_cut: bool) {
+    fn tell_survey(&mut self, part: &Part, length: usize, survey: &Survey, is_cut: bool) {
         for &(at, size) in &survey.damaged {
             self.tell(&part.name, at as u64, What::Record { bytes: size as u64 });
         }
         if let Some(at) = survey.torn {
-            let bytes = (part.read.bytes.len() - at) as u64;
+            let bytes = (length - at) as u64;
             self.tell(&part.name, at as u64, if is_cut { What::TornTail { bytes } } else { What::Record { bytes } });
         }
     }
@@ -223,16 +228,10 @@ impl Opening {
     }
 }
 
-/// Goes on at the end of the last file, without a torn end. One of which the disk did not give everything is left alone.
-fn pen_at(last: &Part, shelf: &mut Shelf) -> io::Result<Pen> {
-    let length = shelf.segments.last().expect("it is on the shelf").bytes;
-    if !last.read.whole {
-        return Ok(Pen::default());
-    }
-    if length < last.read.bytes.len() as u64 {
-        last.medium.cut(length)?;
-    }
-    Ok(Pen::at(Volume { medium: last.medium.clone(), salt: last.preface.salt }, last.preface.first, length))
+/// The start of a file. One of which the disk gives nothing is one of zeros.
+fn start(medium: &dyn Medium, most: u64) -> io::Result<Read> {
+    let length = medium.length()?.min(most);
+    Ok(read(medium, 0, length).unwrap_or_else(|_| Read { bytes: vec![0; length as usize], whole: false }))
 }
 
 /// So much of a file is read: more than any segment or ledger of ours has.

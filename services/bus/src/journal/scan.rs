@@ -129,3 +129,81 @@ impl Survey {
         entry.max(self.gaps.last().map(|gap| gap.to))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::codec::{encode, size};
+    use crate::journal::record::{Class, Keep, Key, Record};
+    use proptest::prelude::*;
+    use protocol::{Epoch, HostName};
+
+    const SALT: u32 = 77;
+
+    fn entry(position: u64, body: usize) -> Entry {
+        let key = Key { node: HostName::parse("attic").unwrap(), epoch: Epoch(1), sequence: position };
+        let class = Class { keep: Keep::EACH[position as usize % 3], durable: position.is_multiple_of(2) };
+        let expires = position.is_multiple_of(5).then_some(position * 7);
+        let record = Record { key, class, subject: "a/b".into(), expires, body: vec![0xB6; body] };
+        Entry { position: Position(position), second: 3, record }
+    }
+
+    /// Records, their bytes, and where each of them begins.
+    fn segment(sizes: &[usize]) -> (Vec<Entry>, Vec<u8>, Vec<usize>) {
+        let (mut bytes, mut starts) = (Vec::new(), Vec::new());
+        let entries: Vec<_> = sizes.iter().zip(1..).map(|(&size, position)| entry(position, size)).collect();
+        for entry in &entries {
+            starts.push(bytes.len());
+            encode(entry, SALT, &mut bytes);
+        }
+        (entries, bytes, starts)
+    }
+
+    proptest! {
+        #[test]
+        fn a_stretch_of_damage_costs_the_records_that_it_touches(
+            sizes in prop::collection::vec(0usize..300, 1..20),
+            (from, length) in (any::<prop::sample::Index>(), 1usize..200),
+            noise in any::<u8>(),
+        ) {
+            let (entries, mut bytes, starts) = segment(&sizes);
+            let from = from.index(bytes.len());
+            let to = bytes.len().min(from + length);
+            bytes[from..to].iter_mut().for_each(|byte| *byte ^= noise | 1);
+            let touched = |n: usize| starts[n] < to && starts[n] + size(&entries[n].record) > from;
+            let expected: Vec<_> = (0..entries.len()).filter(|&n| !touched(n)).map(|n| (starts[n], entries[n].clone())).collect();
+            let survey = survey(&bytes, 0, SALT, Position::START);
+            prop_assert_eq!(&survey.entries, &expected);
+            prop_assert!(!survey.damaged.is_empty() || survey.torn.is_some());
+            let lost = (0..entries.len()).filter(|&n| touched(n)).map(|n| entries[n].position);
+            for lost in lost.filter(|&lost| survey.last().is_some_and(|last| lost < last)) {
+                prop_assert!(survey.gaps.iter().any(|gap| gap.from <= lost && lost <= gap.to), "{:?}", survey.gaps);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_to_their_end(bytes in prop::collection::vec(any::<u8>(), 0..2000), salt in any::<u32>()) {
+            let mut end = 0;
+            for found in Scan::new(&bytes, 0, salt) {
+                end = match found {
+                    Found::Entry { at, size, .. } | Found::Damaged { at, size, .. } => {
+                        prop_assert_eq!(at, end);
+                        at + size
+                    }
+                    Found::Torn { at } => {
+                        prop_assert_eq!(at, end);
+                        bytes.len()
+                    }
+                };
+            }
+            prop_assert_eq!(end, bytes.len());
+        }
+    }
+
+    #[test]
+    fn a_record_of_another_file_is_none() {
+        let (_, bytes, _) = segment(&[10, 20]);
+        assert_eq!(survey(&bytes, 0, SALT + 1, Position::START).torn, Some(0));
+        assert!(survey(&bytes, 0, SALT, Position(1)).entries.iter().all(|(_, entry)| entry.position == Position(2)));
+    }
+}

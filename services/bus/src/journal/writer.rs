@@ -6,10 +6,11 @@ use super::codec;
 use super::core::{Core, name};
 use super::failure::Failure;
 use super::pen::Pen;
-use super::record::{Entry, Key, MAX_BODY, MAX_SUBJECT, Position, Record};
+use super::record::{self, Key, MAX_BODY, MAX_SUBJECT, Position, Record};
 use super::rewrite::{Take, rewrite};
-use super::shelf::{Now, Tidy};
+use super::shelf::{Now, Shelf, Tidy};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
@@ -215,22 +216,11 @@ impl Writer {
 
     fn judge(&self, records: Vec<Record>) -> (Vec<Verdict>, Vec<Record>) {
         let state = self.core.lock();
-        let mut verdicts = Vec::with_capacity(records.len());
-        let mut fresh: Vec<Record> = Vec::with_capacity(records.len());
-        let mut keys: HashMap<Key, usize> = HashMap::new();
-        for record in records {
-            verdicts.push(if let Err(why) = check(&record, state.shelf.bounds.record()) {
-                Verdict::Done(Err(why))
-            } else if state.shelf.sources.contains(&record.key) {
-                Verdict::Done(Ok(Appended::Already(state.shelf.recent.find(&record.key))))
-            } else if let Some(&twin) = keys.get(&record.key) {
-                Verdict::Twin(twin)
-            } else {
-                keys.insert(record.key.clone(), fresh.len());
-                fresh.push(record);
-                Verdict::Fresh(fresh.len() - 1)
-            });
-        }
+        let mut keys: HashMap<&Key, usize> = HashMap::new();
+        let verdicts: Vec<Verdict> = records.iter().map(|record| verdict(record, &state.shelf, &mut keys)).collect();
+        drop(keys);
+        let fresh = records.into_iter().zip(&verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::Fresh(_)));
+        let fresh = fresh.map(|(record, _)| record).collect();
         (verdicts, fresh)
     }
 
@@ -264,7 +254,7 @@ impl Writer {
         let (mut bytes, mut entries) = (Vec::with_capacity(size as usize), Vec::with_capacity(records.len()));
         let mut position = self.core.lock().shelf.next;
         for record in records {
-            let entry = Arc::new(Entry { position, second: now.second, record });
+            let entry = Arc::new(record::Entry { position, second: now.second, record });
             entries.push((start + bytes.len() as u64, entry.clone()));
             codec::encode(&entry, salt, &mut bytes);
             position = position.next();
@@ -273,7 +263,7 @@ impl Writer {
         Ok(self.publish(entries))
     }
 
-    fn publish(&mut self, entries: Vec<(u64, Arc<Entry>)>) -> Vec<Position> {
+    fn publish(&mut self, entries: Vec<(u64, Arc<record::Entry>)>) -> Vec<Position> {
         self.refused = false;
         let positions = entries.iter().map(|(_, entry)| entry.position).collect();
         let mut state = self.core.lock();
@@ -337,6 +327,21 @@ impl Writer {
         state.shelf.segments.remove(segment);
         state.volumes.remove(&first);
         Ok(())
+    }
+}
+
+/// What becomes of a record, after those whose `keys` are in the same batch.
+fn verdict<'a>(record: &'a Record, shelf: &Shelf, keys: &mut HashMap<&'a Key, usize>) -> Verdict {
+    if let Err(why) = check(record, shelf.bounds.record()) {
+        return Verdict::Done(Err(why));
+    }
+    if shelf.sources.contains(&record.key) {
+        return Verdict::Done(Ok(Appended::Already(shelf.recent.find(&record.key))));
+    }
+    let number = keys.len();
+    match keys.entry(&record.key) {
+        Entry::Occupied(twin) => Verdict::Twin(*twin.get()),
+        Entry::Vacant(free) => Verdict::Fresh(*free.insert(number)),
     }
 }
 
