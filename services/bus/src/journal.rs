@@ -150,7 +150,8 @@ impl Journal {
         Ok((Journal { core, orders, room: Arc::new(Semaphore::new(QUEUE as usize)), writer }, damage))
     }
 
-    /// Appends a record; it is kept when this returns. If the caller does not wait for that, it may be kept or not.
+    /// Appends a record; it is kept when this returns. A record whose key is here already is not kept twice; what is
+    /// remembered of keys outlives the records, and is bounded as `sources.rs` says. If the caller does not wait for that, it may be kept or not.
     ///
     /// # Errors
     /// The disk refused (temporary) or the record is none that could be kept; then it is not in the journal.
@@ -249,7 +250,8 @@ impl Journal {
         let positions: Vec<_> = fresh.entries.iter().map(|entry| entry.position).collect();
         self.change(name, |cursor| cursor.hand(positions, fresh.next))?;
         batch.entries.append(&mut fresh.entries);
-        (batch.next, batch.gap) = (fresh.next, batch.gap.or(fresh.gap));
+        batch.next = fresh.next;
+        batch.gap = batch.gap.into_iter().chain(fresh.gap).reduce(Gap::and);
         Ok(batch)
     }
 
@@ -265,7 +267,8 @@ impl Journal {
             })?;
             bytes += there.as_ref().map_or(0, |entry| codec::size(&entry.record));
             if there.is_none() {
-                batch.gap = batch.gap.or(self.core.lock().shelf.gap(position, position.next()));
+                let gap = self.core.lock().shelf.gap(position, position.next());
+                batch.gap = batch.gap.into_iter().chain(gap).reduce(Gap::and);
             }
             batch.entries.extend(there);
         }

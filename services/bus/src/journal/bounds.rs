@@ -73,7 +73,8 @@ impl Bounds {
         }
     }
 
-    /// The bytes that segments take at most: every closed one is at least half alive, one is open, one is being written anew.
+    /// The bytes that segments take at most: each closed one is at least half alive, one is open, one is written anew,
+    /// and one is for what stands at the start of each.
     pub fn disk(&self) -> u64 {
         2 * Keep::EACH.iter().map(|&keep| self.of(keep).bytes).sum::<u64>() + 3 * self.segment
     }

@@ -1,8 +1,8 @@
 //! The bytes of a segment file: a preface, then records. Pure.
 //!
-//! A record is a header of 56 bytes and what it measures. The header has a checksum of its own, so a damaged body
-//! costs one record and not the way to the next one; a damaged header is passed by searching for the next good one. That checksum begins with a
-//! number of chance from the preface, so that nobody can put something into a body that is then taken for a record.
+//! A record is a header of 56 bytes and what it measures. The header has a checksum of its own, so a damaged body costs
+//! one record and not the way to the next; past a damaged header the next good one is searched for. That checksum
+//! begins with a number of chance from the preface, so that nobody can put into a body what is then taken for a record.
 
 use super::record::{Class, Entry, Keep, Key, MAX_BODY, MAX_SUBJECT, Position, Record};
 use protocol::{Epoch, HostName};

@@ -76,6 +76,10 @@ impl Core {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn instant(&self) -> Instant {
+        self.clock.read().instant
+    }
+
     pub(crate) fn now(&self) -> Now {
         let moment = self.clock.read();
         let open = u32::try_from(moment.instant.since(self.opened).as_secs()).unwrap_or(u32::MAX);

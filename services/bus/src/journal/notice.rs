@@ -122,6 +122,14 @@ pub struct Gap {
     pub to: Position,
 }
 
+impl Gap {
+    /// From the first of both to the last of both.
+    #[must_use]
+    pub fn and(self, other: Gap) -> Gap {
+        Gap { from: self.from.min(other.from), to: self.to.max(other.to) }
+    }
+}
+
 /// So many notices wait for somebody who listens; of more, the oldest go. Dropped records are counted in any case.
 pub(crate) const MAX_NOTICES: usize = 256;
 

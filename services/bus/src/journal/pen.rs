@@ -1,8 +1,8 @@
 //! The open segment: appends to it, makes sure that it is on the disk, and begins the next one.
 //!
 //! What always holds: nothing counts as written until the disk has said so. A sync that failed says nothing about what
-//! was written before it either (Linux forgets which pages it could not write), so from then on the file is spoilt: what
-//! it holds is written anew to another file before anything else.
+//! was written before it either, as Linux forgets which pages it could not write. So from then on the file is spoilt:
+//! what it holds is written anew to another file before anything else.
 
 use super::codec::{PREFACE, Preface};
 use super::core::{Core, Volume, name};

@@ -6,10 +6,11 @@ use super::failure::Failure;
 use super::notice::Gap;
 use super::record::{Entry, Position};
 use super::scan::survey;
+use super::shelf::MARK_EVERY;
 use super::store::read;
 use std::sync::Arc;
 
-/// One reading from a file. Larger for a record that does not fit.
+/// One reading from a file: less for who wants less, more for a record that does not fit.
 const CHUNK: u64 = 64 * 1024;
 /// After so many bytes a reading ends even if it has found nothing that was wanted.
 const PATIENCE: u64 = 1024 * 1024;
@@ -123,7 +124,7 @@ impl Reading<'_> {
     }
 
     fn look(&mut self, reach: Reach) -> Result<u64, Failure> {
-        let mut most = CHUNK;
+        let mut most = CHUNK.min(self.most as u64 + MARK_EVERY);
         loop {
             let length = most.min(reach.end - reach.offset);
             let read = read(&*reach.volume.medium, reach.offset, length);

@@ -171,7 +171,8 @@ mod tests {
             let to = bytes.len().min(from + length);
             bytes[from..to].iter_mut().for_each(|byte| *byte ^= noise | 1);
             let touched = |n: usize| starts[n] < to && starts[n] + size(&entries[n].record) > from;
-            let expected: Vec<_> = (0..entries.len()).filter(|&n| !touched(n)).map(|n| (starts[n], entries[n].clone())).collect();
+            let whole = (0..entries.len()).filter(|&n| !touched(n));
+            let expected: Vec<_> = whole.map(|n| (starts[n], entries[n].clone())).collect();
             let survey = survey(&bytes, 0, SALT, Position::START);
             prop_assert_eq!(&survey.entries, &expected);
             prop_assert!(!survey.damaged.is_empty() || survey.torn.is_some());

@@ -14,7 +14,7 @@ use super::notice::{Bounded, Dropped, Gap};
 use super::record::{Entry, Keep, Position};
 use super::sources::Sources;
 use recent::Recent;
-pub(crate) use segment::{Segment, Share};
+pub(crate) use segment::{MARK_EVERY, Segment, Share};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -159,7 +159,7 @@ impl Shelf {
         let known = self.past.dropped.iter().flatten().chain(&self.past.damaged);
         let inside = known.filter(|gap| gap.to >= from && gap.from < next);
         let clipped = inside.map(|gap| Gap { from: gap.from.max(from), to: gap.to.min(next.before()) });
-        clipped.reduce(|a, b| Gap { from: a.from.min(b.from), to: a.to.max(b.to) })
+        clipped.reduce(Gap::and)
     }
 
     /// Remembers that there is nothing to be read any more between these.
@@ -170,7 +170,7 @@ impl Shelf {
         self.past.damaged.push(gap);
         if self.past.damaged.len() > MAX_DAMAGED {
             let (one, other) = (self.past.damaged.remove(0), self.past.damaged[0]);
-            self.past.damaged[0] = Gap { from: one.from.min(other.from), to: one.to.max(other.to) };
+            self.past.damaged[0] = one.and(other);
         }
     }
 

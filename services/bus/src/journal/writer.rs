@@ -9,11 +9,12 @@ use super::pen::Pen;
 use super::record::{self, Key, MAX_BODY, MAX_SUBJECT, Position, Record};
 use super::rewrite::{Take, rewrite};
 use super::shelf::{Now, Shelf, Tidy};
+use protocol::Instant;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 /// Acknowledgements of so long are written together. So much a consumer may get again after a crash.
@@ -100,7 +101,9 @@ impl Writer {
         loop {
             match self.turn() {
                 Turn::Serve(Order::Append(append)) => self.append(append),
-                Turn::Serve(Order::Note) => self.note(),
+                Turn::Serve(Order::Note) => {
+                    self.ledger_due = self.ledger_due.or(Some(self.core.instant() + LEDGER_DELAY))
+                }
                 Turn::Serve(Order::Settle(answer)) => {
                     let _ = answer.send(self.write_books(false));
                 }
@@ -112,8 +115,11 @@ impl Writer {
         }
     }
 
-    /// Orders go first, then tidying, as long as the disk has not run over.
+    /// The ledger goes first, when its time has come; then orders, then tidying, as long as the disk has not run over.
     fn turn(&mut self) -> Turn {
+        if self.ledger_due.is_some_and(|due| due <= self.core.instant()) {
+            self.write_ledger();
+        }
         match self.next.take().map_or_else(|| self.orders.try_recv(), Ok) {
             Ok(order) => Turn::Serve(order),
             Err(TryRecvError::Disconnected) => Turn::End,
@@ -123,7 +129,7 @@ impl Writer {
     }
 
     fn wait(&mut self) -> Turn {
-        let due = self.ledger_due.map_or(ROUND, |due| due.saturating_duration_since(Instant::now()));
+        let due = self.ledger_due.map_or(ROUND, |due| due.since(self.core.instant()));
         match self.orders.recv_timeout(due.min(ROUND)) {
             Ok(order) => Turn::Serve(order),
             Err(RecvTimeoutError::Timeout) => Turn::Idle,
@@ -132,25 +138,15 @@ impl Writer {
     }
 
     fn idle(&mut self) {
-        if self.ledger_due.is_some_and(|due| due <= Instant::now()) {
-            self.write_ledger();
-        }
         self.retire();
         if self.has_to_tidy() {
             self.refused = self.tidy().is_err();
         }
     }
 
-    fn note(&mut self) {
-        self.ledger_due.get_or_insert_with(|| Instant::now() + LEDGER_DELAY);
-        if self.ledger_due.is_some_and(|due| due <= Instant::now()) {
-            self.write_ledger();
-        }
-    }
-
     fn write_ledger(&mut self) {
         let written = self.write_books(false);
-        self.ledger_due = written.is_err().then(|| Instant::now() + LEDGER_RETRY);
+        self.ledger_due = written.is_err().then(|| self.core.instant() + LEDGER_RETRY);
     }
 
     fn close(mut self) {

@@ -4,7 +4,7 @@ use crate::journal::codec::PREFACE;
 use crate::journal::record::{Entry, Keep, Position};
 
 /// One mark in so many bytes: what has to be read in vain to find a position.
-const MARK_EVERY: u64 = 16 * 1024;
+pub(crate) const MARK_EVERY: u64 = 16 * 1024;
 
 /// A segment file.
 #[derive(Debug, Clone, PartialEq, Eq)]

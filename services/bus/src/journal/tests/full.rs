@@ -69,3 +69,20 @@ fn cursors_that_cannot_be_written_are_written_later() {
     bench.open();
     assert!(bench.journal().take("hooks", &|_| true, 99).unwrap().entries.is_empty());
 }
+
+#[test]
+fn cursors_are_written_in_time_however_much_is_appended() {
+    let mut bench = Bench::new(SMALL);
+    bench.journal().register("hooks", Start::Earliest).unwrap();
+    bench.append(record(1, ALL, "a")).unwrap();
+    let position = bench.journal().take("hooks", &|_| true, 99).unwrap().entries[0].position;
+    bench.journal().acknowledge("hooks", position).unwrap();
+    bench.advance(1);
+    bench.append(record(2, ALL, "a")).unwrap();
+    bench.append(record(3, ALL, "a")).unwrap();
+    bench.kill();
+    bench.disk.power_cut(|_| 0);
+    bench.open();
+    let batch = bench.journal().take("hooks", &|_| true, 99).unwrap();
+    assert_eq!(batch.entries[0].record.key.sequence, 2);
+}
