@@ -1,17 +1,16 @@
 //! The one thread that writes. Whoever appends leaves an order and waits; the orders that came together go to the disk
 //! together, and one sync serves them all.
 
+use super::batch::{Appended, Verdict, judge};
 use super::books::Books;
 use super::codec;
 use super::core::{Core, name};
 use super::failure::Failure;
 use super::pen::Pen;
-use super::record::{self, Key, MAX_BODY, MAX_SUBJECT, Position, Record};
+use super::record::{Entry, Position, Record};
 use super::rewrite::{Take, rewrite};
-use super::shelf::{Now, Shelf, Tidy};
+use super::shelf::{Now, Tidy};
 use protocol::Instant;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
@@ -25,15 +24,6 @@ const LEDGER_RETRY: Duration = Duration::from_secs(5);
 const ROUND: Duration = Duration::from_secs(60);
 /// So many records go to the disk together at most.
 const BATCH: usize = 4096;
-
-/// What an `append` is answered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Appended {
-    /// The record is kept, there.
-    Stored(Position),
-    /// A record of this key was kept before; where, if it is not too long ago.
-    Already(Option<Position>),
-}
 
 /// The answers to the records of one order.
 pub(crate) type Answers = Vec<Result<Appended, Failure>>;
@@ -80,14 +70,6 @@ enum Turn {
     Serve(Order),
     Idle,
     End,
-}
-
-/// What becomes of one record of a batch.
-enum Verdict {
-    Done(Result<Appended, Failure>),
-    Fresh(usize),
-    /// The same key as that fresh one.
-    Twin(usize),
 }
 
 impl Writer {
@@ -200,7 +182,7 @@ impl Writer {
         if let Err(why) = self.heal() {
             return records.iter().map(|_| Err(why.clone())).collect();
         }
-        let (verdicts, fresh) = self.judge(records);
+        let (verdicts, fresh) = judge(records, &self.core.lock().shelf);
         let stored = self.put_all(fresh);
         let answer = |verdict| match verdict {
             Verdict::Done(answer) => answer,
@@ -208,16 +190,6 @@ impl Writer {
             Verdict::Twin(n) => stored[n].clone().map(|position| Appended::Already(Some(position))),
         };
         verdicts.into_iter().map(answer).collect()
-    }
-
-    fn judge(&self, records: Vec<Record>) -> (Vec<Verdict>, Vec<Record>) {
-        let state = self.core.lock();
-        let mut keys: HashMap<&Key, usize> = HashMap::new();
-        let verdicts: Vec<Verdict> = records.iter().map(|record| verdict(record, &state.shelf, &mut keys)).collect();
-        drop(keys);
-        let fresh = records.into_iter().zip(&verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::Fresh(_)));
-        let fresh = fresh.map(|(record, _)| record).collect();
-        (verdicts, fresh)
     }
 
     /// Puts records on the disk, as many at a time as may be; after one refusal the rest is refused as well.
@@ -250,7 +222,7 @@ impl Writer {
         let (mut bytes, mut entries) = (Vec::with_capacity(size as usize), Vec::with_capacity(records.len()));
         let mut position = self.core.lock().shelf.next;
         for record in records {
-            let entry = Arc::new(record::Entry { position, second: now.second, record });
+            let entry = Arc::new(Entry { position, second: now.second, record });
             entries.push((start + bytes.len() as u64, entry.clone()));
             codec::encode(&entry, salt, &mut bytes);
             position = position.next();
@@ -259,7 +231,7 @@ impl Writer {
         Ok(self.publish(entries))
     }
 
-    fn publish(&mut self, entries: Vec<(u64, Arc<record::Entry>)>) -> Vec<Position> {
+    fn publish(&mut self, entries: Vec<(u64, Arc<Entry>)>) -> Vec<Position> {
         self.refused = false;
         let positions = entries.iter().map(|(_, entry)| entry.position).collect();
         let mut state = self.core.lock();
@@ -326,34 +298,7 @@ impl Writer {
     }
 }
 
-/// What becomes of a record, after those whose `keys` are in the same batch.
-fn verdict<'a>(record: &'a Record, shelf: &Shelf, keys: &mut HashMap<&'a Key, usize>) -> Verdict {
-    if let Err(why) = check(record, shelf.bounds.record()) {
-        return Verdict::Done(Err(why));
-    }
-    if shelf.sources.contains(&record.key) {
-        return Verdict::Done(Ok(Appended::Already(shelf.recent.find(&record.key))));
-    }
-    let number = keys.len();
-    match keys.entry(&record.key) {
-        Entry::Occupied(twin) => Verdict::Twin(*twin.get()),
-        Entry::Vacant(free) => Verdict::Fresh(*free.insert(number)),
-    }
-}
-
 /// Bytes and number of the records of an order.
 fn weigh(append: &Append) -> (usize, usize) {
     (append.records.iter().map(codec::size).sum(), append.records.len())
-}
-
-/// Whether a record can be kept.
-fn check(record: &Record, most: u64) -> Result<(), Failure> {
-    let refuse = |why: String| Err(Failure::Record { key: record.key.to_string(), why });
-    let (subject, body, size) = (record.subject.len(), record.body.len(), codec::size(record) as u64);
-    match () {
-        () if subject > MAX_SUBJECT => refuse(format!("a subject of {subject} bytes; at most {MAX_SUBJECT} are kept")),
-        () if body > MAX_BODY => refuse(format!("a body of {body} bytes; at most {MAX_BODY} are kept")),
-        () if size > most => refuse(format!("{size} bytes; in segments of this size at most {most}, make them larger")),
-        () => Ok(()),
-    }
 }
