@@ -13,6 +13,9 @@ use super::writer::Order;
 /// Consumers that a journal keeps cursors for.
 pub const MAX_CONSUMERS: usize = 1024;
 
+/// The longest name of one, in bytes.
+pub const MAX_NAME: usize = 256;
+
 /// What a new consumer gets first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
@@ -39,16 +42,19 @@ impl Journal {
     /// Gives a consumer a cursor, if it has none yet; one that has goes on where it was.
     ///
     /// # Errors
-    /// There are [`MAX_CONSUMERS`] already.
+    /// There are [`MAX_CONSUMERS`] already, or the name is over [`MAX_NAME`] bytes.
     pub fn register(&self, name: &str, start: Start) -> Result<(), Failure> {
         let mut state = self.core.lock();
         let shelf = &mut state.shelf;
         if shelf.consumers.contains_key(name) {
             return Ok(());
         }
+        let refuse = |why| Err(Failure::Consumer { name: name.chars().take(40).collect(), why });
+        if name.len() > MAX_NAME {
+            return refuse("its name is over 256 bytes; take a shorter one");
+        }
         if shelf.consumers.len() >= MAX_CONSUMERS {
-            let why = "the journal keeps cursors for 1024 consumers already; let it forget one of them";
-            return Err(Failure::Consumer { name: name.into(), why });
+            return refuse("the journal keeps cursors for 1024 consumers already; let it forget one of them");
         }
         let next = if start == Start::Latest { shelf.next } else { Position::START };
         shelf.consumers.insert(name.into(), Cursor::new(next));
@@ -68,7 +74,7 @@ impl Journal {
     /// Hands a consumer what it has not got yet, as [`Journal::read`] does; first of all what it has to get again. Only
     /// one at a time may take for a consumer.
     ///
-    /// Nothing new is handed out while it has `4096` records that it has not acknowledged.
+    /// Nothing new is handed out while it has [`super::WINDOW`] records that it has not acknowledged.
     ///
     /// # Errors
     /// There is no such consumer, or the disk refused.
