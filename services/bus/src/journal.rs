@@ -78,6 +78,7 @@ use writer::{Answers, Append, Order, Writer};
 
 /// Bytes of records that wait to be written; whoever appends more waits until there is room.
 pub const QUEUE: u32 = 8 * 1024 * 1024;
+
 /// Where the records are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
@@ -98,7 +99,7 @@ pub struct Fill {
     pub dropped: [u64; 3],
 }
 
-/// An open journal. It closes when it is dropped.
+/// An open journal. It closes when it is dropped, which waits for the disk.
 #[derive(Debug)]
 pub struct Journal {
     core: Arc<core::Core>,
@@ -129,8 +130,10 @@ impl Journal {
         Ok((Journal { core, orders, room: Arc::new(Semaphore::new(QUEUE as usize)), writer }, damage))
     }
 
-    /// Appends a record; it is kept when this returns. A record whose key is here already is not kept twice; what is
-    /// remembered of keys outlives the records, and is bounded as `sources.rs` says. If the caller does not wait for that, it may be kept or not.
+    /// Appends a record; it is kept when this returns. If the caller does not wait for that, it may be kept or not.
+    ///
+    /// A record whose key was here before is not kept twice. Keys are remembered longer than records, as far as the
+    /// bounds of `sources.rs` go: of the last 1024 runs of programs, with 1023 holes in the numbers of each.
     ///
     /// # Errors
     /// The disk refused (temporary) or the record is none that could be kept; then it is not in the journal.

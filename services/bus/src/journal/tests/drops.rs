@@ -30,6 +30,7 @@ fn the_oldest_go_and_the_others_stay() {
         bench.append(record(n, MOTION, "a")).unwrap();
     }
     let all = settled(&bench);
+    assert!(*bench.journal().told().borrow() > 0, "whoever waits for notices is woken");
     assert_eq!(all[..2], [1, 2], "only motion had too many");
     let motion = (all.len() - 2) as u64 * SIZE;
     assert!(motion <= SMALL.drop_oldest.bytes && motion > SMALL.drop_oldest.bytes / 2, "{motion}");
