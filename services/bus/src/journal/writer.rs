@@ -22,6 +22,8 @@ const LEDGER_DELAY: Duration = Duration::from_secs(1);
 const LEDGER_RETRY: Duration = Duration::from_secs(5);
 /// Records grow old while nothing is appended, too.
 const ROUND: Duration = Duration::from_secs(60);
+/// No batch waits longer for those who may come.
+const PATIENCE: Duration = Duration::from_millis(2);
 /// So many records go to the disk together at most.
 const BATCH: usize = 4096;
 
@@ -61,6 +63,10 @@ pub(crate) struct Writer {
     /// An order that was taken and not yet served.
     next: Option<Order>,
     ledger_due: Option<Instant>,
+    /// So many records were in the last batch.
+    usual: usize,
+    /// So long the disk took for it.
+    took: Duration,
     /// The disk refused to be tidied; no second try before it took something.
     refused: bool,
 }
@@ -74,7 +80,17 @@ enum Turn {
 
 impl Writer {
     pub(crate) fn new(core: Arc<Core>, orders: Receiver<Order>, pen: Pen, books: Books) -> Writer {
-        Writer { core, orders, pen, books, next: None, ledger_due: None, refused: false }
+        Writer {
+            core,
+            orders,
+            pen,
+            books,
+            next: None,
+            ledger_due: None,
+            usual: 0,
+            took: Duration::ZERO,
+            refused: false,
+        }
     }
 
     /// Writes until the journal is closed.
@@ -141,13 +157,16 @@ impl Writer {
         self.books.write(&self.core, &mut self.pen, closed)
     }
 
-    /// Takes along what was appended meanwhile.
+    /// Takes along what was appended meanwhile, and what those are about to append who have just got their answers:
+    /// else the first of them would have a sync for himself, and the others would wait for two.
     fn append(&mut self, first: Append) {
         let most = self.core.lock().shelf.bounds.record() as usize;
         let (mut bytes, mut count) = weigh(&first);
         let mut appends = vec![first];
+        let patience = self.core.instant() + (self.took / 4).min(PATIENCE);
         while bytes < most && count < BATCH {
-            match self.orders.try_recv() {
+            let left = if count < self.usual { patience.since(self.core.instant()) } else { Duration::ZERO };
+            match self.orders.try_recv().or_else(|_| self.orders.recv_timeout(left)) {
                 Ok(Order::Append(append)) => {
                     let more = weigh(&append);
                     (bytes, count) = (bytes + more.0, count + more.1);
@@ -160,7 +179,9 @@ impl Writer {
                 Err(_) => break,
             }
         }
+        let start = self.core.instant();
         self.serve(appends);
+        (self.usual, self.took) = (count, self.core.instant().since(start));
     }
 
     fn serve(&mut self, appends: Vec<Append>) {
