@@ -86,3 +86,23 @@ fn cursors_are_written_in_time_however_much_is_appended() {
     let batch = bench.journal().take("hooks", &|_| true, 99).unwrap();
     assert_eq!(batch.entries[0].record.key.sequence, 2);
 }
+
+#[test]
+fn cursors_outlive_a_ledger_that_only_the_cache_has() {
+    let mut bench = Bench::new(SMALL);
+    bench.journal().register("hooks", Start::Earliest).unwrap();
+    wait(bench.journal().settle()).unwrap();
+    bench.disk.mood.syncs_fail.store(true, SeqCst);
+    wait(bench.journal().settle()).unwrap_err();
+    bench.kill();
+    bench.disk.mood.syncs_fail.store(false, SeqCst);
+    bench.open();
+    bench.disk.mood.room.store(bench.disk.used() + 10, SeqCst);
+    bench.journal().register("a consumer with a name that makes the ledger longer", Start::Earliest).unwrap();
+    wait(bench.journal().settle()).unwrap_err();
+    bench.kill();
+    bench.disk.mood.room.store(0, SeqCst);
+    bench.disk.power_cut(|n| n - 1);
+    bench.open();
+    assert!(bench.journal().take("hooks", &|_| true, 99).is_ok());
+}
