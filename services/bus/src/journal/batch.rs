@@ -1,0 +1,62 @@
+//! What becomes of the records of a batch: refused, known already, or to be written. Pure.
+
+use super::codec;
+use super::failure::Failure;
+use super::record::{Key, MAX_BODY, MAX_SUBJECT, Position, Record};
+use super::shelf::Shelf;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+/// What an `append` is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// The record is kept, there.
+    Stored(Position),
+    /// A record of this key was kept before; where, if it is not too long ago.
+    Already(Option<Position>),
+}
+
+/// What becomes of one record of a batch.
+pub(crate) enum Verdict {
+    Done(Result<Appended, Failure>),
+    Fresh(usize),
+    /// The same key as that fresh one.
+    Twin(usize),
+}
+
+/// What becomes of each record, and those of them that are to be written.
+pub(crate) fn judge(records: Vec<Record>, shelf: &Shelf) -> (Vec<Verdict>, Vec<Record>) {
+    let mut keys: HashMap<&Key, usize> = HashMap::new();
+    let verdicts: Vec<Verdict> = records.iter().map(|record| verdict(record, shelf, &mut keys)).collect();
+    drop(keys);
+    let fresh = records.into_iter().zip(&verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::Fresh(_)));
+    let fresh = fresh.map(|(record, _)| record).collect();
+    (verdicts, fresh)
+}
+
+/// What becomes of a record, after those whose `keys` are in the same batch.
+fn verdict<'a>(record: &'a Record, shelf: &Shelf, keys: &mut HashMap<&'a Key, usize>) -> Verdict {
+    if let Err(why) = check(record, shelf.bounds.record()) {
+        return Verdict::Done(Err(why));
+    }
+    if shelf.sources.contains(&record.key) {
+        return Verdict::Done(Ok(Appended::Already(shelf.recent.find(&record.key))));
+    }
+    let number = keys.len();
+    match keys.entry(&record.key) {
+        Entry::Occupied(twin) => Verdict::Twin(*twin.get()),
+        Entry::Vacant(free) => Verdict::Fresh(*free.insert(number)),
+    }
+}
+
+/// Whether a record can be kept.
+fn check(record: &Record, most: u64) -> Result<(), Failure> {
+    let refuse = |why: String| Err(Failure::Record { key: record.key.to_string(), why });
+    let (subject, body, size) = (record.subject.len(), record.body.len(), codec::size(record) as u64);
+    match () {
+        () if subject > MAX_SUBJECT => refuse(format!("a subject of {subject} bytes; at most {MAX_SUBJECT} are kept")),
+        () if body > MAX_BODY => refuse(format!("a body of {body} bytes; at most {MAX_BODY} are kept")),
+        () if size > most => refuse(format!("{size} bytes; in segments of this size at most {most}, make them larger")),
+        () => Ok(()),
+    }
+}

@@ -1,0 +1,53 @@
+//! Keeps the ledger on the disk, in two files by turns: when the newest one is damaged, the one before it serves.
+
+use super::core::Core;
+use super::failure::Failure;
+use super::ledger::Ledger;
+use super::pen::Pen;
+use super::store::place;
+
+/// Its two files.
+pub(crate) const NAMES: [&str; 2] = ["ledger.0", "ledger.1"];
+
+/// What is known of the files.
+#[derive(Debug, Default)]
+pub(crate) struct Books {
+    /// Of the newest one on the disk.
+    pub(crate) generation: u64,
+    /// Whether that one says that the journal was closed in order.
+    pub(crate) closed: bool,
+}
+
+impl Books {
+    /// Writes down how things are. Records go first: no cursor on the disk is ahead of them.
+    pub(crate) fn write(&mut self, core: &Core, pen: &mut Pen, closed: bool) -> Result<(), Failure> {
+        if pen.volume.is_some() {
+            pen.sync(core)?;
+        }
+        let ledger = self.ledger(core, closed);
+        let name = NAMES[(ledger.generation % 2) as usize];
+        let placed = place(&*core.store, name, &ledger.encode()).and_then(|_| core.store.sync());
+        if let Err(why) = placed {
+            core.lock().unwritten = true;
+            return Err(core.refused(name, why));
+        }
+        (self.generation, self.closed) = (ledger.generation, closed);
+        Ok(())
+    }
+
+    fn ledger(&self, core: &Core, closed: bool) -> Ledger {
+        let second = core.now().second;
+        let mut state = core.lock();
+        (state.unwritten, state.asked) = (false, false);
+        let shelf = &state.shelf;
+        Ledger {
+            generation: self.generation + 1,
+            closed,
+            next: shelf.next,
+            second,
+            past: shelf.past.clone(),
+            consumers: shelf.consumers.clone(),
+            sources: shelf.sources.kept(),
+        }
+    }
+}

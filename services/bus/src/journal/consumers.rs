@@ -1,0 +1,181 @@
+//! Reading with a cursor: each consumer gets every record, and gets it again until it has said that it is done.
+
+use super::Journal;
+use super::codec;
+use super::core::State;
+use super::cursor::Cursor;
+use super::failure::Failure;
+use super::notice::Gap;
+use super::reader::Batch;
+use super::record::{Entry, Position};
+use super::writer::Order;
+
+/// Consumers that a journal keeps cursors for.
+pub const MAX_CONSUMERS: usize = 1024;
+
+/// The longest name of one, in bytes.
+pub const MAX_NAME: usize = 256;
+
+/// What a new consumer gets first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// The oldest record that is there.
+    Earliest,
+    /// The next record that comes.
+    Latest,
+}
+
+/// How far a consumer is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Its name.
+    pub name: String,
+    /// It has acknowledged everything before.
+    pub waits_at: Position,
+    /// It was handed everything before.
+    pub next: Position,
+    /// So many records it was handed and has not acknowledged.
+    pub open: usize,
+}
+
+impl Journal {
+    /// Gives a consumer a cursor, if it has none yet; one that has goes on where it was.
+    ///
+    /// # Errors
+    /// There are [`MAX_CONSUMERS`] already, or the name is over [`MAX_NAME`] bytes.
+    pub fn register(&self, name: &str, start: Start) -> Result<(), Failure> {
+        let mut state = self.core.lock();
+        let shelf = &mut state.shelf;
+        if shelf.consumers.contains_key(name) {
+            return Ok(());
+        }
+        let refuse = |why| Err(Failure::Consumer { name: name.chars().take(40).collect(), why });
+        if name.len() > MAX_NAME {
+            return refuse("its name is over 256 bytes; take a shorter one");
+        }
+        if shelf.consumers.len() >= MAX_CONSUMERS {
+            return refuse("the journal keeps cursors for 1024 consumers already; let it forget one of them");
+        }
+        let next = if start == Start::Latest { shelf.next } else { Position::START };
+        shelf.consumers.insert(name.into(), Cursor::new(next));
+        self.changed(&mut state)
+    }
+
+    /// Takes a consumer's cursor away.
+    ///
+    /// # Errors
+    /// There is none of that name.
+    pub fn forget(&self, name: &str) -> Result<(), Failure> {
+        let mut state = self.core.lock();
+        state.shelf.consumers.remove(name).ok_or_else(|| unknown(name))?;
+        self.changed(&mut state)
+    }
+
+    /// Hands a consumer what it has not got yet, as [`Journal::read`] does; first of all what it has to get again. Only
+    /// one at a time may take for a consumer.
+    ///
+    /// Nothing new is handed out while it has [`super::WINDOW`] records that it has not acknowledged.
+    ///
+    /// # Errors
+    /// There is no such consumer, or the disk refused.
+    pub fn take(&self, name: &str, wanted: &dyn Fn(&Entry) -> bool, most: usize) -> Result<Batch, Failure> {
+        let mut batch = self.take_again(name, most)?;
+        let used: usize = batch.entries.iter().map(|entry| codec::size(&entry.record)).sum();
+        let (room, next, again) = self.with(name, |cursor| (cursor.room(), cursor.next(), cursor.again()))?;
+        batch.next = next;
+        if again.is_some() || room == 0 || used >= most {
+            return Ok(batch);
+        }
+        let mut fresh = self.core.read(next, wanted, most - used)?;
+        if let Some(beyond) = fresh.entries.get(room) {
+            fresh.next = beyond.position;
+            fresh.entries.truncate(room);
+            fresh.gap = self.core.lock().shelf.gap(next, fresh.next);
+        }
+        let positions: Vec<_> = fresh.entries.iter().map(|entry| entry.position).collect();
+        self.change(name, |cursor| cursor.hand(positions, fresh.next))?;
+        batch.entries.append(&mut fresh.entries);
+        batch.next = fresh.next;
+        batch.gap = batch.gap.into_iter().chain(fresh.gap).reduce(Gap::and);
+        Ok(batch)
+    }
+
+    /// What was handed out before, and is still there.
+    fn take_again(&self, name: &str, most: usize) -> Result<Batch, Failure> {
+        let (mut batch, mut bytes) = (Batch::default(), 0);
+        while let Some(position) = self.with(name, Cursor::again)?.filter(|_| bytes < most) {
+            let found = self.core.read(position, &|entry| entry.position == position, 1)?;
+            let there = found.entries.into_iter().next();
+            self.change(name, |cursor| match &there {
+                Some(entry) => cursor.hand([entry.position], Position::START),
+                None => drop(cursor.acknowledge(position)),
+            })?;
+            bytes += there.as_ref().map_or(0, |entry| codec::size(&entry.record));
+            if there.is_none() {
+                let gap = self.core.lock().shelf.gap(position, position.next());
+                batch.gap = batch.gap.into_iter().chain(gap).reduce(Gap::and);
+            }
+            batch.entries.extend(there);
+        }
+        Ok(batch)
+    }
+
+    /// A consumer is done with a record; in any order. False if it never got it or was done with it already.
+    ///
+    /// It is on the disk a second later: after a crash before that, the record comes again.
+    ///
+    /// # Errors
+    /// There is no such consumer.
+    pub fn acknowledge(&self, name: &str, position: Position) -> Result<bool, Failure> {
+        self.change(name, |cursor| cursor.acknowledge(position))
+    }
+
+    /// A record is handed out again at the next [`Journal::take`], for another try. False if it is not open.
+    ///
+    /// # Errors
+    /// There is no such consumer.
+    pub fn give_back(&self, name: &str, position: Position) -> Result<bool, Failure> {
+        self.change(name, |cursor| cursor.give_back(position))
+    }
+
+    /// All that a consumer got and has not acknowledged is handed out again: its link broke.
+    ///
+    /// # Errors
+    /// There is no such consumer.
+    pub fn rewind(&self, name: &str) -> Result<(), Failure> {
+        self.change(name, Cursor::rewind)
+    }
+
+    /// Who is how far.
+    pub fn consumers(&self) -> Vec<Standing> {
+        let state = self.core.lock();
+        let each = state.shelf.consumers.iter().map(|(name, cursor)| Standing {
+            name: name.clone(),
+            waits_at: cursor.waits_at(),
+            next: cursor.next(),
+            open: cursor.open(),
+        });
+        each.collect()
+    }
+
+    fn with<T>(&self, name: &str, look: impl FnOnce(&Cursor) -> T) -> Result<T, Failure> {
+        self.core.lock().shelf.consumers.get(name).map(look).ok_or_else(|| unknown(name))
+    }
+
+    fn change<T>(&self, name: &str, change: impl FnOnce(&mut Cursor) -> T) -> Result<T, Failure> {
+        let mut state = self.core.lock();
+        let result = state.shelf.consumers.get_mut(name).map(change).ok_or_else(|| unknown(name))?;
+        self.changed(&mut state)?;
+        Ok(result)
+    }
+
+    /// A cursor has moved.
+    fn changed(&self, state: &mut State) -> Result<(), Failure> {
+        state.unwritten = true;
+        if std::mem::replace(&mut state.asked, true) { Ok(()) } else { self.order(Order::Note) }
+    }
+}
+
+fn unknown(name: &str) -> Failure {
+    Failure::Consumer { name: name.into(), why: "there is none of that name; register it first" }
+}

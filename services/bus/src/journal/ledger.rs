@@ -1,0 +1,92 @@
+//! The bytes of a ledger: cursors, known keys and what was dropped. Pure.
+//!
+//! What was learnt from a record is in it before the record goes from the disk. So the ledger and the records that are
+//! still there say together what every record said.
+
+use super::cursor::Cursor;
+use super::record::Position;
+use super::shelf::Past;
+use super::sources::Kept;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The format that is written, and the newest that is read.
+pub(crate) const FORMAT: u16 = 1;
+
+const MAGIC: &[u8; 8] = b"pistopL\n";
+const HEADER: usize = 8 + 4 + 4 + 4;
+
+/// What is kept beside the records.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Ledger {
+    /// Counts the ledgers of a journal; the greater one is the newer one.
+    pub(crate) generation: u64,
+    /// Whether the journal was closed in order and nothing has been appended since.
+    pub(crate) closed: bool,
+    pub(crate) next: Position,
+    pub(crate) second: u32,
+    pub(crate) past: Past,
+    pub(crate) consumers: BTreeMap<String, Cursor>,
+    pub(crate) sources: Vec<Kept>,
+}
+
+/// Why there is no ledger in some bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BadLedger {
+    Damaged,
+    Newer(u16),
+}
+
+impl Ledger {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let body = serde_json::to_vec(self).expect("a ledger is names and numbers");
+        let mut bytes = Vec::with_capacity(HEADER + body.len());
+        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&u32::from(FORMAT).to_le_bytes());
+        bytes.extend_from_slice(&(body.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(&sum(&bytes, &body).to_le_bytes());
+        bytes.extend_from_slice(&body);
+        bytes
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Ledger, BadLedger> {
+        let (header, rest) = bytes.split_at_checked(HEADER).ok_or(BadLedger::Damaged)?;
+        let number = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().expect("four bytes"));
+        let body = rest.get(..number(12) as usize).ok_or(BadLedger::Damaged)?;
+        if &header[..8] != MAGIC || sum(&header[..16], body) != number(16) {
+            return Err(BadLedger::Damaged);
+        }
+        match number(8) as u16 {
+            format if format > FORMAT => Err(BadLedger::Newer(format)),
+            _ => serde_json::from_slice(body).map_err(|_| BadLedger::Damaged),
+        }
+    }
+}
+
+fn sum(header: &[u8], body: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(header);
+    hasher.update(body);
+    hasher.finalize()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_comes_back_and_one_flipped_bit_is_noticed() {
+        let mut ledger = Ledger { generation: 7, next: Position(9), ..Ledger::default() };
+        let mut cursor = Cursor::new(Position(3));
+        cursor.hand([Position(4)], Position(6));
+        ledger.consumers.insert("hooks".into(), cursor);
+        let bytes = ledger.encode();
+        assert_eq!(Ledger::decode(&bytes), Ok(ledger));
+        for bit in 0..8 * bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Ledger::decode(&flipped), Err(BadLedger::Damaged), "bit {bit}");
+        }
+        assert!((0..bytes.len()).all(|end| Ledger::decode(&bytes[..end]) == Err(BadLedger::Damaged)));
+    }
+}

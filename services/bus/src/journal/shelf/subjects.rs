@@ -1,0 +1,63 @@
+//! The newest record of each subject. Pure.
+
+use crate::journal::record::{Entry, Position};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Where the newest record of a subject is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) position: Position,
+    pub(crate) size: u64,
+    pub(crate) second: u32,
+    pub(crate) expires: u64,
+}
+
+/// Subjects to the newest record of each, and the same by age.
+#[derive(Debug, Default)]
+pub(crate) struct Subjects {
+    newest: HashMap<Arc<str>, Held>,
+    order: BTreeMap<Position, Arc<str>>,
+    /// None of them expires before.
+    expires: Option<u64>,
+}
+
+impl Subjects {
+    /// Puts a record in the place of the older one of its subject, which is given back.
+    pub(crate) fn put(&mut self, entry: &Entry, size: u64) -> Option<Held> {
+        let Entry { position, second, record } = entry;
+        let subject: Arc<str> = record.subject.as_str().into();
+        let expires = record.expires.unwrap_or(u64::MAX);
+        let held = Held { position: *position, size, second: *second, expires };
+        self.expires = Some(self.expires.map_or(expires, |soonest| soonest.min(expires)));
+        self.order.insert(*position, subject.clone());
+        let old = self.newest.insert(subject, held)?;
+        self.order.remove(&old.position);
+        Some(old)
+    }
+
+    pub(crate) fn is_newest(&self, entry: &Entry) -> bool {
+        self.newest.get(entry.record.subject.as_str()).is_some_and(|held| held.position == entry.position)
+    }
+
+    pub(crate) fn oldest(&self) -> Option<Held> {
+        self.order.first_key_value().and_then(|(_, subject)| self.newest.get(subject)).copied()
+    }
+
+    pub(crate) fn remove(&mut self, position: Position) {
+        if let Some(subject) = self.order.remove(&position) {
+            self.newest.remove(&subject);
+        }
+    }
+
+    /// Takes away what is expired.
+    pub(crate) fn expire(&mut self, unix: u64) -> Vec<Held> {
+        if self.expires.is_none_or(|soonest| soonest > unix) {
+            return Vec::new();
+        }
+        let expired: Vec<Held> = self.newest.values().filter(|held| held.expires <= unix).copied().collect();
+        expired.iter().for_each(|held| self.remove(held.position));
+        self.expires = self.newest.values().map(|held| held.expires).min();
+        expired
+    }
+}

@@ -1,0 +1,133 @@
+//! Following, catching up, handing out again.
+
+use super::*;
+
+fn sequences(batch: &Batch) -> Vec<u64> {
+    batch.entries.iter().map(|entry| entry.record.key.sequence).collect()
+}
+
+#[test]
+fn who_follows_costs_the_disk_nothing() {
+    let bench = Bench::new(SMALL);
+    for n in 1..=300 {
+        bench.append(record(n, ALL, "a")).unwrap();
+    }
+    let end = *bench.journal().end().borrow();
+    let reads = bench.disk.mood.reads.load(SeqCst);
+    for n in 301..=400 {
+        bench.append(record(n, ALL, "a")).unwrap();
+        let from = Position(end.0 + n - 301);
+        assert_eq!(sequences(&bench.journal().read(from, &|_| true, 4096).unwrap()), [n]);
+    }
+    assert_eq!(bench.disk.mood.reads.load(SeqCst), reads);
+}
+
+#[test]
+fn who_reads_at_an_empty_segment_misses_nothing() {
+    let bench = Bench::new(SMALL);
+    bench.disk.mood.room.store(80, SeqCst);
+    bench.append(record(1, ALL, "a")).unwrap_err();
+    let next = bench.journal().read(Position::START, &|_| true, 99).unwrap().next;
+    bench.disk.mood.room.store(0, SeqCst);
+    bench.append(record(1, ALL, "a")).unwrap();
+    assert_eq!(sequences(&bench.journal().read(next, &|_| true, 99).unwrap()), [1]);
+}
+
+#[test]
+fn who_waits_is_woken() {
+    let bench = Bench::new(SMALL);
+    let mut end = bench.journal().end();
+    let before = *end.borrow_and_update();
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| {
+            wait(end.changed()).unwrap();
+            *end.borrow()
+        });
+        bench.append(record(1, ALL, "a")).unwrap();
+        assert_eq!(waiter.join().unwrap(), before.next());
+    });
+}
+
+#[test]
+fn a_reading_is_bounded_and_goes_on_where_it_ended() {
+    let mut bench = Bench::new(SMALL);
+    for n in 1..=300 {
+        bench.append(record(n, ALL, if n % 100 == 0 { "rare" } else { "a" })).unwrap();
+    }
+    bench.open();
+    let batch = bench.journal().read(Position::START, &|_| true, 250).unwrap();
+    assert_eq!(sequences(&batch), [1, 2], "two of 112 bytes");
+    assert_eq!(sequences(&bench.journal().read(batch.next, &|_| true, 1).unwrap()), [3], "at least one");
+    let rare = bench.journal().read(Position::START, &|entry| entry.record.subject == "rare", 250).unwrap();
+    assert_eq!(sequences(&rare), [100, 200]);
+    assert_eq!(bench.all(), Vec::from_iter(1..=300));
+}
+
+#[test]
+fn a_large_record_is_read_however_small_the_steps_are() {
+    let large = Bounds { segment: 1 << 20, recent: 0, ..Bounds::default() };
+    let bench = Bench::new(large);
+    for n in 1..=8 {
+        bench.append(Record { body: vec![n as u8; 200_000], ..record(n, ALL, "a") }).unwrap();
+    }
+    assert_eq!(bench.all(), Vec::from_iter(1..=8));
+}
+
+#[test]
+fn what_is_not_acknowledged_comes_again() {
+    let mut bench = Bench::new(SMALL);
+    bench.journal().register("hooks", Start::Earliest).unwrap();
+    for n in 1..=5 {
+        bench.append(record(n, ALL, "a")).unwrap();
+    }
+    let batch = bench.journal().take("hooks", &|entry| entry.record.key.sequence != 3, 1 << 20).unwrap();
+    assert_eq!(sequences(&batch), [1, 2, 4, 5]);
+    for which in [3, 1] {
+        bench.journal().acknowledge("hooks", batch.entries[which].position).unwrap();
+    }
+    assert!(bench.journal().give_back("hooks", batch.entries[2].position).unwrap());
+    assert_eq!(sequences(&bench.journal().take("hooks", &|_| true, 1).unwrap()), [4]);
+    bench.open();
+    assert_eq!(sequences(&bench.journal().take("hooks", &|_| true, 1 << 20).unwrap()), [1, 4]);
+    bench.journal().rewind("hooks").unwrap();
+    assert_eq!(sequences(&bench.journal().take("hooks", &|_| true, 1 << 20).unwrap()), [1, 4]);
+    assert_eq!(bench.journal().consumers()[0].open, 2);
+}
+
+#[test]
+fn nobody_is_handed_more_than_he_can_hold() {
+    let bench = Bench::new(Bounds::in_memory());
+    bench.journal().register("stuck", Start::Earliest).unwrap();
+    let records = (1..=5000).map(|n| record(n, ALL, "a")).collect();
+    wait(bench.journal().append_all(records)).unwrap();
+    let first = bench.journal().take("stuck", &|_| true, 1 << 24).unwrap();
+    assert_eq!(first.entries.len(), 4096);
+    assert!(bench.journal().take("stuck", &|_| true, 1 << 24).unwrap().entries.is_empty());
+    bench.journal().acknowledge("stuck", first.entries[100].position).unwrap();
+    assert_eq!(sequences(&bench.journal().take("stuck", &|_| true, 1 << 24).unwrap()), [4097]);
+}
+
+#[test]
+fn consumers_come_and_go() {
+    let bench = Bench::new(SMALL);
+    bench.append(record(1, ALL, "a")).unwrap();
+    bench.journal().register("late", Start::Latest).unwrap();
+    bench.append(record(2, ALL, "a")).unwrap();
+    assert_eq!(sequences(&bench.journal().take("late", &|_| true, 1 << 20).unwrap()), [2]);
+    bench.journal().register("late", Start::Earliest).unwrap();
+    assert!(bench.journal().take("late", &|_| true, 1 << 20).unwrap().entries.is_empty(), "it goes on where it was");
+    bench.journal().forget("late").unwrap();
+    let why = bench.journal().take("late", &|_| true, 1).unwrap_err();
+    assert!(why.to_string().contains("`late`: there is none of that name; register it first"), "{why}");
+}
+
+#[test]
+fn consumers_are_bounded() {
+    let bench = Bench::new(SMALL);
+    let why = bench.journal().register(&"n".repeat(257), Start::Latest).unwrap_err();
+    assert!(why.to_string().ends_with("over 256 bytes; take a shorter one"), "{why}");
+    (0..MAX_CONSUMERS).for_each(|n| bench.journal().register(&format!("n{n}"), Start::Latest).unwrap());
+    let why = bench.journal().register("one more", Start::Latest).unwrap_err();
+    assert!(!why.is_temporary() && why.to_string().contains("let it forget one"), "{why}");
+    bench.journal().register("n7", Start::Latest).unwrap();
+}
