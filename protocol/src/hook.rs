@@ -41,11 +41,18 @@ impl HookEvent {
         }
     }
 
-    /// After a hook that failed: whether the ones behind it still run. Letting go must not stop half-way; taking
-    /// up work on top of a mount that failed would write to the wrong disk.
-    pub const fn goes_on_after_failure(self) -> bool {
-        !matches!(self, HookEvent::ServerUp)
+    /// After this hook failed: whether the ones behind it still run. Letting go must not stop half-way, and a player that
+    /// does not start keeps no camera from recording; but to work on top of a mount that failed would use the wrong disk.
+    pub fn goes_on_after(self, hook: &str) -> bool {
+        self != HookEvent::ServerUp || !verb(hook).ends_with("mount")
     }
+}
+
+/// `unmount` of `server-stopping/50-unmount-share`: what stands behind the number, up to the object.
+pub fn verb(hook: &str) -> &str {
+    let file = hook.rsplit('/').next().unwrap_or(hook);
+    let words = file.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches('-');
+    words.split('-').next().unwrap_or(words)
 }
 
 impl std::fmt::Display for HookEvent {
@@ -87,3 +94,22 @@ pub const VARIABLES: [&str; 8] = [
     VARIABLE_REASON,
     VARIABLE_ATTEMPT,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_verb_stands_between_number_and_object() {
+        let verbs =
+            ["server-stopping/50-unmount-share", "20-mount-my-share", "server-up/pre_mount", "mount/50-stop", ""];
+        assert_eq!(verbs.map(verb), ["unmount", "mount", "pre_mount", "stop", ""]);
+    }
+
+    #[test]
+    fn only_a_mount_that_fails_keeps_the_others_from_running() {
+        assert!(!HookEvent::ServerUp.goes_on_after("server-up/20-mount-share"));
+        assert!(HookEvent::ServerUp.goes_on_after("server-up/30-start-mpd"));
+        assert!(HookEvent::ServerStopping.goes_on_after("server-stopping/20-mount-share"));
+    }
+}

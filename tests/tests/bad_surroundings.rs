@@ -32,6 +32,8 @@ fn supervisor(world: &World, text: &str) {
 
 /// A server, and a client with our hooks that goes down with it.
 fn house(world: &World, change: impl FnOnce(ClientPlan) -> ClientPlan) -> (Server, Actor) {
+    let mounts = format!("#!/bin/sh\nexec '{}' \"$@\"\n", programs::find("fclient").display());
+    executable(&world.path("bin/fclient"), &mounts);
     let attic = world.server("attic").start();
     let plan = world.client("kitchen").of(&attic).variable("HOOKS", &shipped()).variable("POWER_OFF", "1");
     let plan = plan.variable("BACKUP_PID", world.path("run/backup.pid").to_str().unwrap());
@@ -187,8 +189,9 @@ fn a_hub_that_is_not_there_is_told_and_the_server_goes_on() {
     let plan = world.server("attic").variable("HOOKS", &shipped()).variable("USB_HUB", "99").under(&under);
     let mut attic = plan.start();
     let began = Instant::now();
-    assert!(attic.stop(Signal::SIGTERM).success());
+    assert!(attic.pistop(&["shutdown", "--going-down"]).status.success());
     assert!(began.elapsed() < DEADLINE + SLOW, "{:?}", began.elapsed());
+    assert!(attic.stop(Signal::SIGTERM).success());
     let lines = ["there is no hub 99; `uhubctl` lists", "hook clients-released/50-sync-disks: done"];
     for line in lines {
         assert!(attic.log().contains(line), "`{line}` is not in:\n{}", attic.log());

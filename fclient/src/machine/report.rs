@@ -5,6 +5,7 @@
 //! unmount for a finished one, and need not wait for a machine that holds nothing but could not stop its player.
 
 use protocol::ShutdownId;
+use protocol::hook::verb;
 use protocol::message::{HookOutcome, HookResult, Progress, Stage};
 
 /// The report on one shutdown or drill.
@@ -64,11 +65,8 @@ impl Report {
     }
 }
 
-/// `server-stopping/50-unmount-share`: the verb stands behind the number.
 fn unmounts(hook: &str) -> bool {
-    let file = hook.rsplit('/').next().unwrap_or(hook);
-    let verb = file.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches('-');
-    verb.starts_with("unmount")
+    verb(hook).starts_with("unmount")
 }
 
 #[cfg(test)]

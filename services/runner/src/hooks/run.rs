@@ -5,7 +5,7 @@ use super::child::{Attempt, End};
 use super::{Ending, Hook, Limits, Report, Run};
 use crate::retry::Backoff;
 use nix::errno::Errno;
-use protocol::hook::{EXIT_TEMPORARY, HookEvent};
+use protocol::hook::EXIT_TEMPORARY;
 use protocol::message::{HookOutcome, HookResult};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -45,15 +45,11 @@ async fn paced(run: Run, cancel: CancellationToken, pause: Duration, mut report:
         match result {
             HookResult::Done => {}
             HookResult::Cancelled => return Ending::Cancelled,
-            _ if stops_after_failure(run.event) => return Ending::SomeFailed,
+            _ if !run.event.goes_on_after(&hook.name) => return Ending::SomeFailed,
             _ => ending = Ending::SomeFailed,
         }
     }
     ending
-}
-
-fn stops_after_failure(event: HookEvent) -> bool {
-    !event.goes_on_after_failure()
 }
 
 fn log(outcome: &HookOutcome) {

@@ -3,7 +3,7 @@
 use super::*;
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
-use protocol::hook::{VARIABLE_ATTEMPT, VARIABLE_DEADLINE};
+use protocol::hook::{HookEvent, VARIABLE_ATTEMPT, VARIABLE_DEADLINE};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -125,11 +125,16 @@ async fn hooks_run_in_order_and_each_is_reported() {
 }
 
 #[tokio::test]
-async fn taking_up_work_stops_at_a_failure_and_letting_go_does_not() {
-    for (event, ran) in [(HookEvent::ServerUp, "one\n"), (HookEvent::ServerStopping, "one\nthree\n")] {
+async fn only_a_mount_that_fails_keeps_the_others_from_running() {
+    let cases = [
+        (HookEvent::ServerUp, "20-mount-share", "one\n"),
+        (HookEvent::ServerUp, "20-start-mpd", "one\nthree\n"),
+        (HookEvent::ServerStopping, "20-mount-share", "one\nthree\n"),
+    ];
+    for (event, fails, ran) in cases {
         let mut scene = Scene::new(event)
             .hook("10-say-one", "echo one >>trace")
-            .hook("20-fail-now", "exit 3")
+            .hook(fails, "exit 3")
             .hook("30-say-three", "echo three >>trace");
         assert_eq!(scene.play().await, Ending::SomeFailed);
         assert_eq!((scene.trace("trace").as_str(), &scene.results()[1]), (ran, &HookResult::Failed(3)));
