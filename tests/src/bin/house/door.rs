@@ -23,7 +23,7 @@ pub struct Answer {
 ///
 /// # Errors
 /// Nobody opens.
-pub fn knock(address: Ipv4Addr, command: &str, silence: Duration) -> io::Result<impl BufRead + Send + 'static> {
+pub fn knock(address: Ipv4Addr, command: &str, silence: Duration) -> io::Result<BufReader<TcpStream>> {
     let mut stream = TcpStream::connect_timeout(&SocketAddr::from((address, PORT)), KNOCK)?;
     stream.set_read_timeout(Some(silence))?;
     stream.write_all(format!("{command}\n").as_bytes())?;

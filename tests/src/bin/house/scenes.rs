@@ -35,7 +35,7 @@ pub fn play(house: &House, ledger: &mut Ledger, only: &[usize]) -> String {
         }
         house.watch.tell(&format!("---- {title}"));
         ledger.scene(title);
-        if let Err(why) = ready(house).and_then(|()| scene(house, ledger)) {
+        if let Err(why) = ready(house, number).and_then(|()| scene(house, ledger)) {
             ledger.expect("house", "the scene is played to its end", false, why);
         }
         if versions.is_empty() {
@@ -45,10 +45,9 @@ pub fn play(house: &House, ledger: &mut Ledger, only: &[usize]) -> String {
     versions
 }
 
-/// Everybody plays. The first scene measures how that comes to be.
-fn ready(house: &House) -> io::Result<()> {
-    let first_time = house.clients().iter().all(|client| !client.is_on());
-    match first_time || house.all_play()? {
+/// Everybody plays; how that comes to be is what the first scene itself looks at.
+fn ready(house: &House, number: usize) -> io::Result<()> {
+    match number == 1 || house.all_play()? {
         true => Ok(()),
         false => Err(io::Error::other("not everybody plays, so this scene cannot begin")),
     }

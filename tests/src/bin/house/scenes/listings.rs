@@ -22,7 +22,7 @@ pub struct Listings {
 }
 
 impl Listings {
-    /// Begins them; they end with the machine.
+    /// Begins them; they end with this value, or with the machine.
     ///
     /// # Errors
     /// The machine's door is closed.
