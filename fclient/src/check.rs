@@ -33,6 +33,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     }
     match found.problems.len() {
         0 => Ok(()),
+        1 => Err(Failure::Permanent("1 problem, with its remedy above".into())),
         n => Err(Failure::Permanent(format!("{n} problems, each with its remedy above"))),
     }
 }

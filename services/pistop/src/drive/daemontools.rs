@@ -84,7 +84,7 @@ fn unsupervised(verb: Verb, service: &Directory) -> Result<(), Failure> {
     match verb {
         Verb::Stop => Ok(()),
         _ => Err(Failure::Temporary(format!(
-            "no supervise runs for {}; start svscan on {}, by init or by systemd",
+            "no supervise runs for {}; start svscan on {}, by init or by systemd; one that runs looks every five seconds",
             service.path.display(),
             service.path.parent().unwrap_or(&service.path).display()
         ))),

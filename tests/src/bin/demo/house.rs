@@ -3,6 +3,7 @@
 use crate::network::Network;
 use crate::watch::{Machine, Watch};
 use std::net::SocketAddr;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use tests::World;
 use tests::world::actor::Actor;
 use tests::world::client::ClientPlan;
 use tests::world::place::Place;
+use tests::world::programs;
 use tests::world::server::Server;
 
 /// The clients that speak the new dialect.
@@ -39,6 +41,8 @@ impl House {
     /// Builds the house and switches everything on.
     pub fn new() -> Self {
         let (world, watch) = (World::new(), Watch::begin());
+        // The hooks that mount and unmount call it by its name.
+        symlink(programs::find("fclient"), world.path("bin/fclient")).expect("the scratch directory can be written");
         let mut network = Network::new(&world);
         let address = network.add(SERVER);
         let listen = SocketAddr::new(address.into(), 5555).to_string();
