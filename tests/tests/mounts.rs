@@ -89,8 +89,8 @@ fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     let told = Sandbox::new().run(text, &[("PISTOP_DEADLINE", "21")]);
     told.ends(&[0, 1, 1, 0, 0]);
     told.has("would mount it by its line in /etc/fstab").has("would do nothing, demo (tmpfs) is mounted there");
-    told.has("/my share (demo, tmpfs)\n").has("would unmount it when nobody uses it, within 18.0 s");
-    told.has("would cut off its server, within 2.0 s\nwould detach it though it is in use, within 16.0 s");
+    told.has("/my share (demo, tmpfs)\n").has("would unmount it when nobody uses it, within 17.0 s");
+    told.has("would cut off its server, within 2.0 s\nwould detach it though it is in use, within 15.0 s");
     told.has("would write what is in memory to ");
 }
 
