@@ -431,8 +431,12 @@ impl House {
         let mut lines: Vec<String> = new.iter().map(|&id| format!("{}: {told}", self.label(id))).collect();
         let old_told = if order.cause == Cause::Restart { "nothing, its link is kept" } else { "`shutdown`" };
         lines.extend(old.iter().map(|&id| format!("{} (old client): {old_told}", self.label(id))));
-        let hooks =
-            if order.then == Afterwards::Stays { "clients-released" } else { "clients-released and going-down" };
+        // As in review: a restart runs none.
+        let hooks = match order.then {
+            _ if order.cause == Cause::Restart => return lines,
+            Afterwards::Stays => "clients-released",
+            _ => "clients-released and going-down",
+        };
         lines.push(format!("{}: then the hooks of {hooks}", self.rules.name));
         lines
     }

@@ -460,6 +460,15 @@ fn a_dry_run_tells_and_does_nothing() {
 }
 
 #[test]
+fn a_dry_run_of_a_restart_names_no_hooks_since_none_run() {
+    let mut scene = Scene::new();
+    scene.client("kitchen");
+    let restart = ShutdownRequest { dry_run: true, restart: Some(Duration::from_secs(90)), ..shutdown() };
+    let replies = scene.asks(Request::Shutdown(restart));
+    assert_eq!(replies[0], Reply::Plan(vec!["kitchen: hold still for 90 s".into()]));
+}
+
+#[test]
 fn a_refused_peer_leaves_no_socket_behind() {
     let mut scene = Scene::new();
     let peer = scene.arrives("10.0.0.1");
