@@ -63,13 +63,21 @@ pub struct Facts {
 }
 
 /// What the signal means. The owner's word goes first, then a machine or a unit that is being stopped, then what
-/// supervise wants, then a unit that is being restarted; without a supervisor nobody would start us again.
+/// supervise wants, then a unit that is being restarted; without a supervisor nobody would start us again. What could not be
+/// found out powers nobody off.
 pub fn decide(facts: &Facts) -> Verdict {
     let mut evidence = facts.gaps.clone();
     let meaning = RULES.iter().find_map(|rule| rule(facts, &mut evidence));
-    let meaning = meaning.unwrap_or_else(|| {
-        evidence.push("no supervisor is known that would start this program again".into());
-        Meaning::Shutdown
+    let meaning = meaning.unwrap_or_else(|| match facts.gaps.is_empty() {
+        true => {
+            evidence.push("no supervisor is known that would start this program again".into());
+            Meaning::Shutdown
+        }
+        // Everybody lets go, and nobody powers off in vain.
+        false => {
+            evidence.push("so it may be a restart".into());
+            Meaning::Reboot
+        }
     });
     Verdict { meaning, evidence }
 }

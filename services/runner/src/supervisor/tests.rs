@@ -66,7 +66,9 @@ fn a_word_that_is_none_is_ignored_and_said_so() {
 #[test]
 fn what_could_not_be_found_out_is_told() {
     let facts = Facts { gaps: vec!["systemctl gave no answer".into()], ..Facts::default() };
-    assert_eq!(decide(&facts).evidence[0], "systemctl gave no answer");
+    let verdict = decide(&facts);
+    assert_eq!(verdict.evidence, ["systemctl gave no answer", "so it may be a restart"]);
+    assert_eq!(verdict.meaning, Meaning::Reboot, "nobody is powered off in vain");
 }
 
 #[tokio::test]
