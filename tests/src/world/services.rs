@@ -30,8 +30,10 @@ impl Services {
             symlink(folder, world.path("templates").join(name)).expect("the scratch directory can be written");
         }
         for program in PROGRAMS {
-            symlink(programs::find(program), world.path("bin").join(program))
-                .expect("the scratch directory can be written");
+            let place = world.path("bin").join(program);
+            // A world has a stand-in for pistop; here it is the real one.
+            let _ = fs::remove_file(&place);
+            symlink(programs::find(program), place).expect("the scratch directory can be written");
         }
         Self { world: world.clone(), directory: world.path("services"), svscan: None }
     }
