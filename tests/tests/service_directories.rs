@@ -353,6 +353,8 @@ fn one_at_a_time() {
     let said = services.try_add("lamp", &[]);
     assert_eq!(said.status.code(), Some(111));
     assert!(said.error.contains("another pistop is at work"), "{said:?}");
+    // Whether there is a lamp is only looked at when nobody else is adding or removing it.
+    assert_eq!(services.del("lamp", &[]).status.code(), Some(111));
     drop(held);
     services.add("lamp", &[]);
 }
