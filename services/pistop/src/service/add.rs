@@ -23,9 +23,9 @@ const LOG_USERS: [&str; 3] = ["daemonlog", "multilog", "qmaill"];
 /// Adds the service, or brings it up to date.
 pub async fn run(flags: &AddFlags) -> Result<(), Failure> {
     let directory = flags.place.directory();
-    let _alone = if flags.dry_run { None } else { Some(alone_in(&directory)?) };
     let scanned = place::is_scanned(&directory);
     let wish = wish(flags, place::choose(flags.supervisor, scanned, place::systemd_runs()))?;
+    let _alone = if flags.dry_run { None } else { Some(alone_in(&directory)?) };
     let plan = look(&wish)?;
     let goes_on = !plan.fresh || runs_already(&plan).await;
     if flags.dry_run {
