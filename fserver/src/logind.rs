@@ -13,6 +13,10 @@ use zbus::{Connection, Message, OwnedFd, OwnedVariant, Proxy};
 
 /// How long to wait before logind is looked for again.
 const AGAIN: Duration = Duration::from_secs(10);
+/// The same for one that has just been there: it starts again, as after an update of its package.
+const SOON: Duration = Duration::from_secs(1);
+/// No signal comes over a connection that has ended; a new one has to be made.
+const BUS_ENDED: &str = "the system bus has ended";
 /// How long logind may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -32,23 +36,29 @@ pub enum Said {
 /// Holds the lock and reports for ever. A word on `let_go` gives the lock back. `patience` is how long we would like to be
 /// waited for.
 pub async fn watch(patience: Duration, said: Sender<Said>, mut let_go: Receiver<()>) {
-    let mut known = true;
+    let mut told = false;
     loop {
-        let Err(why) = hold(patience, &said, &mut let_go).await;
-        if known {
+        let mut held = false;
+        let Err(why) = hold(patience, &said, &mut let_go, &mut held).await;
+        if held || !told {
             tracing::info!("logind does not hold this machine's end back for us ({why}); the end comes as SIGTERM");
         }
-        known = false;
+        told = true;
         if said.is_closed() {
             return;
         }
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(if held { SOON } else { AGAIN }).await;
     }
 }
 
 enum Never {}
 
-async fn hold(patience: Duration, said: &Sender<Said>, let_go: &mut Receiver<()>) -> Result<Never, String> {
+async fn hold(
+    patience: Duration,
+    said: &Sender<Said>,
+    let_go: &mut Receiver<()>,
+    held: &mut bool,
+) -> Result<Never, String> {
     let bus = in_time(Connection::system()).await?;
     let logind =
         Proxy::new(&bus, "org.freedesktop.login1", "/org/freedesktop/login1", "org.freedesktop.login1.Manager");
@@ -57,18 +67,27 @@ async fn hold(patience: Duration, said: &Sender<Said>, let_go: &mut Receiver<()>
     let mut kinds = in_time(logind.receive_signal("PrepareForShutdownWithMetadata")).await?;
     let mut owner = in_time(logind.receive_owner_changed()).await?;
     let mut lock = Some(take(&logind).await?);
+    *held = true;
     tracing::info!("logind holds the end of this machine back until everybody has let go");
     compare(&logind, patience).await;
+    let mut goes = false;
     loop {
         let heard = tokio::select! {
-            Some(message) = kinds.next() => with_kind(&message),
-            Some(message) = plain.next() => without_kind(&message),
-            Some(()) = let_go.recv() => { lock = None; continue }
-            Some(None) = owner.next() => return Err("it has ended".into()),
-            else => return Err("the system bus has ended".into()),
+            message = kinds.next() => with_kind(&message.ok_or(BUS_ENDED)?),
+            message = plain.next() => without_kind(&message.ok_or(BUS_ENDED)?),
+            change = owner.next() => match change.ok_or(BUS_ENDED)? {
+                None => return Err("it has ended".into()),
+                Some(_) => continue,
+            },
+            // A word that comes when the machine stays after all is about the end that was called off.
+            Some(()) = let_go.recv() => {
+                lock = lock.filter(|_| !goes);
+                continue;
+            }
         };
         let Some(heard) = heard else { continue };
-        if heard == Said::Stays && lock.is_none() {
+        goes = heard != Said::Stays;
+        if !goes && lock.is_none() {
             lock = Some(take(&logind).await?);
         }
         let _ = said.send(heard).await;

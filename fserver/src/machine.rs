@@ -234,6 +234,8 @@ pub struct House {
     hooks_run: Option<protocol::ShutdownId>,
     /// Our machine waits for us before it goes down.
     machine_waits: bool,
+    /// The shutdown that our machine's own end began, and nobody's request.
+    machines_own: Option<protocol::ShutdownId>,
     returning: Option<Instant>,
     terminating: bool,
 }
@@ -259,6 +261,7 @@ impl House {
             hooks_running: false,
             hooks_run: None,
             machine_waits: false,
+            machines_own: None,
             returning: None,
             terminating: false,
         }

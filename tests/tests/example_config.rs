@@ -190,6 +190,20 @@ fn systemd_knows_every_line_of_the_units() {
     assert!(output.status.success() && faults.is_empty(), "{told}");
 }
 
+/// Otherwise systemd gives up after five starts in ten seconds, and a trouble that passes would be one that stays.
+#[test]
+fn a_unit_that_fails_is_started_again_and_again() {
+    for place in ["fserver/service", "fclient/service", "services/*/service"] {
+        for unit in files(&root(), &format!("{place}/*.service")) {
+            let text = fs::read_to_string(&unit).unwrap();
+            let pause = text.lines().find_map(|line| line.strip_prefix("RestartSec=")).expect("it is started again");
+            let never_too_often = 5 * pause.parse::<u32>().unwrap() > 10;
+            assert!(never_too_often || text.contains("\nStartLimitIntervalSec=0\n"), "{}", unit.display());
+            assert!(text.contains("\nKillMode=process\n"), "{} leaves its children alone", unit.display());
+        }
+    }
+}
+
 /// A unit whose programs are those beside this test, and whose scripts are those of the tree: nothing is installed here.
 fn with_our_programs(unit: &str) -> String {
     let lines = unit.lines().map(|line| match line.split_once("=/usr/") {

@@ -23,8 +23,21 @@ struct Bus {
 
 impl Bus {
     fn new() -> Self {
+        Self::start(&[])
+    }
+
+    /// At a place of its own, where the next one may be after it.
+    fn at(socket: &std::path::Path) -> Self {
+        let place = format!("unix:path={}", socket.display());
+        let mut bus = Self::start(&["--address", &place]);
+        bus.address = place;
+        bus
+    }
+
+    fn start(more: &[&str]) -> Self {
         let mut daemon = Command::new("dbus-daemon")
             .args(["--session", "--nofork", "--print-address"])
+            .args(more)
             .stdout(Stdio::piped())
             .spawn()
             .expect("dbus-daemon is installed");
@@ -81,7 +94,11 @@ struct Logind {
 
 impl Logind {
     fn new() -> Self {
-        let (bus, locks) = (Bus::new(), Locks::default());
+        Self::on(Bus::new())
+    }
+
+    fn on(bus: Bus) -> Self {
+        let locks = Locks::default();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let connection = runtime.block_on(Self::serve(&bus, locks.clone())).unwrap();
         Self { runtime, connection, locks, bus }
@@ -209,6 +226,24 @@ fn a_machine_that_stays_is_held_again() {
         kitchen.events().iter().filter(|event| event.starts_with("server-up")).count() == 2
     });
     assert_eq!(kitchen.powered_off(), 0);
+}
+
+#[test]
+fn a_bus_that_starts_again_has_the_lock_taken_again() {
+    let world = World::new();
+    let socket = world.path("bus");
+    let first = Logind::on(Bus::at(&socket));
+    let attic = first.server(&world);
+    let Logind { bus, runtime: _runtime, connection: _connection, .. } = first;
+    drop(bus);
+    attic.until_log("the system bus has ended");
+    let second = Logind::on(Bus::at(&socket));
+    world.until("a new lock is taken", || second.given_out() == 1);
+    let mut peer = new_peer(&world, &attic);
+    second.says(true);
+    assert_eq!(peer.until_prepared(1).cause, Cause::Shutdown);
+    peer.report(Stage::Unmounted);
+    second.until_given_back(&world, &attic);
 }
 
 #[test]

@@ -252,13 +252,15 @@ fn fill(pipe: &std::io::PipeWriter) {
 }
 
 #[test]
-fn a_shutdown_that_is_not_there_is_named_with_the_remedy() {
+fn a_shutdown_that_is_not_there_is_named_before_anybody_lets_go() {
     let world = World::new();
-    let mut command = command(&world, "/nowhere", "5", &["now"]);
+    let (attic, kitchen) = house(&world);
+    let mut command = command(&world, attic.control().to_str().unwrap(), "30", &["now"]);
     let output = command.env("SHUTDOWN_COMMAND", "/nowhere/shutdown").output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(100));
     assert!(error.contains("cannot run /nowhere/shutdown: ") && error.contains("set SHUTDOWN_COMMAND"), "{error}");
+    assert!(attic.events().is_empty() && kitchen.powered_off() == 0, "the server stays on, and so does the house");
 }
 
 #[test]

@@ -6,11 +6,12 @@ use protocol::{Cause, Message};
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tests::World;
-use tests::world::executable;
 use tests::world::raw::Raw;
 use tests::world::services::Services;
+use tests::world::{executable, programs};
 
 /// Settings that keep an fserver inside of its world.
 struct Inside {
@@ -177,6 +178,19 @@ fn edits_stay_and_removed_files_stay_away_until_a_flag_says_otherwise() {
 }
 
 #[test]
+fn what_others_may_not_read_they_cannot_read_in_the_manifest() {
+    let world = World::new();
+    let services = lamp(&world);
+    services.add("lamp", &["--set", "PASSWORD=old"]);
+    let mode = |file: &str| fs::metadata(services.path(file)).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("lamp/.pistop-manifest"), 0o644);
+    fs::set_permissions(services.path("lamp/variables/PASSWORD"), fs::Permissions::from_mode(0o600)).unwrap();
+    services.add("lamp", &["--set", "PASSWORD=new"]);
+    assert!(services.text("lamp/.pistop-manifest").contains("new"));
+    assert_eq!((mode("lamp/variables/PASSWORD"), mode("lamp/.pistop-manifest")), (0o600, 0o600));
+}
+
+#[test]
 fn an_old_service_directory_is_taken_over_and_nothing_of_it_is_lost() {
     let world = World::new();
     let services = Services::new(&world);
@@ -274,6 +288,10 @@ fn what_fails_leaves_nothing_behind() {
     for name in ["`candle` cannot be added; what can be is ", "fclient, fserver, lamp", "update"] {
         assert!(said.error.contains(name), "{said:?}");
     }
+    let nowhere = world.path("nowhere");
+    let mut add = world.command(programs::find("pistop"));
+    add.args(["service", "add", "candle", "--servicedir"]).arg(&nowhere);
+    assert_eq!((add.output().unwrap().status.code(), nowhere.exists()), (Some(100), false));
     for name in ["../lamp", "", ".lamp"] {
         assert_eq!(services.try_add(name, &[]).status.code(), Some(100), "{name}");
     }
@@ -353,6 +371,8 @@ fn one_at_a_time() {
     let said = services.try_add("lamp", &[]);
     assert_eq!(said.status.code(), Some(111));
     assert!(said.error.contains("another pistop is at work"), "{said:?}");
+    // Whether there is a lamp is only looked at when nobody else is adding or removing it.
+    assert_eq!(services.del("lamp", &[]).status.code(), Some(111));
     drop(held);
     services.add("lamp", &[]);
 }

@@ -394,8 +394,15 @@ fn usb_power_is_cut_here_only_without_systemd() {
     Stage::new().ends(hook, 0);
     let stage = Stage::new().with("USB_HUB", "99");
     let with = "mount -t tmpfs none /run && mkdir -p /run/systemd/system";
-    let said = stage.ends_after(with, hook, 0);
-    assert!(said.contains("usb3-poweroff.service does it at the end") && stage.calls().is_empty(), "{said}");
+    let systemctl = |ends: &str| executable(&stage.path("bin/systemctl"), &format!("#!/bin/sh\n{ends}\n"));
+    for ends in ["[ \"$*\" = '--quiet is-enabled usb3-poweroff.service' ]", "exec sleep 60"] {
+        systemctl(ends);
+        let said = stage.ends_after(with, hook, 0);
+        assert!(said.contains("usb3-poweroff.service does it at the end") && stage.calls().is_empty(), "{said}");
+    }
+    systemctl("exit 1");
+    let said = stage.ends_after(with, hook, 100);
+    assert!(said.contains("systemctl enable usb3-poweroff.service") && stage.calls().is_empty(), "{said}");
     stage.ends_after("mount -t tmpfs none /run", hook, 100);
     assert_eq!(stage.calls(), ["cut-power"]);
 }

@@ -113,7 +113,7 @@ fn a_folder_is_lent_by_rsync_when_somebody_starts_it() {
     let world = World::new();
     let services = Services::new(&world).watched();
     let (host, port) = (world.address().to_string(), world.free_port().to_string());
-    let folder = world.path("lent/file").with_file_name("");
+    let folder = world.path(r"lent\to others/file").with_file_name("");
     fs::write(folder.join("file"), "of the attic\n").unwrap();
     services.add("rsync", &["--host", &host, "--port", &port]);
     services.until_svstat("rsync", "down ");

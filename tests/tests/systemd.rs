@@ -443,6 +443,22 @@ fn a_service_of_systemd_is_added_once_kept_up_to_date_and_taken_away() {
     assert!(fs::read_to_string(kept.join("fclient.service")).unwrap().ends_with("# mine\n"));
 }
 
+/// A package starts it before anybody says where its variables are.
+#[test]
+fn a_unit_that_runs_already_goes_on_as_it_is_and_that_is_told() {
+    let world = World::new();
+    let running = Feigned { active: "active", pid: 7, ..PLAIN };
+    let bus = Bus::start(&world, House::default().with("fserver.service", running));
+    let units = world.path("units/x").with_file_name("").display().to_string();
+    let add = |more: &[&str]| {
+        bus.pistop(&[&["service", "add", "fserver", "--supervisor", "systemd", "--unitdir", &units], more].concat())
+    };
+    for more in [&["--dry-run"][..], &[]] {
+        let said = add(more);
+        assert!(said.status.success() && said.output.contains("until `pistop restart fserver`"), "{said:?}");
+    }
+}
+
 #[test]
 fn a_start_that_failed_is_made_up_for_by_the_next_add() {
     let world = World::new();

@@ -115,6 +115,7 @@ impl House {
             None => {
                 let order = self.order(Cause::Shutdown, "the machine goes down".into());
                 actions.extend(self.begin(Order { then, ..order }, now).unwrap_or_else(|why| vec![warn(why)]));
+                self.machines_own = self.shutdown.as_ref().map(Shutdown::id);
             }
         }
         actions.extend(self.let_machine_go_if_over());
@@ -124,8 +125,12 @@ impl House {
     /// Whoever has not been told to power off is called back.
     pub(super) fn machine_stays(&mut self) -> Vec<Action> {
         self.machine_waits = false;
-        match &self.shutdown {
-            Some(shutdown) if shutdown.order().then == Afterwards::Undecided && !self.terminating => {
+        let on_its_way = |shutdown: &&Shutdown| {
+            let way_back = !shutdown.committed() || shutdown.order().then == Afterwards::Undecided;
+            way_back && self.machines_own == Some(shutdown.id()) && !self.terminating
+        };
+        match self.shutdown.as_ref().filter(on_its_way) {
+            Some(shutdown) => {
                 let ran = self.hooks_run == Some(shutdown.id());
                 let mut actions = self.take_back(shutdown.id(), "taken back, since this machine stays on");
                 if ran {
@@ -134,7 +139,7 @@ impl House {
                 }
                 actions
             }
-            _ => vec![info("this machine stays on after all".into())],
+            None => vec![info("this machine stays on after all".into())],
         }
     }
 

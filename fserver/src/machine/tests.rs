@@ -638,6 +638,29 @@ fn a_machine_that_stays_after_all_calls_everybody_back() {
     assert_eq!(scene.messages(kitchen).iter().filter_map(prepared).count(), 2, "the next time is a new one");
 }
 
+/// As a newer systemd has it, which says what it is about from the start.
+#[test]
+fn a_machine_that_was_to_go_for_good_and_stays_powers_nobody_off() {
+    let mut scene = Scene::new();
+    let kitchen = scene.client("kitchen");
+    scene.feed(Input::MachineGoes(Afterwards::GoesDown));
+    scene.feed(Input::MachineStays);
+    assert!(scene.messages(kitchen).iter().any(|message| matches!(message, Message::Cancel(_))));
+    scene.passes(Duration::from_secs(31));
+    assert_eq!(scene.commits(kitchen), 0);
+}
+
+#[test]
+fn what_somebody_asked_for_goes_on_though_the_machine_stays() {
+    let mut scene = Scene::new();
+    let kitchen = scene.client("kitchen");
+    scene.asks_to_shut_down();
+    scene.feed(Input::MachineGoes(Afterwards::GoesDown));
+    scene.feed(Input::MachineStays);
+    scene.reports(kitchen, Stage::Unmounted);
+    assert_eq!(scene.commits(kitchen), 1);
+}
+
 #[test]
 fn a_machine_need_not_wait_for_what_has_been_done() {
     let mut scene = Scene::new();

@@ -12,6 +12,7 @@ pub use plan::{First, plan};
 
 use crate::ask::ask;
 use crate::words;
+use nix::unistd::{AccessFlags, access};
 use protocol::control::{CANCELLED, Reply, Request, ShutdownRequest};
 use protocol::shutdown::Afterwards;
 use runner::exit::Failure;
@@ -56,6 +57,9 @@ pub fn main(arguments: Vec<OsString>) -> Result<(), Failure> {
     let teller = Teller::start();
     let house = House::load(&teller);
     let first = plan(&arguments);
+    if matches!(first, First::LetGo { .. }) {
+        house.can_shut_down()?;
+    }
     teller.tell(first.to_string());
     house.first(first, &teller)?;
     let command = house.command.display().to_string();
@@ -104,6 +108,15 @@ impl House {
                 2 * HOOKS
             }),
         }
+    }
+
+    /// A house that lets go, and machines that power off, for a server that then stays on: that is refused beforehand.
+    fn can_shut_down(&self) -> Result<(), Failure> {
+        let path = Some(&self.command).filter(|command| command.is_absolute());
+        path.map_or(Ok(()), |path| access(path, AccessFlags::X_OK)).map_err(|why| {
+            let remedy = "nobody was told; set SHUTDOWN_COMMAND to the path of shutdown";
+            Failure::Permanent(format!("cannot run {}: {}; {remedy}", self.command.display(), why.desc()))
+        })
     }
 
     fn first(&self, first: First, teller: &Teller) -> Result<(), Failure> {

@@ -5,9 +5,9 @@ use super::decide::{Files, Known, Written};
 use super::flags::AddFlags;
 use super::manifest::Manifest;
 use super::place::{self, Supervisor};
-use super::plan::{LogFolder, Plan, Wish};
+use super::plan::{LogFolder, Order, Plan, Wish};
 use super::{alone_in, perform, refused};
-use crate::drive::systemd::Systemd;
+use crate::drive::systemd::{Systemd, Unit};
 use nix::unistd::{Uid, User};
 use runner::exit::Failure;
 use std::path::{Path, PathBuf};
@@ -23,13 +23,14 @@ const LOG_USERS: [&str; 3] = ["daemonlog", "multilog", "qmaill"];
 /// Adds the service, or brings it up to date.
 pub async fn run(flags: &AddFlags) -> Result<(), Failure> {
     let directory = flags.place.directory();
-    let _alone = if flags.dry_run { None } else { Some(alone_in(&directory)?) };
     let scanned = place::is_scanned(&directory);
     let wish = wish(flags, place::choose(flags.supervisor, scanned, place::systemd_runs()))?;
+    let _alone = if flags.dry_run { None } else { Some(alone_in(&directory)?) };
     let plan = look(&wish)?;
+    let goes_on = !plan.fresh || runs_already(&plan).await;
     if flags.dry_run {
         plan.lines().iter().for_each(|line| println!("would {line}"));
-        conclude(&plan, scanned).await;
+        conclude(&plan, scanned, goes_on).await;
         return Ok(());
     }
     let systemd = match plan.orders.is_empty() {
@@ -40,7 +41,7 @@ pub async fn run(flags: &AddFlags) -> Result<(), Failure> {
     if let Some(systemd) = &systemd {
         perform::orders(&plan, systemd).await?;
     }
-    conclude(&plan, scanned).await;
+    conclude(&plan, scanned, goes_on).await;
     Ok(())
 }
 
@@ -109,7 +110,7 @@ fn log_user() -> Option<String> {
 }
 
 /// What people should know beyond the plan.
-async fn conclude(plan: &Plan, scanned: bool) {
+async fn conclude(plan: &Plan, scanned: bool, goes_on: bool) {
     let place = plan.service.display();
     let folder = plan.service.parent().map(PathBuf::from).unwrap_or_default();
     match plan.manifest.supervisor {
@@ -117,7 +118,7 @@ async fn conclude(plan: &Plan, scanned: bool) {
         Supervisor::Daemontools if !scanned => {
             println!("no svscan watches {}; the service starts when one does", folder.display());
         }
-        _ if !plan.fresh => println!("what runs goes on as it is until `pistop restart {}`", plan.name()),
+        _ if goes_on => println!("what runs goes on as it is until `pistop restart {}`", plan.name()),
         _ => {}
     }
     if plan.manifest.supervisor == Supervisor::Daemontools && has_rival(&plan.unit).await {
@@ -128,8 +129,16 @@ async fn conclude(plan: &Plan, scanned: bool) {
     }
 }
 
-/// A package may have brought a unit of that name, and systemd may have started it.
+/// A package may have brought a unit of that name, and systemd may have started it: to start it changes nothing then.
+async fn runs_already(plan: &Plan) -> bool {
+    plan.orders.contains(&Order::Start) && seen(&plan.unit).await.is_some_and(|seen| seen.is_up())
+}
+
+/// The same, where daemontools shall run it.
 async fn has_rival(unit: &str) -> bool {
-    let look = async { Systemd::here(ANSWER).await.ok()??.unit(unit).await.ok()? };
-    look.await.is_some_and(|seen| seen.is_up() || seen.is_enabled())
+    seen(unit).await.is_some_and(|seen| seen.is_up() || seen.is_enabled())
+}
+
+async fn seen(unit: &str) -> Option<Unit> {
+    Systemd::here(ANSWER).await.ok()??.unit(unit).await.ok()?
 }

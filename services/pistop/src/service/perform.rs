@@ -53,7 +53,22 @@ pub async fn orders(plan: &Plan, systemd: &Systemd) -> Result<(), Failure> {
 
 fn inside(plan: &Plan, service: &Path) -> Result<(), Failure> {
     plan.changes.iter().filter(|change| !change.is_outside()).try_for_each(|change| apply(service, change))?;
+    guard(&plan.manifest, service)?;
     if plan.note { note(&plan.manifest, service) } else { Ok(()) }
+}
+
+/// The manifest repeats what is in the files: where one of them is a secret, it is one too. [`put`] keeps its mode.
+fn guard(manifest: &manifest::Manifest, service: &Path) -> Result<(), Failure> {
+    let path = service.join(manifest::NAME);
+    let closed = |file: &String| {
+        let about = service.join(file).symlink_metadata();
+        about.is_ok_and(|about| about.is_file() && about.permissions().mode() & 0o004 == 0)
+    };
+    let is_secret = manifest.files.keys().any(closed) && path.exists();
+    if !is_secret {
+        return Ok(());
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(|why| refused(&path, &why))
 }
 
 fn note(manifest: &manifest::Manifest, service: &Path) -> Result<(), Failure> {

@@ -48,12 +48,13 @@ pub struct Removal {
 /// Takes it away.
 pub async fn run(flags: &DelFlags) -> Result<(), Failure> {
     let directory = flags.place.directory();
+    // Before the plan: what is planned while another one removes may by then be a new service of the same name.
+    let _alone = if flags.dry_run || !directory.is_dir() { None } else { Some(alone_in(&directory)?) };
     let removal = plan(&directory, flags)?;
     if flags.dry_run {
         removal.lines().iter().for_each(|line| println!("would {line}"));
         return Ok(());
     }
-    let _alone = alone_in(&directory)?;
     removal.stop(&directory, flags.deadline).await?;
     removal.save()?;
     removal.remove()?;
