@@ -168,6 +168,15 @@ pub struct Released {
     pub late: Vec<String>,
     /// Our machine goes down, and nothing else stops sharing and unmounts.
     pub going_down: bool,
+    /// It starts again: a restart, and no shutdown.
+    pub returns: bool,
+}
+
+impl Released {
+    /// What the hooks are told.
+    pub fn cause(&self) -> Cause {
+        if self.returns { Cause::Restart } else { Cause::Shutdown }
+    }
 }
 
 /// How important a line of the log is.

@@ -323,6 +323,8 @@ impl Loop {
         let events = [HookEvent::ClientsReleased, HookEvent::GoingDown];
         let runs: Vec<Run> =
             events[..=usize::from(released.going_down)].iter().map(|&event| self.a_run(event, &released)).collect();
+        let hooks = runs.iter().map(|run| run.hooks.len()).sum::<usize>();
+        runner::ready::extend(self.config.hook_timeout * u32::try_from(hooks).unwrap_or(u32::MAX) + LAST_WORDS);
         let ended = self.hooks_ended.clone();
         tokio::task::spawn_local(async move {
             let mut outcomes = Vec::new();
@@ -364,7 +366,7 @@ impl Loop {
         let mut environment = self.config.settings.environment();
         let facts = [
             (hook::VARIABLE_EVENT, event.name().to_owned()),
-            (hook::VARIABLE_CAUSE, Cause::Shutdown.word().to_owned()),
+            (hook::VARIABLE_CAUSE, released.cause().word().to_owned()),
             (hook::VARIABLE_SERVER, self.config.name.to_string()),
             (hook::VARIABLE_HOST, self.config.name.to_string()),
             (hook::VARIABLE_ID, released.id.to_string()),
@@ -408,7 +410,7 @@ impl Loop {
 fn hook_stdin(event: HookEvent, released: &Released) -> Vec<u8> {
     let facts = serde_json::json!({
         "event": event.name(),
-        "cause": Cause::Shutdown.word(),
+        "cause": released.cause().word(),
         "id": released.id.to_string(),
         "reason": released.reason,
         "late": released.late,

@@ -405,4 +405,7 @@ fn usb_power_is_cut_here_only_without_systemd() {
     assert!(said.contains("systemctl enable usb3-poweroff.service") && stage.calls().is_empty(), "{said}");
     stage.ends_after("mount -t tmpfs none /run", hook, 100);
     assert_eq!(stage.calls(), ["cut-power"]);
+    let reboot = stage.with("PISTOP_CAUSE", "restart");
+    let said = reboot.ends_after("mount -t tmpfs none /run", hook, 0);
+    assert!(said.contains("keeps the power") && reboot.calls().len() == 1, "{said}");
 }

@@ -308,8 +308,9 @@ impl House {
             return self.tell_watchers_done();
         }
         let going_down = order.then != Afterwards::Stays && !self.terminating;
+        let returns = matches!(order.then, Afterwards::Returns(_));
         self.hooks_running = true;
-        vec![Action::RunHooks(Released { id, reason: order.reason, late, going_down })]
+        vec![Action::RunHooks(Released { id, reason: order.reason, late, going_down, returns })]
     }
 
     /// What follows on the announcement for those who speak frames, once everybody has let go.

@@ -19,6 +19,9 @@ pub struct System {
 /// Targets after which a machine is back (systemd.special(7)).
 const STARTS_AGAIN: [&str; 3] = ["reboot.target", "kexec.target", "soft-reboot.target"];
 
+/// What stands for the target if systemd does not tell it.
+const UNKNOWN: &str = "a target that could not be found out";
+
 /// A unit of systemd.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unit {
@@ -73,10 +76,16 @@ impl<'a> Systemd<'a> {
         let Some(state) = said.split_whitespace().next().map(String::from) else {
             return Err(format!("{} is-system-running said nothing", self.systemctl));
         };
-        // A gap here must not hide that the machine stops.
-        let jobs = if state == "stopping" { self.jobs().await.unwrap_or_default() } else { String::new() };
-        let starts_again = STARTS_AGAIN.into_iter().find(|target| has_start_job(&jobs, target));
+        let starts_again = if state == "stopping" { self.starts_again().await } else { None };
         Ok(Some(System { state, starts_again }))
+    }
+
+    /// Without an answer nobody is powered off.
+    async fn starts_again(&self) -> Option<&'static str> {
+        match self.jobs().await {
+            Ok(jobs) => STARTS_AGAIN.into_iter().find(|target| has_start_job(&jobs, target)),
+            Err(_) => Some(UNKNOWN),
+        }
     }
 
     async fn jobs(&self) -> Result<String, String> {
@@ -186,6 +195,15 @@ mod tests {
         let (systemctl, marker, cgroup) = machine(dir.path(), script);
         let systemd = Systemd { systemctl: &systemctl, marker, cgroup, invoked: true };
         assert_eq!(systemd.system().await.unwrap().unwrap().starts_again, Some("reboot.target"));
+    }
+
+    #[tokio::test]
+    async fn a_machine_that_goes_nobody_knows_where_to_powers_nobody_off() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = "case $1 in is-system-running) echo stopping;; *) exec sleep 60;; esac";
+        let (systemctl, marker, cgroup) = machine(dir.path(), script);
+        let systemd = Systemd { systemctl: &systemctl, marker, cgroup, invoked: true };
+        assert_eq!(systemd.system().await.unwrap().unwrap().starts_again, Some(UNKNOWN));
     }
 
     #[tokio::test]
