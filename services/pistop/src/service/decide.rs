@@ -108,12 +108,13 @@ impl Known {
         [RUN, SHUTDOWN]
     }
 
-    /// The changes in the order of paths, and what is then written.
+    /// The changes in the order of paths, `run` last: supervise may look for it at any moment, and must find all the rest.
+    /// And what is then written.
     pub fn decide(&self) -> (Vec<Change>, Files<Written>) {
         let nothing = Files::new();
         let before = self.before.as_ref().unwrap_or(&nothing);
         let mut paths: Vec<&String> = self.wanted.keys().chain(before.keys()).collect();
-        paths.sort();
+        paths.sort_by_key(|path| (*path == RUN, *path));
         paths.dedup();
         let (mut changes, mut after) = (self.made_way(), Files::new());
         for path in paths {

@@ -257,9 +257,9 @@ mod tests {
         let expected = [
             "link log/main to /var/log/svc/lamp",
             "write log/run",
-            "write run",
             "write variables/HOST",
             "write variables/PORT",
+            "write run",
             "put /service/lamp in place",
         ];
         assert_eq!(plan.lines(), expected);

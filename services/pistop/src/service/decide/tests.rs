@@ -114,9 +114,9 @@ fn a_service_of_another_program_is_taken_over_without_a_loss() {
         [
             "rename run to run.before-pistop: it was not written by pistop",
             "rename shutdown to shutdown.before-pistop: it was not written by pistop",
-            "write run",
             "keep variables/HOST: it was there before",
-            "write variables/PORT"
+            "write variables/PORT",
+            "write run"
         ]
     );
     assert_eq!(after.keys().collect::<Vec<_>>(), ["run", "variables/PORT"]);
@@ -188,4 +188,13 @@ fn in_no_case_is_a_persons_text_lost_but_for_a_flag() {
         }
     }
     assert!(cases > 100);
+}
+
+/// An svscan that watches the directory may start it at any moment.
+#[test]
+fn the_run_script_comes_after_all_that_it_needs() {
+    let wanted = ["log/run", "run", "variables/HOST"].map(|path| (path.to_owned(), written("x", false)));
+    let known = Known { wanted: wanted.into(), before: Some(Files::new()), found: Files::new() };
+    let changes: Vec<String> = known.decide().0.iter().map(ToString::to_string).collect();
+    assert_eq!(changes, ["write log/run", "write variables/HOST", "write run"]);
 }
