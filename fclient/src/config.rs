@@ -215,7 +215,7 @@ impl Config {
             name: self.name.clone(),
             identity,
             program: concat!("fclient ", env!("CARGO_PKG_VERSION")).into(),
-            capabilities: Vec::new(),
+            capabilities: vec![protocol::message::BUS.into()],
         };
         let server = format!("{}:{}", self.host, self.port);
         Rules { hello, server, policy: self.policy, bounds: self.bounds, once: self.ucspi, booted }

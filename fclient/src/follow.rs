@@ -167,6 +167,7 @@ impl Follower {
                 self.row = Some(Row::begin(&self.config, &run, until));
             }
             Action::CancelRun => self.row.iter().for_each(Row::cancel),
+            Action::BusUp(_) | Action::Bus(_) | Action::BusDown => {}
             Action::Decided(cause, decision) => log_decision(cause, &decision, self.machine.status()),
             Action::Note(level, text) => log(level, &text),
             Action::Exit(exit) => self.exit = Some(exit),

@@ -175,6 +175,12 @@ pub enum Action {
     Decided(Option<Cause>, Decision),
     /// Log a line.
     Note(Level, String),
+    /// The link to this server carries events from now on.
+    BusUp(HostName),
+    /// What it carries.
+    Bus(Message),
+    /// It carries none any more.
+    BusDown,
     /// End the program, after what was said has been sent.
     Exit(Exit),
 }
@@ -191,6 +197,8 @@ struct Link {
     strange: bool,
     /// Frames of kinds that only newer peers know.
     unknown: u32,
+    /// It carries events.
+    bus: bool,
 }
 
 /// A row of hooks in progress.
@@ -340,9 +348,17 @@ impl Machine {
 
     /// Ends the link from this side.
     fn drop_link(&mut self, how: Action, pause: Pause) {
-        self.link = None;
+        if let Some(link) = self.link.take() {
+            self.close_bus(&link);
+        }
         self.out.push(how);
         self.retry(pause);
+    }
+
+    fn close_bus(&mut self, link: &Link) {
+        if link.bus {
+            self.out.push(Action::BusDown);
+        }
     }
 
     fn retry(&mut self, pause: Pause) {

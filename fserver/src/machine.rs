@@ -13,7 +13,7 @@ mod tests;
 use core::net::IpAddr;
 use protocol::control::{Reply, Request};
 use protocol::line::{ClientLine, ServerLine};
-use protocol::message::{Beat, Hello, HookOutcome};
+use protocol::message::{BUS, Beat, Hello, HookOutcome};
 use protocol::name::Identity;
 use protocol::session::Heard;
 use protocol::shutdown::{Afterwards, Party, Shutdown};
@@ -151,6 +151,12 @@ pub enum Action {
     RunHooks(Released),
     /// Our machine need not wait for us any longer.
     LetMachineGo,
+    /// The link to this host carries events from now on.
+    BusUp(PeerId, HostName),
+    /// What it carries.
+    Bus(PeerId, Message),
+    /// It carries none any more.
+    BusDown(PeerId),
     /// Write a line to the log.
     Note(Level, String),
     /// Flush and end.
@@ -209,6 +215,8 @@ struct Client {
     last_hook: Option<HookOutcome>,
     unknown_frames: u32,
     takeovers: u32,
+    /// It carries events.
+    bus: bool,
 }
 
 #[derive(Debug)]
@@ -398,7 +406,7 @@ impl House {
             name: self.rules.name.clone(),
             identity: self.rules.identity,
             program: self.rules.program.clone(),
-            capabilities: Vec::new(),
+            capabilities: vec![BUS.into()],
         }
     }
 
@@ -409,6 +417,9 @@ impl House {
             (Message::Progress(progress), Some(host)) => self.progress(id, host, progress, now),
             (Message::Decision(decision), Some(host)) => self.decision(host, decision, now),
             (Message::Text(text), Some(_)) => self.says(id, cut(&text)).into_iter().collect(),
+            (message @ (Message::Follow(_) | Message::Events(_) | Message::Kept(_)), Some(_)) => {
+                vec![Action::Bus(id, message)]
+            }
             (_, None) => self.refuse(id, "the first frame must be a hello; this peer began with another".into(), now),
             (_, Some(host)) => vec![warn(format!("{host} sent a frame that only servers send; ignored"))],
         }
@@ -431,9 +442,14 @@ impl House {
         actions.push(info(format!("{} is here from {}, {}", hello.name, self.address(id), cut(&hello.program))));
         self.memory.record(&hello.name, "server", format!("came from {}", self.address(id)), Vec::new(), now);
         self.hosts.insert(hello.name.clone(), id);
+        let bus = hello.capabilities.iter().any(|capability| capability == BUS);
         let Hello { name, identity, .. } = hello;
+        if bus {
+            actions.push(Action::BusUp(id, name.clone()));
+        }
         if let Some(peer) = self.peers.get_mut(&id) {
-            let client = Client { name, identity, round_trip: None, last_hook: None, unknown_frames: 0, takeovers };
+            let client =
+                Client { name, identity, round_trip: None, last_hook: None, unknown_frames: 0, takeovers, bus };
             peer.speaker = Speaker::New(Box::new(client));
         }
         let told = self.tell_latecomer(id, now);
@@ -540,6 +556,7 @@ impl House {
         let full = self.peers.len() == self.rules.most_peers;
         let Some(peer) = self.peers.remove(&id) else { return Vec::new() };
         self.leave_address(peer.address);
+        let carries = matches!(&peer.speaker, Speaker::New(client) if client.bus);
         let party = match peer.speaker {
             Speaker::New(client) => {
                 self.leased[slot(id)] -= 1;
@@ -553,6 +570,9 @@ impl House {
             Speaker::Unclassified | Speaker::Old => Party::Old(id.0),
         };
         let mut actions = if full { vec![Action::Accept(true)] } else { Vec::new() };
+        if carries {
+            actions.push(Action::BusDown(id));
+        }
         actions.extend(self.party_left(party, now));
         actions
     }

@@ -205,6 +205,7 @@ impl Loop {
             Action::Reply(asker, reply) => inputs.extend(self.reply(asker, reply)),
             Action::RunHooks(released) => self.run_hooks(released),
             Action::LetMachineGo => self.let_machine_go(),
+            Action::BusUp(..) | Action::Bus(..) | Action::BusDown(_) => {}
             Action::Note(Level::Info, text) => tracing::info!("{text}"),
             Action::Note(Level::Warn, text) => tracing::warn!("{text}"),
             Action::Exit => self.over = true,

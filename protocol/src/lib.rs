@@ -13,6 +13,8 @@
 //! | [`detector`], [`presence`] | how a client knows that the server is there, leaving, or lost |
 //! | [`shutdown`] | how a server lets everybody go before it stops |
 //! | [`control`] | what `pistop` and a `--ucspi` child say to the running fserver |
+//! | [`topic`], [`event`], [`fact`] | what is said on the event bus: its names, its envelope, its facts |
+//! | [`door`] | what a program says to the agent of its own machine |
 //! | [`hook`] | event names, variables and exit codes that hook scripts rely on |
 
 pub mod cause;
@@ -20,6 +22,9 @@ pub mod codec;
 pub mod control;
 pub mod datagram;
 pub mod detector;
+pub mod door;
+pub mod event;
+pub mod fact;
 pub mod frame;
 pub mod hook;
 pub mod line;
@@ -29,8 +34,12 @@ pub mod presence;
 pub mod session;
 pub mod shutdown;
 pub mod time;
+pub mod topic;
 
 pub use cause::Cause;
+pub use event::Event;
+pub use fact::Fact;
 pub use message::Message;
 pub use name::{Epoch, HostName, ShutdownId};
 pub use time::Instant;
+pub use topic::{Filter, Topic};

@@ -2,12 +2,13 @@
 //! kinds go to the end, and each has a golden file that a test compares byte for byte.
 
 use crate::cause::Cause;
+use crate::event::Batch;
 use crate::name::{Epoch, HostName, Identity, ShutdownId};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How many kinds this version knows; a number from here on is a newer peer's and is skipped.
-pub const KINDS: u32 = 10;
+pub const KINDS: u32 = 14;
 
 /// One frame's content.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,7 +36,18 @@ pub enum Message {
     Text(String),
     /// Server to client: this link is not wanted; the text names the reason and the remedy.
     Refused(String),
+    /// Either way: bytes of a handshake, after which everything on the link is sealed.
+    Handshake(Vec<u8>),
+    /// Client to server: tell me events of these patterns from here on; in place of what was asked for before.
+    Follow(Vec<String>),
+    /// Either way: events.
+    Events(Batch),
+    /// Either way: what was sent up to this number, [`Batch::through`], is kept.
+    Kept(u64),
 }
+
+/// What a peer says among its capabilities that carries events.
+pub const BUS: &str = "bus";
 
 /// Who speaks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -155,3 +155,18 @@ fn control() {
     let names: Vec<&str> = requests.iter().map(|s| &*s.name).chain(replies.iter().map(|s| &*s.name)).collect();
     assert_files_are("control", &names);
 }
+
+#[test]
+fn door() {
+    let (asks, tells) = (samples::asks(), samples::tells());
+    for sample in &asks {
+        assert_eq!(samples::ask_name(&sample.value), sample.name);
+        assert_frame("door", sample);
+    }
+    for sample in &tells {
+        assert_eq!(samples::tell_name(&sample.value), sample.name);
+        assert_frame("door", sample);
+    }
+    let names: Vec<&str> = asks.iter().map(|s| &*s.name).chain(tells.iter().map(|s| &*s.name)).collect();
+    assert_files_are("door", &names);
+}

@@ -3,7 +3,7 @@
 use super::state::{Goal, Gone, State};
 use super::{Action, Level, Link, Machine, Pause, name};
 use protocol::line::{ClientLine, ServerLine, VERSION};
-use protocol::message::{Hello, Prepare, Progress, Stage};
+use protocol::message::{BUS, Hello, Prepare, Progress, Stage};
 use protocol::name::printable;
 use protocol::presence::{self, Change, Phase};
 use protocol::session::Heard;
@@ -20,6 +20,7 @@ impl Machine {
             greeted: false,
             strange: false,
             unknown: 0,
+            bus: false,
         });
         self.out.push(Action::SayLine(ClientLine::Hello(self.rules.hello.name.clone())));
         self.sense(presence::Input::Connected);
@@ -37,6 +38,7 @@ impl Machine {
 
     pub(super) fn link_over(&mut self, how: presence::Input) {
         let Some(link) = self.link.take() else { return };
+        self.close_bus(&link);
         let before = self.presence.phase();
         self.sense(how);
         self.end_drill("the link ended");
@@ -110,7 +112,11 @@ impl Machine {
                 self.refuse(format!("the server refuses this client: {}", printable(why.as_bytes())))
             }
             Message::Text(text) => self.note(Level::Info, format!("the server says: {}", printable(text.as_bytes()))),
-            Message::Echo { .. } | Message::Progress(_) | Message::Decision(_) => {
+            Message::Events(_) | Message::Kept(_) => self.out.push(Action::Bus(message)),
+            Message::Handshake(_) => {
+                self.note(Level::Debug, "the server shakes hands in the middle of a link; it is ignored")
+            }
+            Message::Echo { .. } | Message::Progress(_) | Message::Decision(_) | Message::Follow(_) => {
                 self.note(Level::Debug, "the server sent what only clients say; it is ignored");
             }
         }
@@ -119,12 +125,23 @@ impl Machine {
     fn hello(&mut self, hello: &Hello) {
         let (name, program) = (&hello.name, printable(hello.program.as_bytes()));
         match hello.version == VERSION {
-            true => self.note(Level::Info, format!("linked with {name}, which runs {program}")),
+            true => {
+                self.note(Level::Info, format!("linked with {name}, which runs {program}"));
+                self.open_bus(hello);
+            }
             false => self.refuse(format!(
                 "{name} speaks version {} of the frame dialect, this client version {VERSION}; install {program} here too",
                 hello.version
             )),
         }
+    }
+
+    /// An older server carries no events, which then wait for a newer one.
+    fn open_bus(&mut self, hello: &Hello) {
+        let carries = hello.capabilities.iter().any(|capability| capability == BUS);
+        let Some(link) = self.link.as_mut().filter(|link| carries && !link.bus) else { return };
+        link.bus = true;
+        self.out.push(Action::BusUp(hello.name.clone()));
     }
 
     /// The server lives and does not want us: no verdict on it follows, so presence is not told, and its lease runs on.

@@ -9,6 +9,8 @@ use protocol::control::{
     Join, Moment, PeerStatus, Reply, Request, ServerStatus, ShutdownRequest, ShutdownStatus, Verdict,
 };
 use protocol::datagram::Datagram;
+use protocol::door::{Ask, From, Health, Subscribe, Tell, Waiting};
+use protocol::event::{Batch, Body, Class, Event, EventId, Keep};
 use protocol::line::{ClientLine, ServerLine};
 use protocol::message::{Beat, Decision, Hello, HookOutcome, HookResult, Message, Prepare, Progress, Stage};
 use protocol::name::{BadName, Epoch, HostName, Identity, ShutdownId};
@@ -87,6 +89,10 @@ table!(messages, message_name, Message, {
     "text" Message::Text(_) => Message::Text("Initialized  kitchen localtime Sat Nov 21 10:00:05 2026".into());
     "refused" Message::Refused(_) =>
         Message::Refused("another machine is here as `kitchen`; give one of them another host name".into());
+    "handshake" Message::Handshake(_) => Message::Handshake(vec![1, 0xe9, 0x5b, 0x00, 0xff]);
+    "follow" Message::Follow(_) => Message::Follow(vec!["+/evt/camera/#".into(), "kitchen/req/#".into()]);
+    "events" Message::Events(_) => Message::Events(Batch { through: 4711, events: vec![event()], lost: 2 });
+    "kept" Message::Kept(_) => Message::Kept(4711);
 });
 
 table!(hook_results, hook_result_name, HookResult, {
@@ -213,3 +219,55 @@ fn peer_status() -> PeerStatus {
         unknown_frames: 0,
     }
 }
+
+pub fn event() -> Event {
+    Event {
+        id: EventId { node: host("attic"), epoch: Epoch(1_764_100_000_123_456_789), sequence: 17 },
+        class: Class { keep: Keep::DropOldest, durable: false },
+        topic: "attic/evt/camera/motion".into(),
+        ttl: Some(3600),
+        body: Body(br#"{"at":1764100000123,"fact":"motion","camera":"cam1","percent":12.5}"#.to_vec()),
+    }
+}
+
+table!(asks, ask_name, Ask, {
+    "ask-hello" Ask::Hello(_) => Ask::Hello("camera 0.1.0".into());
+    "ask-publish" Ask::Publish(_) => Ask::Publish(vec![event()]);
+    "ask-subscribe-next" Ask::Subscribe(Subscribe { from: From::Next, .. }) => subscribe(From::Next);
+    "ask-subscribe-states" Ask::Subscribe(Subscribe { from: From::States, .. }) => subscribe(From::States);
+    "ask-subscribe-oldest" Ask::Subscribe(Subscribe { from: From::Oldest, .. }) => subscribe(From::Oldest);
+    "ask-done" Ask::Done(_) => Ask::Done(vec![17, 300]);
+    "ask-again" Ask::Again(_) => Ask::Again(vec![17]);
+    "ask-forget" Ask::Forget(_) => Ask::Forget("gallery".into());
+    "ask-queue" Ask::Queue => Ask::Queue;
+    "ask-health" Ask::Health => Ask::Health;
+});
+
+fn subscribe(from: From) -> Ask {
+    let name = (from == From::Next).then(|| "gallery".into());
+    Ask::Subscribe(Subscribe { name, filters: vec!["+/evt/camera/#".into()], from })
+}
+
+table!(tells, tell_name, Tell, {
+    "tell-welcome" Tell::Welcome { .. } =>
+        Tell::Welcome { node: host("attic"), agent: "fserver 0.1.0".into(), epoch: ID.epoch };
+    "tell-kept" Tell::Kept(_) => Tell::Kept(100);
+    "tell-refused" Tell::Refused { .. } => Tell::Refused { why: "no room on the disk".into(), temporary: true };
+    "tell-events" Tell::Events(_) => Tell::Events(vec![(4711, event())]);
+    "tell-missed" Tell::Missed(_) => Tell::Missed(2);
+    "tell-live" Tell::Live => Tell::Live;
+    "tell-queue" Tell::Queue(_) => Tell::Queue(vec![
+        Waiting { consumer: "link:kitchen".into(), events: 12, open: 3, oldest: Some(90), here: false },
+    ]);
+    "tell-health" Tell::Health(_) => Tell::Health(Health {
+        journal: "/var/lib/pistop/fserver/journal".into(),
+        ram: false,
+        bytes: 1_048_576,
+        dropped: [0, 0, 7],
+        sync_us: 150,
+        links: vec!["kitchen".into()],
+        broker: Some(("mqtt://broker.example:1883".into(), "mosquitto version 2.0.11".into())),
+        findings: vec!["the clock of this machine is not set; install systemd-timesyncd".into()],
+    });
+    "tell-error" Tell::Error(_) => Tell::Error("`a+b` is no pattern of topics".into());
+});

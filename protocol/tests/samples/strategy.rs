@@ -85,6 +85,9 @@ pub fn message() -> impl Strategy<Value = Message> {
         decision().prop_map(Message::Decision),
         any::<String>().prop_map(Message::Text),
         any::<String>().prop_map(Message::Refused),
+        vec(any::<u8>(), 0..200).prop_map(Message::Handshake),
+        vec(any::<String>(), 0..4).prop_map(Message::Follow),
+        any::<u64>().prop_map(Message::Kept),
     ]
 }
 
