@@ -50,6 +50,9 @@ pub struct Subscribe {
     pub from: From,
 }
 
+/// The place of [`Tell::Events`] among its siblings, for those who encode it without a copy of the events.
+pub const EVENTS: u32 = 3;
+
 /// What an agent says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Tell {

@@ -10,6 +10,9 @@ use std::time::Duration;
 /// How many kinds this version knows; a number from here on is a newer peer's and is skipped.
 pub const KINDS: u32 = 14;
 
+/// The place of [`Message::Events`] among its siblings, for those who encode it without a copy of the events.
+pub const EVENTS: u32 = 12;
+
 /// One frame's content.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Message {

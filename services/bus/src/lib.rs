@@ -6,5 +6,28 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`journal`] | keeps records, in order, over a crash: the outbox of every agent |
+//! | [`carry`] | events as records of a journal, and back |
+//! | [`told`], [`command`] | what stands in the body of an event: a fact, a command, a reply |
+//! | [`agent`] | the one who keeps a machine's events: a thread in fserver and in fclient |
+//! | [`client`] | what programs use |
+//! | [`secure`] | who may do what: keys, sealed links, pairing |
 
+pub mod agent;
+pub mod carry;
+pub mod client;
+pub mod command;
 pub mod journal;
+pub mod secure;
+pub mod told;
+
+/// A number that no other run of a program on this machine has: nanoseconds since 1970, and some chance for machines
+/// whose clock stands in the past at each start.
+pub(crate) fn fresh_epoch() -> u64 {
+    let nanoseconds = u64::try_from(runner::clock::unix_now().as_nanos()).unwrap_or(u64::MAX);
+    (nanoseconds & !0xffff) | u64::from(fastrand::u16(..))
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn unix_ms() -> u64 {
+    u64::try_from(runner::clock::unix_now().as_millis()).unwrap_or(u64::MAX)
+}

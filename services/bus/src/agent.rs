@@ -1,0 +1,221 @@
+//! The agent of a machine: the one who keeps its events. It has a thread and an event loop of its own inside fserver or
+//! fclient, so that nothing that happens on the bus can hold up presence or a shutdown.
+//!
+//! ```text
+//! programs of this machine -- door --> journal --> links, hooks, programs, broker
+//!                                         ^
+//!                    links to other machines
+//! ```
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`machine`] | what may be on the way to a peer, what a peer may say. Pure |
+//! | `links` | what goes to other machines, and what comes from them |
+//! | `door`, `connection` | programs of this machine, over a Unix socket |
+//! | `clerk` | what the agent itself has to say |
+//! | `subscriptions` | which subscriptions outlive their programs |
+//! | `verbs` | commands to this machine |
+
+mod clerk;
+mod connection;
+mod door;
+mod links;
+pub mod machine;
+mod subscriptions;
+mod verbs;
+
+use crate::carry;
+use crate::journal::{Bounds, Clock, Fill, Journal, Notice, Place};
+use crate::secure::Roles;
+use clerk::Clerk;
+use links::Links;
+use protocol::fact::Fact;
+use protocol::{Epoch, Filter, HostName, Message};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use subscriptions::Subscriptions;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{oneshot, watch};
+use tokio::task::LocalSet;
+
+/// The name that a client's journal keeps its cursor towards the server under.
+const TO_SERVER: &str = "link:server";
+
+/// What an agent has to know.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// This machine.
+    pub node: HostName,
+    /// The program that it lives in, with its version.
+    pub program: String,
+    /// The run of it.
+    pub epoch: Epoch,
+    /// Where the journal is; a directory in RAM outlives the process and not the power.
+    pub place: Place,
+    /// Whether that directory is in RAM.
+    pub ram: bool,
+    /// How much is kept.
+    pub bounds: Bounds,
+    /// The Unix socket for programs.
+    pub door: PathBuf,
+    /// Its group, whose members may come in, if there is such a group.
+    pub group: Option<String>,
+    /// What to follow of other machines beside what programs and hooks here want.
+    pub follow: Vec<Filter>,
+    /// This machine is the server, which relays to all others.
+    pub server: bool,
+}
+
+/// What the host program tells its agent.
+#[derive(Debug)]
+pub enum Order {
+    /// A link carries events from now on.
+    LinkUp {
+        /// Its number, for the host program.
+        link: u64,
+        /// Who is at the other end.
+        host: HostName,
+        /// What it may say.
+        roles: Roles,
+    },
+    /// It carries none any more.
+    LinkDown(u64),
+    /// [`Message::Follow`], [`Message::Events`] or [`Message::Kept`] came over it.
+    Heard(u64, Message),
+    /// Something is to be said of this machine.
+    Tell(Fact),
+    /// Something is to be said of another machine, which the server does.
+    TellOf(HostName, Fact),
+    /// End; the channel is answered when everything is on the disk.
+    Stop(oneshot::Sender<()>),
+}
+
+/// What the agent asks of its host program.
+#[derive(Debug, Clone)]
+pub enum Out {
+    /// Send these bytes, whole frames, over each of these links.
+    Send(Vec<u64>, Arc<[u8]>),
+    /// Somebody who may do so asks for the house to shut down (`false`) or to restart (`true`), for this reason.
+    Shutdown(bool, String),
+    /// A peer does what no peer of ours does; the link is to be closed for this reason.
+    Refuse(u64, String),
+}
+
+/// The way to a running agent. It ends when this is dropped.
+#[derive(Debug, Clone)]
+pub struct Agent {
+    orders: UnboundedSender<Order>,
+}
+
+impl Agent {
+    /// Opens the journal and the door, and starts the thread.
+    ///
+    /// # Errors
+    /// The journal or the door cannot be opened; the text names the remedy.
+    pub fn start(settings: Settings) -> Result<(Agent, UnboundedReceiver<Out>), String> {
+        let (journal, damage) = Journal::open(settings.place.clone(), settings.bounds, Clock::system()).map_err(|w| w.to_string())?;
+        let door = door::Door::open(&settings.door, settings.group.as_deref())?;
+        let subscriptions = Subscriptions::open(&settings.place);
+        let (orders, order) = unbounded_channel();
+        let (out, outs) = unbounded_channel();
+        let notices = damage.into_iter().map(Notice::Damaged).collect();
+        let parts = Parts { settings, journal, door, subscriptions, notices };
+        let thread = std::thread::Builder::new().name("bus".into());
+        thread.spawn(move || run(parts, order, out)).map_err(|why| format!("the thread of the bus: {why}"))?;
+        Ok((Agent { orders }, outs))
+    }
+
+    /// Tells it; an agent that has ended hears nothing.
+    pub fn order(&self, order: Order) {
+        let _ = self.orders.send(order);
+    }
+
+    /// Ends it, and returns when everything is on the disk.
+    pub async fn stop(&self) {
+        let (answer, answered) = oneshot::channel();
+        self.order(Order::Stop(answer));
+        let _ = answered.await;
+    }
+}
+
+struct Parts {
+    settings: Settings,
+    journal: Journal,
+    door: door::Door,
+    subscriptions: Subscriptions,
+    notices: Vec<Notice>,
+}
+
+fn run(parts: Parts, orders: UnboundedReceiver<Order>, out: UnboundedSender<Out>) {
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => LocalSet::new().block_on(&runtime, serve(parts, orders, out)),
+        Err(why) => tracing::error!("the event bus does not run: {why}; start this program again"),
+    }
+}
+
+/// What all parts of an agent share. It is one thread's, so nothing is locked.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) settings: Settings,
+    pub(crate) journal: Rc<Journal>,
+    pub(crate) clerk: Clerk,
+    pub(crate) subscriptions: Subscriptions,
+    pub(crate) out: UnboundedSender<Out>,
+    /// Changes when somebody here wants something else.
+    pub(crate) wants: watch::Sender<()>,
+    /// The hosts at the other ends of links, by link.
+    pub(crate) hosts: std::cell::RefCell<BTreeMap<u64, HostName>>,
+}
+
+impl Shared {
+    pub(crate) fn unix(&self) -> u64 {
+        runner::clock::unix_now().as_secs()
+    }
+
+    pub(crate) fn fill(&self) -> Fill {
+        self.journal.fill()
+    }
+}
+
+async fn serve(parts: Parts, mut orders: UnboundedReceiver<Order>, out: UnboundedSender<Out>) {
+    let Parts { settings, journal, door, subscriptions, notices } = parts;
+    let journal = Rc::new(journal);
+    let clerk = Clerk::start(&settings, journal.clone());
+    let wants = watch::Sender::new(());
+    let hosts = Default::default();
+    let shared = Rc::new(Shared { settings, journal, clerk, subscriptions, out, wants, hosts });
+    notices.into_iter().for_each(|notice| shared.clerk.notice(notice));
+    tokio::task::spawn_local(door.serve(shared.clone()));
+    tokio::task::spawn_local(verbs::serve(shared.clone()));
+    let mut links = Links::new(shared.clone());
+    let (mut end, mut told) = (shared.journal.end(), shared.journal.told());
+    let mut wanted = shared.wants.subscribe();
+    loop {
+        tokio::select! {
+            order = orders.recv() => match order {
+                Some(Order::LinkUp { link, host, roles }) => links.up(link, host, roles),
+                Some(Order::LinkDown(link)) => links.down(link),
+                Some(Order::Heard(link, message)) => links.heard(link, message),
+                Some(Order::Tell(fact)) => shared.clerk.tell(&shared.settings.node, &fact),
+                Some(Order::TellOf(host, fact)) => shared.clerk.tell(&host, &fact),
+                Some(Order::Stop(answer)) => {
+                    shared.clerk.settle().await;
+                    let _ = answer.send(());
+                    return;
+                }
+                None => return shared.clerk.settle().await,
+            },
+            Some(done) = links.appended() => links.kept_theirs(done),
+            Ok(()) = end.changed() => links.pump_all(),
+            Ok(()) = told.changed() => shared.journal.notices().into_iter().for_each(|notice| shared.clerk.notice(notice)),
+            Ok(()) = wanted.changed() => links.follow(),
+        }
+    }
+}
+
+/// An event as a record of this journal, now.
+pub(crate) fn record_now(event: protocol::Event) -> crate::journal::Record {
+    carry::record(event, runner::clock::unix_now().as_secs())
+}

@@ -1,0 +1,378 @@
+//! One program at the door. What it publishes is answered in order; what it subscribed to is sent as fast as it reads,
+//! and never faster, so a program that does not read costs one read of the journal and holds up nobody.
+
+use super::{Shared, record_now};
+use crate::carry::Carried;
+use crate::journal::{Appended, Entry, Failure, Gap, Position, Start};
+use protocol::door::{Ask, From, Health, Subscribe, Tell, Waiting};
+use protocol::event::Event;
+use protocol::{Filter, codec, frame};
+use runner::framing;
+use serde::{Serialize, Serializer};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::Notify;
+
+/// One sending carries about so many bytes of events.
+const SENDING: usize = 24 * 1024;
+/// So many answers may wait; a program that asks for more without reading is let go.
+const MOST_ANSWERS: usize = 4096;
+/// Of what waits for one consumer so many events are counted.
+const MOST_COUNTED: u64 = 10_000;
+/// The largest sync that a doctor writes.
+const PROBE: &[u8; 512] = &[0; 512];
+
+/// A connection.
+struct Connection {
+    shared: Rc<Shared>,
+    number: u64,
+    answers: RefCell<VecDeque<Tell>>,
+    subscription: RefCell<Option<Subscription>>,
+    /// Something is to be sent.
+    news: Notify,
+}
+
+/// What a program is told.
+#[derive(Clone)]
+struct Subscription {
+    /// The name of its cursor, if it has one.
+    consumer: Option<Rc<str>>,
+    filters: Rc<[Filter]>,
+    next: Position,
+    /// States that are told first.
+    states: VecDeque<Arc<Entry>>,
+    /// Here the past ends.
+    past: Option<Position>,
+}
+
+/// Serves one program until it goes.
+pub(super) async fn serve(shared: Rc<Shared>, stream: UnixStream, number: u64, _here: Rc<()>) {
+    let (read, write) = stream.into_split();
+    let this = Connection {
+        shared,
+        number,
+        answers: RefCell::default(),
+        subscription: RefCell::default(),
+        news: Notify::new(),
+    };
+    let ended = tokio::select! {
+        ended = this.listen(BufReader::new(read)) => ended,
+        ended = this.speak(write) => ended,
+    };
+    if let Err(why) = ended {
+        tracing::debug!("a program at the door of the bus: {why}");
+    }
+    this.leave();
+}
+
+impl Connection {
+    async fn listen(&self, mut read: BufReader<OwnedReadHalf>) -> io::Result<()> {
+        loop {
+            let ask = match framing::read::<Ask>(&mut read).await {
+                Ok(Some(ask)) => ask,
+                Ok(None) => return Ok(()),
+                Err(why) if why.kind() == io::ErrorKind::InvalidData => return self.fail(why.to_string()).await,
+                Err(why) => return Err(why),
+            };
+            if let Err(why) = self.obey(ask).await {
+                return self.fail(why).await;
+            }
+            if self.answers.borrow().len() > MOST_ANSWERS {
+                return Err(io::Error::other("it reads no answers"));
+            }
+        }
+    }
+
+    /// Tells what is wrong, and ends when that has been sent or the other end has gone.
+    async fn fail(&self, why: String) -> io::Result<()> {
+        tracing::warn!("a program at the door of the bus is let go: {why}");
+        self.answer(Tell::Error(why));
+        std::future::pending().await
+    }
+
+    fn answer(&self, tell: Tell) {
+        self.answers.borrow_mut().push_back(tell);
+        self.news.notify_one();
+    }
+
+    async fn obey(&self, ask: Ask) -> Result<(), String> {
+        match ask {
+            Ask::Hello(program) => self.welcome(&program),
+            Ask::Publish(events) => self.publish(events).await,
+            Ask::Subscribe(subscribe) => self.subscribe(subscribe)?,
+            Ask::Done(positions) => self.done(&positions, |name, position| {
+                self.shared.journal.acknowledge(name, position).map(drop)
+            })?,
+            Ask::Again(positions) => self.done(&positions, |name, position| {
+                self.shared.journal.give_back(name, position).map(drop)
+            })?,
+            Ask::Forget(name) => self.forget(&name)?,
+            Ask::Queue => self.answer(Tell::Queue(queue(&self.shared))),
+            Ask::Health => self.answer(Tell::Health(health(&self.shared))),
+        }
+        Ok(())
+    }
+
+    fn welcome(&self, program: &str) {
+        tracing::debug!("at the door of the bus: {}", protocol::name::printable(program.as_bytes()));
+        let settings = &self.shared.settings;
+        let (node, agent, epoch) = (settings.node.clone(), settings.program.clone(), settings.epoch);
+        self.answer(Tell::Welcome { node, agent, epoch });
+    }
+
+    async fn publish(&self, events: Vec<Event>) {
+        let mut verdicts: Vec<Option<String>> = Vec::with_capacity(events.len());
+        let mut records = Vec::with_capacity(events.len());
+        for event in events {
+            let objection = self.objection(&event);
+            if objection.is_none() {
+                records.push(record_now(event));
+            }
+            verdicts.push(objection);
+        }
+        let answers = self.shared.journal.append_all(records).await;
+        let mut answers = answers.unwrap_or_default().into_iter();
+        let mut kept = 0;
+        for verdict in verdicts {
+            let refused = match verdict {
+                Some(why) => Some((why, false)),
+                None => refusal(answers.next().unwrap_or(Err(Failure::Closed))),
+            };
+            let Some((why, temporary)) = refused else {
+                kept += 1;
+                continue;
+            };
+            if std::mem::take(&mut kept) > 0 {
+                self.answer(Tell::Kept(kept));
+            }
+            self.answer(Tell::Refused { why, temporary });
+        }
+        if kept > 0 {
+            self.answer(Tell::Kept(kept));
+        }
+    }
+
+    /// Why an event of a program of this machine is not kept.
+    fn objection(&self, event: &Event) -> Option<String> {
+        let node = &self.shared.settings.node;
+        if let Err(why) = event.topic() {
+            return Some(why.to_string());
+        }
+        (event.id.node != *node).then(|| format!("an event of {}; this machine is {node}", event.id.node))
+    }
+
+    fn subscribe(&self, subscribe: Subscribe) -> Result<(), String> {
+        let Subscribe { name, filters, from } = subscribe;
+        let filters = super::machine::filters(&filters)?;
+        let journal = &self.shared.journal;
+        let end = *journal.end().borrow();
+        let consumer = name.as_ref().map(|name| Rc::<str>::from(format!("sub:{name}")));
+        match (&name, &consumer) {
+            (Some(name), Some(consumer)) => {
+                let start = if from == From::Oldest { Start::Earliest } else { Start::Latest };
+                journal.register(consumer, start).and_then(|()| journal.rewind(consumer)).map_err(|why| why.to_string())?;
+                let kept = self.shared.subscriptions.keep(name, filters.clone());
+                kept.map_err(|why| format!("the subscription {name} cannot be kept: {why}; make room on that disk"))?;
+            }
+            _ => self.shared.subscriptions.add(self.number, filters.clone()),
+        }
+        let states = match from {
+            From::States => journal.latest(&|topic| filters.iter().any(|filter| filter.matches(topic))),
+            From::Next | From::Oldest => Ok(Vec::new()),
+        };
+        let states = states.map_err(|why| why.to_string())?.into();
+        let next = if from == From::Oldest { Position::START } else { end };
+        *self.subscription.borrow_mut() =
+            Some(Subscription { consumer, filters: filters.into(), next, states, past: Some(end) });
+        self.shared.wants.send_replace(());
+        self.news.notify_one();
+        Ok(())
+    }
+
+    fn done(&self, positions: &[u64], each: impl Fn(&str, Position) -> Result<(), Failure>) -> Result<(), String> {
+        let consumer = self.subscription.borrow().as_ref().and_then(|subscription| subscription.consumer.clone());
+        let consumer = consumer.ok_or("only events of a subscription with a name are acknowledged; give it one")?;
+        positions.iter().try_for_each(|&at| each(&consumer, Position(at))).map_err(|why| why.to_string())?;
+        self.news.notify_one();
+        Ok(())
+    }
+
+    fn forget(&self, name: &str) -> Result<(), String> {
+        let known = self.shared.subscriptions.forget(name).map_err(|why| why.to_string())?;
+        self.shared.journal.forget(&format!("sub:{name}"));
+        self.shared.wants.send_replace(());
+        match known {
+            true => self.answer(Tell::Kept(0)),
+            false => {
+                let known = self.shared.subscriptions.names().join(", ");
+                let why = format!("there is no subscription `{name}`; there are: {known}");
+                self.answer(Tell::Refused { why, temporary: false });
+            }
+        }
+        Ok(())
+    }
+
+    fn leave(&self) {
+        if self.shared.subscriptions.end(self.number) {
+            self.shared.wants.send_replace(());
+        }
+    }
+
+    async fn speak(&self, mut write: OwnedWriteHalf) -> io::Result<()> {
+        let mut end = self.shared.journal.end();
+        let mut bytes = Vec::new();
+        loop {
+            end.mark_unchanged();
+            let failed = self.put_answers(&mut bytes);
+            self.put_events(&mut bytes)?;
+            if !bytes.is_empty() {
+                write.write_all(&bytes).await?;
+                bytes.clear();
+                bytes.shrink_to(4 * SENDING);
+            } else if failed {
+                return write.shutdown().await;
+            } else {
+                tokio::select! {
+                    () = self.news.notified() => {}
+                    _ = end.changed(), if self.subscription.borrow().is_some() => {}
+                }
+            }
+        }
+    }
+
+    /// All answers; whether one of them was the last.
+    fn put_answers(&self, bytes: &mut Vec<u8>) -> bool {
+        let mut failed = false;
+        for tell in self.answers.borrow_mut().drain(..) {
+            failed |= matches!(tell, Tell::Error(_));
+            bytes.extend(framed(&tell));
+        }
+        failed && bytes.is_empty()
+    }
+
+    /// The next events, if there are any.
+    fn put_events(&self, bytes: &mut Vec<u8>) -> io::Result<()> {
+        let mut place = self.subscription.borrow_mut();
+        let Some(subscription) = place.as_mut() else { return Ok(()) };
+        let (entries, gap) = subscription.next(&self.shared).map_err(io::Error::other)?;
+        if let Some(gap) = gap {
+            bytes.extend(framed(&Tell::Missed(gap.to.0.saturating_sub(gap.from.0) + 1)));
+        }
+        if !entries.is_empty() {
+            bytes.extend(framed(&Events(&entries, self.shared.unix())));
+        }
+        if subscription.has_caught_up(&self.shared) {
+            subscription.past = None;
+            bytes.extend(framed(&Tell::Live));
+        }
+        Ok(())
+    }
+}
+
+impl Subscription {
+    fn next(&mut self, shared: &Shared) -> Result<(Vec<Arc<Entry>>, Option<Gap>), Failure> {
+        if !self.states.is_empty() {
+            let count = self.states.len().min(64);
+            return Ok((self.states.drain(..count).collect(), None));
+        }
+        let end = *shared.journal.end().borrow();
+        let filters = self.filters.clone();
+        let wanted = |entry: &Entry| filters.iter().any(|filter| filter.matches(&entry.record.subject));
+        let mut gap = None;
+        loop {
+            let batch = match &self.consumer {
+                Some(name) => shared.journal.take(name, &wanted, SENDING)?,
+                None if self.next >= end => return Ok((Vec::new(), gap)),
+                None => shared.journal.read(self.next, &wanted, SENDING)?,
+            };
+            let stuck = batch.next == self.next && batch.entries.is_empty();
+            self.next = batch.next;
+            gap = gap.into_iter().chain(batch.gap).reduce(Gap::and);
+            if !batch.entries.is_empty() || self.next >= end || stuck {
+                return Ok((batch.entries, gap));
+            }
+        }
+    }
+
+    fn has_caught_up(&self, shared: &Shared) -> bool {
+        let end = *shared.journal.end().borrow();
+        self.states.is_empty() && self.past.is_some_and(|past| self.next >= past.min(end))
+    }
+}
+
+/// [`Tell::Events`] without a copy of the events.
+struct Events<'a>(&'a [Arc<Entry>], u64);
+
+impl Serialize for Events<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let events: Vec<(u64, Carried<'_>)> =
+            self.0.iter().map(|entry| (entry.position.0, Carried(entry, self.1))).collect();
+        serializer.serialize_newtype_variant("Tell", protocol::door::EVENTS, "Events", &events)
+    }
+}
+
+fn framed<T: Serialize>(value: &T) -> Vec<u8> {
+    frame::encode_body(&codec::encode(value))
+}
+
+/// Why an append was refused, and whether it may work later.
+fn refusal(answer: Result<Appended, Failure>) -> Option<(String, bool)> {
+    answer.err().map(|why| (why.to_string(), why.is_temporary()))
+}
+
+/// What waits for each consumer.
+fn queue(shared: &Shared) -> Vec<Waiting> {
+    let hosts = shared.hosts.borrow();
+    let is_here = |name: &str| match name.strip_prefix("link:") {
+        Some("server") => !hosts.is_empty(),
+        Some(host) => hosts.values().any(|here| here.as_str() == host),
+        None => true,
+    };
+    let standings = shared.journal.consumers().into_iter();
+    let waiting = standings.map(|standing| {
+        let (events, oldest) = shared.journal.waiting(&standing, MOST_COUNTED);
+        let here = is_here(&standing.name);
+        Waiting { consumer: standing.name, events, open: standing.open as u64, oldest, here }
+    });
+    waiting.collect()
+}
+
+fn health(shared: &Shared) -> Health {
+    let fill = shared.fill();
+    let (journal, sync_us) = match &shared.settings.place {
+        crate::journal::Place::Memory => ("memory".into(), 0),
+        crate::journal::Place::Directory(path) => (path.display().to_string(), sync_time(path)),
+    };
+    let mut findings = Vec::new();
+    if shared.unix() < crate::carry::CLOCK_IS_SET {
+        findings.push("the clock of this machine is not set; install systemd-timesyncd, or chrony, and wait".into());
+    }
+    Health {
+        journal,
+        ram: shared.settings.ram,
+        bytes: fill.bytes,
+        dropped: fill.dropped,
+        sync_us,
+        links: shared.hosts.borrow().values().map(ToString::to_string).collect(),
+        broker: None,
+        findings,
+    }
+}
+
+/// What the disk takes for a small write until it is there, in microseconds; zero if it refuses.
+fn sync_time(directory: &std::path::Path) -> u64 {
+    use std::io::Write;
+    let path = directory.join("probe");
+    let start = Instant::now();
+    let written = std::fs::File::create(&path).and_then(|mut file| file.write_all(PROBE).and_then(|()| file.sync_data()));
+    let took = start.elapsed().as_micros();
+    let _ = std::fs::remove_file(path);
+    written.map_or(0, |()| u64::try_from(took).unwrap_or(u64::MAX))
+}

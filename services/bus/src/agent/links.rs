@@ -1,0 +1,378 @@
+//! Links to other machines: what goes out is read with a durable cursor for each machine, what comes in is appended, and
+//! acknowledged when it is kept. A slow machine holds up nobody: what it has not acknowledged is bounded, the rest stays
+//! in the journal until it comes back for it.
+
+use super::machine::{self, Flow, MOST_WAITING};
+use super::{Out, Shared, TO_SERVER, record_now};
+use crate::carry::{self, Carried};
+use crate::journal::{Appended, Entry, Failure, Position, Start};
+use crate::secure::Roles;
+use protocol::event::{Batch, Event, Keep};
+use protocol::fact::Fact;
+use protocol::{Filter, HostName, Message, codec, frame};
+use serde::Serialize;
+use std::collections::{BTreeMap, VecDeque};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// After the disk has refused what a peer sent.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// All links.
+pub(super) struct Links {
+    shared: Rc<Shared>,
+    links: BTreeMap<u64, Link>,
+    appended: UnboundedReceiver<Done>,
+    append: UnboundedSender<Done>,
+    /// The last frame that was made, since many peers get the same.
+    last: Option<Made>,
+    /// Frames that wait for more peers to get the same.
+    pending: Option<(Vec<u64>, Arc<[u8]>)>,
+}
+
+struct Made {
+    number: u64,
+    lost: u64,
+    entries: Vec<Arc<Entry>>,
+    bytes: Arc<[u8]>,
+}
+
+struct Link {
+    host: HostName,
+    roles: Roles,
+    /// The name of its cursor.
+    consumer: Rc<str>,
+    /// What a follower asked for; before it has, nothing is read for it.
+    filters: Option<Rc<[Filter]>>,
+    flow: Flow,
+    /// States that are told before anything else.
+    states: VecDeque<Arc<Entry>>,
+    /// Nothing is left for it in the journal before this place.
+    seen: Position,
+    incoming: VecDeque<Batch>,
+    waiting: usize,
+    busy: bool,
+}
+
+/// A batch of a peer is in the journal.
+pub(super) struct Done {
+    link: u64,
+    through: u64,
+    bytes: usize,
+}
+
+/// A [`Batch`] without a copy of the events.
+#[derive(Serialize)]
+struct Outgoing<'a> {
+    through: u64,
+    events: Vec<Carried<'a>>,
+    lost: u64,
+}
+
+impl Links {
+    pub(super) fn new(shared: Rc<Shared>) -> Links {
+        let (append, appended) = unbounded_channel();
+        Links { shared, links: BTreeMap::new(), appended, append, last: None, pending: None }
+    }
+
+    /// The next batch of a peer that is kept.
+    pub(super) async fn appended(&mut self) -> Option<Done> {
+        self.appended.recv().await
+    }
+
+    pub(super) fn up(&mut self, number: u64, host: HostName, roles: Roles) {
+        let server = self.shared.settings.server;
+        let consumer: Rc<str> = if server { format!("link:{host}").into() } else { TO_SERVER.into() };
+        let start = if server { Start::Latest } else { Start::Earliest };
+        let known = self.shared.journal.register(&consumer, start).and_then(|()| self.shared.journal.rewind(&consumer));
+        if let Err(why) = known {
+            return tracing::error!("no events for {host}: {why}");
+        }
+        self.shared.hosts.borrow_mut().insert(number, host.clone());
+        let link = Link {
+            host,
+            roles,
+            consumer,
+            filters: None,
+            flow: Flow::default(),
+            states: VecDeque::new(),
+            seen: Position::START,
+            incoming: VecDeque::new(),
+            waiting: 0,
+            busy: false,
+        };
+        self.links.insert(number, link);
+        self.follow();
+        self.pump(number);
+        self.flush();
+    }
+
+    pub(super) fn down(&mut self, number: u64) {
+        self.links.remove(&number);
+        self.shared.hosts.borrow_mut().remove(&number);
+    }
+
+    pub(super) fn heard(&mut self, number: u64, message: Message) {
+        match message {
+            Message::Follow(filters) => self.wants(number, &filters),
+            Message::Events(batch) => self.take_in(number, batch),
+            Message::Kept(through) => self.kept_ours(number, through),
+            _ => {}
+        }
+    }
+
+    /// Tells the server what this machine wants to hear.
+    pub(super) fn follow(&self) {
+        if self.shared.settings.server || self.links.is_empty() {
+            return;
+        }
+        let filters = self.shared.wanted().iter().map(ToString::to_string).collect();
+        let bytes: Arc<[u8]> = frame::encode(&Message::Follow(filters)).into();
+        self.send(self.links.keys().copied().collect(), bytes);
+    }
+
+    fn send(&self, links: Vec<u64>, bytes: Arc<[u8]>) {
+        // The host program ends first only when the whole process ends.
+        let _ = self.shared.out.send(Out::Send(links, bytes));
+    }
+
+    /// A follower's patterns. How things are that it did not ask for before is told first.
+    fn wants(&mut self, number: u64, texts: &[String]) {
+        let Some(link) = self.links.get_mut(&number).filter(|_| self.shared.settings.server) else { return };
+        if !link.roles.may_follow() {
+            return self.shared.refused(&link.host, "", "it has no role to follow; give it `follow` in authorized_peers");
+        }
+        let filters = match machine::filters(texts) {
+            Ok(filters) => filters,
+            Err(why) => return self.shared.refused(&link.host, "", &why),
+        };
+        let before = link.filters.take().unwrap_or_default();
+        let fresh: Vec<Filter> = filters.iter().filter(|filter| !before.contains(filter)).cloned().collect();
+        link.filters = Some(filters.into());
+        link.seen = Position::START;
+        let host = link.host.as_str();
+        let states = self.shared.journal.latest(&|topic| fresh.iter().any(|filter| filter.matches(topic)));
+        match states {
+            Ok(states) => link.states.extend(states.into_iter().filter(|entry| entry.record.key.node.as_str() != host)),
+            Err(why) => tracing::error!("{why}"),
+        }
+        self.pump(number);
+        self.flush();
+    }
+
+    /// There is something new in the journal.
+    pub(super) fn pump_all(&mut self) {
+        let numbers: Vec<u64> = self.links.keys().copied().collect();
+        numbers.into_iter().for_each(|number| self.pump(number));
+        self.flush();
+    }
+
+    /// Sends a peer what it may be sent now.
+    fn pump(&mut self, number: u64) {
+        while let Some((entries, lost)) = self.next(number) {
+            let bytes = entries.iter().map(|entry| carry::size(entry)).sum();
+            let Some(link) = self.links.get_mut(&number) else { return };
+            let positions = entries.iter().map(|entry| entry.position).collect();
+            let through = link.flow.send(positions, bytes);
+            if lost > 0 {
+                let (consumer, count) = (link.host.to_string(), lost);
+                self.shared.clerk.tell(&self.shared.settings.node, &Fact::EventsMissed { consumer, count });
+            }
+            let frame = self.frame(through, entries, lost);
+            self.join(number, frame);
+        }
+    }
+
+    /// What comes next for a peer: the records, and how many of what it wanted are lost.
+    fn next(&mut self, number: u64) -> Option<(Vec<Arc<Entry>>, u64)> {
+        let shared = self.shared.clone();
+        let link = self.links.get_mut(&number)?;
+        let room = link.flow.room();
+        if room == 0 {
+            return None;
+        }
+        if !link.states.is_empty() {
+            return Some((some_states(&mut link.states, room), 0));
+        }
+        let (filters, host, own) = (link.filters.clone(), &link.host, &shared.settings.node);
+        if shared.settings.server && filters.is_none() {
+            return None;
+        }
+        let wanted = |entry: &Entry| match &filters {
+            Some(filters) => {
+                let topic = entry.record.subject.as_str();
+                entry.record.key.node != *host && filters.iter().any(|filter| filter.matches(topic))
+            }
+            None => entry.record.key.node == *own,
+        };
+        let mut lost = 0;
+        loop {
+            if link.seen >= *shared.journal.end().borrow() {
+                return (lost > 0).then_some((Vec::new(), lost));
+            }
+            let batch = shared.journal.take(&link.consumer, &wanted, room).map_err(|why| tracing::error!("{why}")).ok()?;
+            link.seen = batch.next;
+            lost += batch.gap.map_or(0, |gap| gap.to.0.saturating_sub(gap.from.0) + 1);
+            if !batch.entries.is_empty() {
+                return Some((batch.entries, lost));
+            }
+            if batch.next >= *shared.journal.end().borrow() {
+                return (lost > 0).then_some((Vec::new(), lost));
+            }
+        }
+    }
+
+    /// The bytes of a batch; the same as the last time, if it is the same.
+    fn frame(&mut self, through: u64, entries: Vec<Arc<Entry>>, lost: u64) -> Arc<[u8]> {
+        if let Some(made) = &self.last
+            && (made.number, made.lost) == (through, lost)
+            && made.entries.len() == entries.len()
+            && made.entries.iter().zip(&entries).all(|(one, other)| Arc::ptr_eq(one, other))
+        {
+            return made.bytes.clone();
+        }
+        let unix = self.shared.unix();
+        let events = entries.iter().map(|entry| Carried(entry, unix)).collect();
+        let batch = AsMessage(Outgoing { through, events, lost });
+        let bytes: Arc<[u8]> = frame::encode_body(&codec::encode(&batch)).into();
+        self.last = Some(Made { number: through, lost, entries, bytes: bytes.clone() });
+        bytes
+    }
+
+    /// Sends a frame together with those of the same bytes.
+    fn join(&mut self, number: u64, bytes: Arc<[u8]>) {
+        match &mut self.pending {
+            Some((links, same)) if Arc::ptr_eq(same, &bytes) && links.last() != Some(&number) => links.push(number),
+            _ => {
+                self.flush();
+                self.pending = Some((vec![number], bytes));
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        if let Some((links, bytes)) = self.pending.take() {
+            self.send(links, bytes);
+        }
+    }
+
+    fn kept_ours(&mut self, number: u64, through: u64) {
+        let Some(link) = self.links.get_mut(&number) else { return };
+        for position in link.flow.kept(through) {
+            if let Err(why) = self.shared.journal.acknowledge(&link.consumer, position) {
+                tracing::error!("{why}");
+            }
+        }
+        self.pump(number);
+        self.flush();
+    }
+
+    fn take_in(&mut self, number: u64, batch: Batch) {
+        let Some(link) = self.links.get_mut(&number) else { return };
+        link.waiting += batch.events.iter().map(Event::size).sum::<usize>();
+        if link.waiting > MOST_WAITING {
+            let why = format!("{} sends more events than this machine can keep; it does not wait for answers", link.host);
+            let _ = self.shared.out.send(Out::Refuse(number, why));
+            return self.down(number);
+        }
+        link.incoming.push_back(batch);
+        self.append_next(number);
+    }
+
+    fn append_next(&mut self, number: u64) {
+        let Some(link) = self.links.get_mut(&number).filter(|link| !link.busy) else { return };
+        let Some(batch) = link.incoming.pop_front() else { return };
+        link.busy = true;
+        if batch.lost > 0 {
+            let (consumer, count) = (self.shared.settings.node.to_string(), batch.lost);
+            self.shared.clerk.tell(&self.shared.settings.node, &Fact::EventsMissed { consumer, count });
+        }
+        let bytes = batch.events.iter().map(Event::size).sum();
+        let done = Done { link: number, through: batch.through, bytes };
+        let admitted = batch.events.into_iter().filter(|event| self.shared.admits(link, event)).collect();
+        tokio::task::spawn_local(append(self.shared.clone(), admitted, done, self.append.clone()));
+    }
+
+    /// What a peer sent is kept, and it is told so.
+    pub(super) fn kept_theirs(&mut self, done: Done) {
+        let Some(link) = self.links.get_mut(&done.link) else { return };
+        link.busy = false;
+        link.waiting = link.waiting.saturating_sub(done.bytes);
+        self.send(vec![done.link], frame::encode(&Message::Kept(done.through)).into());
+        self.append_next(done.link);
+    }
+}
+
+/// As many states as fit.
+fn some_states(states: &mut VecDeque<Arc<Entry>>, room: usize) -> Vec<Arc<Entry>> {
+    let (mut some, mut bytes) = (Vec::new(), 0);
+    while let Some(entry) = states.pop_front_if(|entry| bytes == 0 || bytes + carry::size(entry) <= room) {
+        bytes += carry::size(&entry);
+        some.push(entry);
+    }
+    some
+}
+
+/// Takes the place that `Events` has among the variants of [`Message`].
+struct AsMessage<'a>(Outgoing<'a>);
+
+impl Serialize for AsMessage<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_newtype_variant("Message", protocol::message::EVENTS, "Events", &self.0)
+    }
+}
+
+impl Shared {
+    /// What this machine wants to hear of others.
+    pub(super) fn wanted(&self) -> Vec<Filter> {
+        let mut wanted = self.settings.follow.clone();
+        let own = ["req/#", "res/#"].map(|rest| format!("{}/{rest}", self.settings.node));
+        wanted.extend(own.iter().map(|text| Filter::parse(text).expect("a host name and a pattern")));
+        wanted.extend(self.subscriptions.filters());
+        wanted.sort();
+        wanted.dedup();
+        wanted
+    }
+
+    /// Whether an event of a peer is kept; if not, that is told. What a server sends is what it took in itself.
+    fn admits(&self, link: &Link, event: &Event) -> bool {
+        let verdict = match self.settings.server {
+            true => machine::admit(event, &link.host, &link.roles).map(drop),
+            false => event.topic().map(drop).map_err(|why| why.to_string()),
+        };
+        verdict.map_err(|why| self.refused(&link.host, &event.topic, &why)).is_ok()
+    }
+
+    pub(super) fn refused(&self, from: &HostName, topic: &str, why: &str) {
+        tracing::warn!("{from}: {why}");
+        let topic = protocol::name::printable(topic.as_bytes());
+        let fact = Fact::EventRefused { from: from.to_string(), topic, why: why.into() };
+        self.clerk.tell(&self.settings.node, &fact);
+    }
+}
+
+/// Appends what a peer sent, as often as the disk makes it necessary.
+async fn append(shared: Rc<Shared>, events: Vec<Event>, done: Done, tell: UnboundedSender<Done>) {
+    let mut left: Vec<_> = events.into_iter().map(record_now).collect();
+    while !left.is_empty() {
+        let Ok(answers) = shared.journal.append_all(left.clone()).await else { return };
+        left = left.into_iter().zip(answers).filter(|(_, answer)| is_to_be_tried_again(answer)).map(|(it, _)| it).collect();
+        if !left.is_empty() {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    let _ = tell.send(done);
+}
+
+fn is_to_be_tried_again(answer: &Result<Appended, Failure>) -> bool {
+    match answer {
+        Ok(_) => false,
+        Err(why) => {
+            tracing::error!("{why}");
+            why.is_temporary()
+        }
+    }
+}
+

@@ -1,0 +1,138 @@
+//! Subscriptions that outlive their programs: what each wants is kept beside the journal, so that this machine goes on
+//! asking the server for it while the program is away.
+
+use super::machine;
+use crate::journal::Place;
+use protocol::Filter;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+const FILE: &str = "subscriptions.json";
+/// So much of the file is read; a thousand subscriptions take less.
+const MOST: u64 = 1024 * 1024;
+
+/// Those that are known, by name, and what the programs want that have given none.
+#[derive(Debug)]
+pub(crate) struct Subscriptions {
+    place: Option<PathBuf>,
+    named: RefCell<BTreeMap<String, Vec<Filter>>>,
+    passing: RefCell<BTreeMap<u64, Vec<Filter>>>,
+}
+
+impl Subscriptions {
+    /// Reads what is kept at a journal's place. A file that cannot be read is told, and costs the wishes in it until
+    /// the programs come back.
+    pub(crate) fn open(place: &Place) -> Subscriptions {
+        let place = match place {
+            Place::Directory(path) => Some(path.join(FILE)),
+            Place::Memory => None,
+        };
+        let named = place.as_deref().map(read).unwrap_or_default();
+        Subscriptions { place, named: RefCell::new(named), passing: RefCell::default() }
+    }
+
+    /// What all of them want.
+    pub(crate) fn filters(&self) -> Vec<Filter> {
+        let (named, passing) = (self.named.borrow(), self.passing.borrow());
+        named.values().chain(passing.values()).flatten().cloned().collect()
+    }
+
+    /// The names.
+    pub(crate) fn names(&self) -> Vec<String> {
+        self.named.borrow().keys().cloned().collect()
+    }
+
+    /// A program wants this until its connection ends.
+    pub(crate) fn add(&self, connection: u64, filters: Vec<Filter>) {
+        self.passing.borrow_mut().insert(connection, filters);
+    }
+
+    /// The connection has ended.
+    pub(crate) fn end(&self, connection: u64) -> bool {
+        self.passing.borrow_mut().remove(&connection).is_some()
+    }
+
+    /// A program wants this under a name, until it is forgotten.
+    ///
+    /// # Errors
+    /// The disk refused.
+    pub(crate) fn keep(&self, name: &str, filters: Vec<Filter>) -> io::Result<()> {
+        if self.named.borrow().get(name) == Some(&filters) {
+            return Ok(());
+        }
+        self.named.borrow_mut().insert(name.into(), filters);
+        self.write()
+    }
+
+    /// Nobody wants it any more.
+    ///
+    /// # Errors
+    /// The disk refused.
+    pub(crate) fn forget(&self, name: &str) -> io::Result<bool> {
+        let known = self.named.borrow_mut().remove(name).is_some();
+        if known { self.write().map(|()| true) } else { Ok(false) }
+    }
+
+    fn write(&self) -> io::Result<()> {
+        let Some(place) = &self.place else { return Ok(()) };
+        let named = self.named.borrow();
+        let texts: BTreeMap<&str, Vec<&str>> =
+            named.iter().map(|(name, all)| (name.as_str(), all.iter().map(Filter::as_str).collect())).collect();
+        let aside = place.with_extension("new");
+        let mut file = File::create(&aside)?;
+        file.write_all(serde_json::to_string_pretty(&texts)?.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&aside, place)
+    }
+}
+
+fn read(place: &Path) -> BTreeMap<String, Vec<Filter>> {
+    let text = match fs::metadata(place) {
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return BTreeMap::new(),
+        Ok(file) if file.len() > MOST => Err(io::Error::from(io::ErrorKind::FileTooLarge)),
+        _ => fs::read_to_string(place),
+    };
+    let kept = text.and_then(|text| Ok(serde_json::from_str::<BTreeMap<String, Vec<String>>>(&text)?));
+    match kept {
+        Ok(kept) => kept.into_iter().filter_map(|(name, texts)| Some((name, machine::filters(&texts).ok()?))).collect(),
+        Err(why) => {
+            let remedy = "the programs that subscribed are asked again when they come back";
+            tracing::error!("{}: {why}; {remedy}", place.display());
+            BTreeMap::new()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filters(text: &str) -> Vec<Filter> {
+        vec![Filter::parse(text).unwrap()]
+    }
+
+    #[test]
+    fn a_name_is_remembered_and_a_connection_is_not() {
+        let scratch = tempfile::tempdir().unwrap();
+        let place = Place::Directory(scratch.path().into());
+        let subscriptions = Subscriptions::open(&place);
+        subscriptions.keep("gallery", filters("+/evt/ingest/#")).unwrap();
+        subscriptions.keep("old", filters("a")).unwrap();
+        assert!(subscriptions.forget("old").unwrap() && !subscriptions.forget("old").unwrap());
+        subscriptions.add(1, filters("#"));
+        assert_eq!(subscriptions.filters().len(), 2);
+        let again = Subscriptions::open(&place);
+        assert_eq!((again.filters(), again.names()), (filters("+/evt/ingest/#"), vec!["gallery".into()]));
+        assert!(subscriptions.end(1) && !subscriptions.end(1));
+    }
+
+    #[test]
+    fn a_damaged_file_is_no_reason_not_to_start() {
+        let scratch = tempfile::tempdir().unwrap();
+        fs::write(scratch.path().join(FILE), "{\"gallery\":").unwrap();
+        assert!(Subscriptions::open(&Place::Directory(scratch.path().into())).filters().is_empty());
+    }
+}

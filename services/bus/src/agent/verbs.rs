@@ -1,0 +1,81 @@
+//! Commands to this machine. What the agent knows itself is answered here; what a program serves waits for that program,
+//! as long as its deadline lets it; what nobody has ever served here is refused at once, with the verbs that are known.
+
+use super::{Out, Shared};
+use crate::command::{Outcome, Reply, Request};
+use crate::journal::{Entry, Start};
+use protocol::Filter;
+use std::rc::Rc;
+use std::time::Duration;
+
+/// Its cursor.
+const CONSUMER: &str = "verbs";
+/// Verbs that every agent answers.
+const OWN: [&str; 2] = ["ping", "version"];
+/// Verbs by which a server's house is shut down or restarted.
+const HOUSE: [&str; 2] = ["shutdown", "restart"];
+/// A subscription of a program that serves a verb is called so.
+pub(crate) const SERVES: &str = "serve:";
+
+/// Answers commands until the agent ends.
+pub(super) async fn serve(shared: Rc<Shared>) {
+    let topics = Filter::parse(&format!("{}/req/+", shared.settings.node)).expect("a host name and a pattern");
+    if let Err(why) = shared.journal.register(CONSUMER, Start::Latest).and_then(|()| shared.journal.rewind(CONSUMER)) {
+        return tracing::error!("no commands are taken: {why}");
+    }
+    let mut end = shared.journal.end();
+    loop {
+        match shared.journal.take(CONSUMER, &|entry| topics.matches(&entry.record.subject), 1 << 16) {
+            Ok(batch) if batch.entries.is_empty() && batch.next >= *end.borrow_and_update() => {
+                if end.changed().await.is_err() {
+                    return;
+                }
+            }
+            Ok(batch) => {
+                for entry in batch.entries {
+                    obey(&shared, &entry);
+                    // A consumer that is registered knows what it was handed.
+                    let _ = shared.journal.acknowledge(CONSUMER, entry.position);
+                }
+            }
+            Err(why) => {
+                tracing::error!("commands wait: {why}");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+fn obey(shared: &Shared, entry: &Entry) {
+    let id = entry.record.key.clone();
+    let request = match Request::decode(&entry.record.body) {
+        Ok(request) => request,
+        Err(why) => return shared.refused(&id.node, &entry.record.subject, &why.to_string()),
+    };
+    let now = u64::try_from(runner::clock::unix_now().as_millis()).unwrap_or(u64::MAX);
+    let verb = request.verb.as_str();
+    let (outcome, remarks) = match () {
+        () if request.is_over(now) => (Outcome::Expired, "its deadline has passed; it was not done".to_owned()),
+        () if verb == "ping" => (Outcome::Done, String::new()),
+        () if verb == "version" => (Outcome::Done, shared.settings.program.clone()),
+        () if HOUSE.contains(&verb) && shared.settings.server => {
+            let reason = format!("asked for by {}", request.from);
+            let _ = shared.out.send(Out::Shutdown(verb == "restart", reason));
+            (Outcome::Done, "it is announced".into())
+        }
+        () if is_served(shared, verb) => return,
+        () => (Outcome::Refused, format!("nobody here does `{verb}`; known are {}", known(shared).join(", "))),
+    };
+    let reply = Reply { to: id, outcome, remarks, data: Default::default() };
+    shared.clerk.post(reply.event(shared.clerk.next_id(), &request, now));
+}
+
+fn is_served(shared: &Shared, verb: &str) -> bool {
+    shared.subscriptions.names().iter().any(|name| name.strip_prefix(SERVES) == Some(verb))
+}
+
+fn known(shared: &Shared) -> Vec<String> {
+    let house = HOUSE.iter().filter(|_| shared.settings.server);
+    let served = shared.subscriptions.names().into_iter().filter_map(|name| Some(name.strip_prefix(SERVES)?.to_owned()));
+    OWN.iter().chain(house).map(|&verb| verb.to_owned()).chain(served).collect()
+}

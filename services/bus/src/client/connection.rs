@@ -1,0 +1,63 @@
+//! One connection to the agent.
+
+use protocol::HostName;
+use protocol::door::{Ask, Tell};
+use runner::framing;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+use tokio::io::BufReader;
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+/// Where the agent is if nobody says otherwise.
+pub const DOOR: &str = "/run/pistop/bus.sock";
+/// The pauses before another try to reach the agent.
+pub(super) const FIRST_PAUSE: Duration = Duration::from_millis(20);
+pub(super) const LAST_PAUSE: Duration = Duration::from_secs(2);
+
+pub(super) struct Connection {
+    pub(super) node: HostName,
+    pub(super) read: BufReader<OwnedReadHalf>,
+    pub(super) write: OwnedWriteHalf,
+}
+
+/// Connects and is welcomed.
+pub(super) async fn connect(door: &Path, program: &str) -> io::Result<Connection> {
+    let (read, mut write) = UnixStream::connect(door).await?.into_split();
+    let mut read = BufReader::with_capacity(64 * 1024, read);
+    framing::write(&mut write, &Ask::Hello(program.into())).await?;
+    match framing::read::<Tell>(&mut read).await? {
+        Some(Tell::Welcome { node, .. }) => Ok(Connection { node, read, write }),
+        Some(Tell::Error(why)) => Err(io::Error::other(why)),
+        _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// Asks the agent one thing on a connection of its own.
+///
+/// # Errors
+/// The agent does not answer; the text names the socket and the remedy.
+pub async fn ask(door: &Path, program: &str, what: Ask) -> Result<Tell, String> {
+    let answer = async {
+        let Connection { mut read, mut write, .. } = connect(door, program).await?;
+        framing::write(&mut write, &what).await?;
+        framing::read::<Tell>(&mut read).await?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    };
+    match answer.await {
+        Ok(Tell::Error(why)) => Err(why),
+        Ok(tell) => Ok(tell),
+        Err(why) => Err(unreachable(door, &why)),
+    }
+}
+
+/// Why there is no agent, and the remedy.
+pub(super) fn unreachable(door: &Path, why: &io::Error) -> String {
+    let remedy = match why.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::UnexpectedEof => {
+            "become root, or a member of the socket's group, pistop"
+        }
+        _ => "is fserver or fclient running? set DOOR or --door if its socket is elsewhere",
+    };
+    format!("the event bus does not answer at {}: {why}; {remedy}", door.display())
+}
