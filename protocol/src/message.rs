@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How many kinds this version knows; a number from here on is a newer peer's and is skipped.
-pub const KINDS: u32 = 10;
+pub const KINDS: u32 = 11;
 
 /// One frame's content.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ pub enum Message {
     Text(String),
     /// Server to client: this link is not wanted; the text names the reason and the remedy.
     Refused(String),
+    /// One step of the handshake after which the link is sealed; what is in it is between the two handshakes. Only
+    /// ever before a [`Message::Hello`].
+    Handshake(Vec<u8>),
 }
 
 /// Who speaks.

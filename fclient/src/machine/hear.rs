@@ -110,6 +110,9 @@ impl Machine {
                 self.refuse(format!("the server refuses this client: {}", printable(why.as_bytes())))
             }
             Message::Text(text) => self.note(Level::Info, format!("the server says: {}", printable(text.as_bytes()))),
+            Message::Handshake(_) => {
+                self.note(Level::Warn, "the server sent a handshake that nobody asked for; it is ignored")
+            }
             Message::Echo { .. } | Message::Progress(_) | Message::Decision(_) => {
                 self.note(Level::Debug, "the server sent what only clients say; it is ignored");
             }

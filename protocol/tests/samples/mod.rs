@@ -87,6 +87,7 @@ table!(messages, message_name, Message, {
     "text" Message::Text(_) => Message::Text("Initialized  kitchen localtime Sat Nov 21 10:00:05 2026".into());
     "refused" Message::Refused(_) =>
         Message::Refused("another machine is here as `kitchen`; give one of them another host name".into());
+    "handshake" Message::Handshake(_) => Message::Handshake((1..=33).collect());
 });
 
 table!(hook_results, hook_result_name, HookResult, {

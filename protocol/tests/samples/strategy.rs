@@ -85,6 +85,7 @@ pub fn message() -> impl Strategy<Value = Message> {
         decision().prop_map(Message::Decision),
         any::<String>().prop_map(Message::Text),
         any::<String>().prop_map(Message::Refused),
+        vec(any::<u8>(), 0..200).prop_map(Message::Handshake),
     ]
 }
 
