@@ -6,5 +6,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`journal`] | keeps records, in order, over a crash: the outbox of every agent |
+//! | [`secure`] | who may be on a link, and that nobody else reads or changes what is on it |
 
 pub mod journal;
+pub mod secure;
