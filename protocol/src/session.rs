@@ -92,30 +92,33 @@ impl<L: Speech> Session<L> {
     }
 
     /// Takes the bytes of one read and calls `on` for each thing in them, in order. After an error the link is over.
-    pub fn receive(&mut self, bytes: &[u8], mut on: impl FnMut(Heard<L>)) -> Result<(), Broken> {
-        if self.pending.is_empty() {
-            let used = self.drain(bytes, &mut on)?;
-            self.pending.extend_from_slice(&bytes[used..]);
-            return Ok(());
-        }
-        let mut pending = std::mem::take(&mut self.pending);
-        pending.extend_from_slice(bytes);
-        let used = self.drain(&pending, &mut on)?;
-        if used < pending.len() {
-            pending.drain(..used);
-            self.pending = pending;
+    pub fn receive(&mut self, mut bytes: &[u8], mut on: impl FnMut(Heard<L>)) -> Result<(), Broken> {
+        while let Some(heard) = self.next(&mut bytes)? {
+            on(heard);
         }
         Ok(())
     }
 
-    /// Everything whole in `bytes`; how many were used up.
-    fn drain(&mut self, bytes: &[u8], on: &mut impl FnMut(Heard<L>)) -> Result<usize, Broken> {
-        let mut used = 0;
-        while let Some((heard, length)) = self.take(&bytes[used..])? {
-            used += length;
-            on(heard);
-        }
-        Ok(used)
+    /// Takes the next thing off the bytes of one read and leaves in `bytes` what comes behind it, for a link on which
+    /// that may be in another language: sealed, after a handshake. `None` means that all bytes are taken and more are
+    /// needed. After an error the link is over.
+    pub fn next(&mut self, bytes: &mut &[u8]) -> Result<Option<Heard<L>>, Broken> {
+        let mut pending = std::mem::take(&mut self.pending);
+        let before = pending.len();
+        let taken = match before {
+            0 => self.take(bytes)?,
+            _ => {
+                pending.extend_from_slice(bytes);
+                self.take(&pending)?
+            }
+        };
+        let Some((heard, used)) = taken else {
+            self.pending = if before == 0 { bytes.to_vec() } else { pending };
+            *bytes = &[];
+            return Ok(None);
+        };
+        *bytes = &bytes[used - before..];
+        Ok(Some(heard))
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<Option<(Heard<L>, usize)>, Broken> {
