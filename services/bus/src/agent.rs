@@ -115,7 +115,8 @@ impl Agent {
     /// # Errors
     /// The journal or the door cannot be opened; the text names the remedy.
     pub fn start(settings: Settings) -> Result<(Agent, UnboundedReceiver<Out>), String> {
-        let (journal, damage) = Journal::open(settings.place.clone(), settings.bounds, Clock::system()).map_err(|w| w.to_string())?;
+        let (journal, damage) =
+            Journal::open(settings.place.clone(), settings.bounds, Clock::system()).map_err(|w| w.to_string())?;
         let door = door::Door::open(&settings.door, settings.group.as_deref())?;
         let subscriptions = Subscriptions::open(&settings.place);
         let (orders, order) = unbounded_channel();
@@ -149,9 +150,16 @@ struct Parts {
 }
 
 fn run(parts: Parts, orders: UnboundedReceiver<Order>, out: UnboundedSender<Out>) {
-    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => LocalSet::new().block_on(&runtime, serve(parts, orders, out)),
-        Err(why) => tracing::error!("the event bus does not run: {why}; start this program again"),
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(why) => return tracing::error!("the event bus does not run: {why}; start this program again"),
+    };
+    let tasks = LocalSet::new();
+    let answer = tasks.block_on(&runtime, serve(parts, orders, out));
+    // The journal is closed when the last task that holds it has gone.
+    drop(tasks);
+    if let Some(answer) = answer {
+        let _ = answer.send(());
     }
 }
 
@@ -179,7 +187,12 @@ impl Shared {
     }
 }
 
-async fn serve(parts: Parts, mut orders: UnboundedReceiver<Order>, out: UnboundedSender<Out>) {
+/// Until it is told to end; whom to tell when all is over.
+async fn serve(
+    parts: Parts,
+    mut orders: UnboundedReceiver<Order>,
+    out: UnboundedSender<Out>,
+) -> Option<oneshot::Sender<()>> {
     let Parts { settings, journal, door, subscriptions, notices } = parts;
     let journal = Rc::new(journal);
     let clerk = Clerk::start(&settings, journal.clone());
@@ -202,10 +215,12 @@ async fn serve(parts: Parts, mut orders: UnboundedReceiver<Order>, out: Unbounde
                 Some(Order::TellOf(host, fact)) => shared.clerk.tell(&host, &fact),
                 Some(Order::Stop(answer)) => {
                     shared.clerk.settle().await;
-                    let _ = answer.send(());
-                    return;
+                    return Some(answer);
                 }
-                None => return shared.clerk.settle().await,
+                None => {
+                    shared.clerk.settle().await;
+                    return None;
+                }
             },
             Some(done) = links.appended() => links.kept_theirs(done),
             Ok(()) = end.changed() => links.pump_all(),

@@ -75,7 +75,13 @@ impl Bus {
     ///
     /// # Errors
     /// It is none that can be kept.
-    pub async fn say_text(&self, topic: String, class: Class, ttl: Option<u32>, body: Vec<u8>) -> Result<EventId, Refused> {
+    pub async fn say_text(
+        &self,
+        topic: String,
+        class: Class,
+        ttl: Option<u32>,
+        body: Vec<u8>,
+    ) -> Result<EventId, Refused> {
         let node = self.node().await;
         let id = self.publisher.next_id(&node);
         self.publisher.publish(Draft::Event(Box::new(Event { id, class, topic, ttl, body: Body(body) }))).await
@@ -121,7 +127,8 @@ impl Bus {
             return Ok(over(id));
         }
         let request = Request::new(verb, &node, arguments, within);
-        let event = request.event(id.clone(), target).map_err(|why| Refused { why: why.to_string(), temporary: false })?;
+        let event =
+            request.event(id.clone(), target).map_err(|why| Refused { why: why.to_string(), temporary: false })?;
         self.publisher.publish(Draft::Event(Box::new(event))).await?;
         let answer = async {
             loop {

@@ -174,6 +174,24 @@ impl Journal {
         self.core.read(from, wanted, most)
     }
 
+    /// The newest record of each subject that is `wanted` and of which the last word counts, in their order.
+    ///
+    /// # Errors
+    /// The disk refused.
+    pub fn latest(&self, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Arc<Entry>>, Failure> {
+        let positions = self.core.lock().shelf.latest(wanted);
+        let mut entries = Vec::with_capacity(positions.len());
+        for position in positions {
+            entries.extend(self.core.read(position, &|entry| entry.position == position, 1)?.entries);
+        }
+        Ok(entries)
+    }
+
+    /// How long ago a record was appended, in time that the journal was open, in seconds.
+    pub fn age(&self, entry: &Entry) -> u64 {
+        u64::from(self.core.now().second.saturating_sub(entry.second))
+    }
+
     /// The position of the next record. Changes when there are new ones to be read.
     pub fn end(&self) -> watch::Receiver<Position> {
         self.core.end.subscribe()

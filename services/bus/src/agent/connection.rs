@@ -3,7 +3,7 @@
 
 use super::{Shared, record_now};
 use crate::carry::Carried;
-use crate::journal::{Appended, Entry, Failure, Gap, Position, Start};
+use crate::journal::{Appended, Entry, Failure, Gap, Position, Standing, Start};
 use protocol::door::{Ask, From, Health, Subscribe, Tell, Waiting};
 use protocol::event::Event;
 use protocol::{Filter, codec, frame};
@@ -107,12 +107,12 @@ impl Connection {
             Ask::Hello(program) => self.welcome(&program),
             Ask::Publish(events) => self.publish(events).await,
             Ask::Subscribe(subscribe) => self.subscribe(subscribe)?,
-            Ask::Done(positions) => self.done(&positions, |name, position| {
-                self.shared.journal.acknowledge(name, position).map(drop)
-            })?,
-            Ask::Again(positions) => self.done(&positions, |name, position| {
-                self.shared.journal.give_back(name, position).map(drop)
-            })?,
+            Ask::Done(positions) => {
+                self.done(&positions, |name, position| self.shared.journal.acknowledge(name, position).map(drop))?
+            }
+            Ask::Again(positions) => {
+                self.done(&positions, |name, position| self.shared.journal.give_back(name, position).map(drop))?
+            }
             Ask::Forget(name) => self.forget(&name)?,
             Ask::Queue => self.answer(Tell::Queue(queue(&self.shared))),
             Ask::Health => self.answer(Tell::Health(health(&self.shared))),
@@ -177,7 +177,10 @@ impl Connection {
         match (&name, &consumer) {
             (Some(name), Some(consumer)) => {
                 let start = if from == From::Oldest { Start::Earliest } else { Start::Latest };
-                journal.register(consumer, start).and_then(|()| journal.rewind(consumer)).map_err(|why| why.to_string())?;
+                journal
+                    .register(consumer, start)
+                    .and_then(|()| journal.rewind(consumer))
+                    .map_err(|why| why.to_string())?;
                 let kept = self.shared.subscriptions.keep(name, filters.clone());
                 kept.map_err(|why| format!("the subscription {name} cannot be kept: {why}; make room on that disk"))?;
             }
@@ -206,7 +209,8 @@ impl Connection {
 
     fn forget(&self, name: &str) -> Result<(), String> {
         let known = self.shared.subscriptions.forget(name).map_err(|why| why.to_string())?;
-        self.shared.journal.forget(&format!("sub:{name}"));
+        // A name without a cursor was told of below.
+        let _ = self.shared.journal.forget(&format!("sub:{name}"));
         self.shared.wants.send_replace(());
         match known {
             true => self.answer(Tell::Kept(0)),
@@ -337,11 +341,32 @@ fn queue(shared: &Shared) -> Vec<Waiting> {
     };
     let standings = shared.journal.consumers().into_iter();
     let waiting = standings.map(|standing| {
-        let (events, oldest) = shared.journal.waiting(&standing, MOST_COUNTED);
+        let (events, oldest) = waiting(shared, &standing);
         let here = is_here(&standing.name);
         Waiting { consumer: standing.name, events, open: standing.open as u64, oldest, here }
     });
     waiting.collect()
+}
+
+/// How many events wait for a consumer, and the age of the oldest in seconds.
+fn waiting(shared: &Shared, standing: &Standing) -> (u64, Option<u64>) {
+    let filters = shared.subscriptions.of(&standing.name);
+    let node = &shared.settings.node;
+    let wanted = |entry: &Entry| match standing.name.as_str() {
+        super::TO_SERVER => entry.record.key.node == *node,
+        _ => filters.as_ref().is_none_or(|all| all.iter().any(|filter| filter.matches(&entry.record.subject))),
+    };
+    let (mut count, mut oldest, mut from) = (0, None, standing.waits_at);
+    while count < MOST_COUNTED && from < *shared.journal.end().borrow() {
+        let Ok(batch) = shared.journal.read(from, &wanted, SENDING) else { break };
+        oldest = oldest.or_else(|| batch.entries.first().map(|entry| shared.journal.age(entry)));
+        count += batch.entries.len() as u64;
+        if batch.next == from {
+            break;
+        }
+        from = batch.next;
+    }
+    (count, oldest)
 }
 
 fn health(shared: &Shared) -> Health {
@@ -371,7 +396,8 @@ fn sync_time(directory: &std::path::Path) -> u64 {
     use std::io::Write;
     let path = directory.join("probe");
     let start = Instant::now();
-    let written = std::fs::File::create(&path).and_then(|mut file| file.write_all(PROBE).and_then(|()| file.sync_data()));
+    let written =
+        std::fs::File::create(&path).and_then(|mut file| file.write_all(PROBE).and_then(|()| file.sync_data()));
     let took = start.elapsed().as_micros();
     let _ = std::fs::remove_file(path);
     written.map_or(0, |()| u64::try_from(took).unwrap_or(u64::MAX))

@@ -39,9 +39,14 @@ impl Door {
     pub(super) fn open(path: &Path, group: Option<&str>) -> Result<Door, String> {
         if std::os::unix::net::UnixStream::connect(path).is_ok() {
             let remedy = "stop the other one, or set DOOR to another path";
-            return Err(format!("{}: another fserver or fclient of this machine answers there; {remedy}", path.display()));
+            return Err(format!(
+                "{}: another fserver or fclient of this machine answers there; {remedy}",
+                path.display()
+            ));
         }
-        let bad = |why: io::Error| format!("{}: the door for programs cannot be opened: {why}; set DOOR to another path", path.display());
+        let bad = |why: io::Error| {
+            format!("{}: the door for programs cannot be opened: {why}; set DOOR to another path", path.display())
+        };
         let group = group.and_then(|name| Group::from_name(name).ok().flatten()).map(|group| group.gid);
         let listener = bind(path).map_err(bad)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660)).map_err(bad)?;
@@ -87,7 +92,8 @@ impl Door {
     fn stranger(&self, stream: &UnixStream) -> Option<String> {
         let Ok(who) = getsockopt(stream, PeerCredentials) else { return Some("somebody unknown".into()) };
         let (user, group) = (Uid::from_raw(who.uid()), Gid::from_raw(who.gid()));
-        let known = user.is_root() || user == Uid::effective() || self.group.is_some_and(|ours| is_member(user, group, ours));
+        let known =
+            user.is_root() || user == Uid::effective() || self.group.is_some_and(|ours| is_member(user, group, ours));
         (!known).then(|| format!("process {} of user {user}", who.pid()))
     }
 }
@@ -97,7 +103,9 @@ fn bind(path: &Path) -> io::Result<StdListener> {
         std::fs::create_dir_all(parent)?;
     }
     match path.symlink_metadata() {
-        Ok(file) if !file.file_type().is_socket() => return Err(io::Error::other("something else than a socket is there")),
+        Ok(file) if !file.file_type().is_socket() => {
+            return Err(io::Error::other("something else than a socket is there"));
+        }
         Ok(_) => std::fs::remove_file(path)?,
         Err(_) => {}
     }

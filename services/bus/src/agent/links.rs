@@ -7,7 +7,7 @@ use super::{Out, Shared, TO_SERVER, record_now};
 use crate::carry::{self, Carried};
 use crate::journal::{Appended, Entry, Failure, Position, Start};
 use crate::secure::Roles;
-use protocol::event::{Batch, Event, Keep};
+use protocol::event::{Batch, Event};
 use protocol::fact::Fact;
 use protocol::{Filter, HostName, Message, codec, frame};
 use serde::Serialize;
@@ -142,7 +142,11 @@ impl Links {
     fn wants(&mut self, number: u64, texts: &[String]) {
         let Some(link) = self.links.get_mut(&number).filter(|_| self.shared.settings.server) else { return };
         if !link.roles.may_follow() {
-            return self.shared.refused(&link.host, "", "it has no role to follow; give it `follow` in authorized_peers");
+            return self.shared.refused(
+                &link.host,
+                "",
+                "it has no role to follow; give it `follow` in authorized_peers",
+            );
         }
         let filters = match machine::filters(texts) {
             Ok(filters) => filters,
@@ -150,6 +154,10 @@ impl Links {
         };
         let before = link.filters.take().unwrap_or_default();
         let fresh: Vec<Filter> = filters.iter().filter(|filter| !before.contains(filter)).cloned().collect();
+        // Only for people who ask what waits for whom.
+        if let Err(why) = self.shared.subscriptions.keep(&link.consumer, filters.clone()) {
+            tracing::warn!("what {} follows cannot be written down: {why}", link.host);
+        }
         link.filters = Some(filters.into());
         link.seen = Position::START;
         let host = link.host.as_str();
@@ -212,7 +220,8 @@ impl Links {
             if link.seen >= *shared.journal.end().borrow() {
                 return (lost > 0).then_some((Vec::new(), lost));
             }
-            let batch = shared.journal.take(&link.consumer, &wanted, room).map_err(|why| tracing::error!("{why}")).ok()?;
+            let batch =
+                shared.journal.take(&link.consumer, &wanted, room).map_err(|why| tracing::error!("{why}")).ok()?;
             link.seen = batch.next;
             lost += batch.gap.map_or(0, |gap| gap.to.0.saturating_sub(gap.from.0) + 1);
             if !batch.entries.is_empty() {
@@ -273,7 +282,8 @@ impl Links {
         let Some(link) = self.links.get_mut(&number) else { return };
         link.waiting += batch.events.iter().map(Event::size).sum::<usize>();
         if link.waiting > MOST_WAITING {
-            let why = format!("{} sends more events than this machine can keep; it does not wait for answers", link.host);
+            let why =
+                format!("{} sends more events than this machine can keep; it does not wait for answers", link.host);
             let _ = self.shared.out.send(Out::Refuse(number, why));
             return self.down(number);
         }
@@ -358,7 +368,12 @@ async fn append(shared: Rc<Shared>, events: Vec<Event>, done: Done, tell: Unboun
     let mut left: Vec<_> = events.into_iter().map(record_now).collect();
     while !left.is_empty() {
         let Ok(answers) = shared.journal.append_all(left.clone()).await else { return };
-        left = left.into_iter().zip(answers).filter(|(_, answer)| is_to_be_tried_again(answer)).map(|(it, _)| it).collect();
+        left = left
+            .into_iter()
+            .zip(answers)
+            .filter(|(_, answer)| is_to_be_tried_again(answer))
+            .map(|(it, _)| it)
+            .collect();
         if !left.is_empty() {
             tokio::time::sleep(PAUSE).await;
         }
@@ -375,4 +390,3 @@ fn is_to_be_tried_again(answer: &Result<Appended, Failure>) -> bool {
         }
     }
 }
-

@@ -86,7 +86,9 @@ pub fn admit(event: &Event, from: &HostName, roles: &Roles) -> Result<Topic, Str
         Kind::Reply(_) => {}
         Kind::Request(verb) if roles.may_command(verb) => {}
         Kind::Request(verb) => {
-            return Err(format!("{from} may not command `{verb}`; give it the role command:{verb} in authorized_peers"));
+            return Err(format!(
+                "{from} may not command `{verb}`; give it the role command:{verb} in authorized_peers"
+            ));
         }
         _ if !about_itself => return Err(format!("{from} spoke of {}; a machine speaks for itself only", topic.node)),
         _ => {
@@ -108,7 +110,8 @@ pub fn filters(texts: &[String]) -> Result<Vec<Filter>, String> {
     if texts.len() > MOST_FILTERS {
         return Err(format!("{} patterns; at most {MOST_FILTERS} are taken, use `+` and `#`", texts.len()));
     }
-    let mut all = texts.iter().map(|text| Filter::parse(text)).collect::<Result<Vec<_>, _>>().map_err(|w| w.to_string())?;
+    let mut all =
+        texts.iter().map(|text| Filter::parse(text)).collect::<Result<Vec<_>, _>>().map_err(|w| w.to_string())?;
     all.sort();
     all.dedup();
     Ok(all)

@@ -40,6 +40,12 @@ impl Subscriptions {
         named.values().chain(passing.values()).flatten().cloned().collect()
     }
 
+    /// What a consumer of the journal wants, if that is known.
+    pub(crate) fn of(&self, consumer: &str) -> Option<Vec<Filter>> {
+        let name = consumer.strip_prefix("sub:").unwrap_or(consumer);
+        self.named.borrow().get(name).cloned()
+    }
+
     /// The names.
     pub(crate) fn names(&self) -> Vec<String> {
         self.named.borrow().keys().cloned().collect()

@@ -76,6 +76,7 @@ fn is_served(shared: &Shared, verb: &str) -> bool {
 
 fn known(shared: &Shared) -> Vec<String> {
     let house = HOUSE.iter().filter(|_| shared.settings.server);
-    let served = shared.subscriptions.names().into_iter().filter_map(|name| Some(name.strip_prefix(SERVES)?.to_owned()));
+    let served =
+        shared.subscriptions.names().into_iter().filter_map(|name| Some(name.strip_prefix(SERVES)?.to_owned()));
     OWN.iter().chain(house).map(|&verb| verb.to_owned()).chain(served).collect()
 }

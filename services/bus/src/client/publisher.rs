@@ -59,10 +59,14 @@ impl Publisher {
 
     pub(super) async fn node(&self) -> HostName {
         let mut node = self.node.clone();
-        match node.wait_for(Option::is_some).await {
-            Ok(node) => node.clone().expect("that was waited for"),
-            // The task ends with the runtime only.
-            Err(_) => std::future::pending().await,
+        loop {
+            let known = node.borrow_and_update().clone();
+            match known {
+                Some(node) => return node,
+                None if node.changed().await.is_ok() => {}
+                // The task ends with the runtime only.
+                None => std::future::pending().await,
+            }
         }
     }
 

@@ -6,10 +6,10 @@ use protocol::Event;
 use protocol::door::{Ask, Subscribe, Tell};
 use runner::framing;
 use runner::retry::Backoff;
-use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::mpsc;
 
 /// What a subscriber hears.
@@ -53,7 +53,13 @@ impl Subscription {
     pub(super) fn start(door: PathBuf, program: String, wanted: Subscribe) -> Subscription {
         let (tell, items) = mpsc::channel(WAITING);
         let (finished, finish) = mpsc::unbounded_channel();
-        let follower = Follower { heard: RefCell::default(), named: wanted.name.is_some(), wanted, tell, finished: finished.downgrade() };
+        let follower = Follower {
+            heard: Mutex::default(),
+            named: wanted.name.is_some(),
+            wanted,
+            tell,
+            finished: finished.downgrade(),
+        };
         tokio::spawn(follower.follow(door, program, finish));
         Subscription { items, ready: VecDeque::new(), finished }
     }
@@ -105,7 +111,7 @@ struct Follower {
     named: bool,
     tell: mpsc::Sender<Vec<Item>>,
     finished: mpsc::WeakUnboundedSender<Finished>,
-    heard: RefCell<Heard>,
+    heard: Mutex<Heard>,
 }
 
 impl Follower {
@@ -149,8 +155,9 @@ impl Follower {
         let finish = async {
             while let Some(one) = finish.recv().await {
                 let asks = together(one, finish);
-                self.heard.borrow_mut().finished(&asks);
-                for ask in asks.iter().filter(|ask| !matches!(ask, Ask::Done(all) | Ask::Again(all) if all.is_empty())) {
+                self.heard().finished(&asks);
+                for ask in asks.iter().filter(|ask| !matches!(ask, Ask::Done(all) | Ask::Again(all) if all.is_empty()))
+                {
                     framing::write(&mut write, ask).await?;
                 }
             }
@@ -179,7 +186,12 @@ impl Follower {
     fn is_new(&self, number: u64) -> bool {
         // Without a name nothing is told twice, and nothing acknowledged.
         let Some(finish) = self.finished.upgrade().filter(|_| self.named) else { return true };
-        self.heard.borrow_mut().is_new(number, &finish)
+        self.heard().is_new(number, &finish)
+    }
+
+    /// Each change of it leaves it whole.
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -144,6 +144,11 @@ impl Shelf {
             && (keep != Keep::LatestPerSubject || self.subjects.is_newest(entry))
     }
 
+    /// Where the newest record of each subject is that is `wanted`.
+    pub(crate) fn latest(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<Position> {
+        self.subjects.positions(wanted)
+    }
+
     /// The bytes of all segments.
     pub(crate) fn bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.bytes).sum()

@@ -40,6 +40,10 @@ impl Subjects {
         self.newest.get(entry.record.subject.as_str()).is_some_and(|held| held.position == entry.position)
     }
 
+    pub(crate) fn positions(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<Position> {
+        self.order.iter().filter(|(_, subject)| wanted(subject)).map(|(&position, _)| position).collect()
+    }
+
     pub(crate) fn oldest(&self) -> Option<Held> {
         self.order.first_key_value().and_then(|(_, subject)| self.newest.get(subject)).copied()
     }

@@ -1,0 +1,162 @@
+//! Agents, their programs, and links between them.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod common;
+
+use bus::client::Item;
+use bus::command::Outcome;
+use common::{Machine, PATIENCE, event, host, link, wanted};
+use protocol::door::From;
+use protocol::fact::Fact;
+use serde_json::Map;
+use tokio::time::timeout;
+
+fn motion(camera: &str) -> Fact {
+    Fact::Motion { camera: camera.into(), percent: 5.0 }
+}
+
+#[tokio::test]
+async fn a_program_hears_what_another_says() {
+    let attic = Machine::start("attic", true);
+    let bus = attic.bus();
+    let mut cameras = bus.subscribe(wanted(None, &["+/evt/camera/#"], From::Next));
+    cameras.live().await;
+    let id = bus.publish(&motion("cam1")).await.unwrap();
+    let (_, heard) = event(&mut cameras).await;
+    assert_eq!((heard.id, heard.topic.as_str()), (id, "attic/evt/camera/motion"));
+}
+
+#[tokio::test]
+async fn a_program_may_start_before_its_agent_and_outlive_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let bus = bus::client::Bus::open(folder.path().join("bus.sock"), "early 1");
+    let mut all = bus.subscribe(wanted(Some("all"), &["#"], From::Oldest));
+    let early = tokio::spawn({
+        let bus = bus.clone();
+        async move { bus.publish(&motion("early")).await }
+    });
+    let mut attic = Machine::again("attic", true, folder, &[]);
+    early.await.unwrap().unwrap();
+    let (number, heard) = event(&mut all).await;
+    assert!(heard.body.0.windows(5).any(|part| part == b"early"));
+    all.done(number);
+    attic.agent.stop().await;
+    let late = tokio::spawn({
+        let bus = bus.clone();
+        async move { bus.publish(&motion("late")).await }
+    });
+    let Machine { folder, .. } = attic;
+    attic = Machine::again("attic", true, folder, &[]);
+    late.await.unwrap().unwrap();
+    let (_, heard) = event(&mut all).await;
+    assert!(heard.body.0.windows(4).any(|part| part == b"late"), "{heard:?}");
+    drop(attic);
+}
+
+#[tokio::test]
+async fn what_a_named_subscriber_has_not_finished_comes_again() {
+    let attic = Machine::start("attic", true);
+    let bus = attic.bus();
+    let mut gallery = bus.subscribe(wanted(Some("gallery"), &["#"], From::Next));
+    gallery.live().await;
+    for camera in ["one", "two", "three"] {
+        bus.publish(&motion(camera)).await.unwrap();
+    }
+    let first = event(&mut gallery).await;
+    let second = event(&mut gallery).await;
+    gallery.done(second.0);
+    // The end of the connection must not overtake the acknowledgement.
+    gallery.again(first.0);
+    assert_eq!(event(&mut gallery).await.1.id.sequence, 3);
+    assert_eq!(event(&mut gallery).await.1.id, first.1.id);
+    drop(gallery);
+    let mut again = bus.subscribe(wanted(Some("gallery"), &["#"], From::Next));
+    assert_eq!([event(&mut again).await.1.id.sequence, event(&mut again).await.1.id.sequence], [1, 3]);
+}
+
+#[tokio::test]
+async fn a_latecomer_is_told_how_things_are() {
+    let attic = Machine::start("attic", true);
+    let bus = attic.bus();
+    for online in [true, false] {
+        bus.publish(&Fact::Camera { camera: "cam1".into(), online, recording: true }).await.unwrap();
+        bus.publish(&motion("cam1")).await.unwrap();
+    }
+    let mut all = bus.subscribe(wanted(None, &["+/+/camera/#"], From::States));
+    let (_, state) = event(&mut all).await;
+    assert_eq!(state.topic, "attic/st/camera/camera/cam1");
+    assert!(String::from_utf8_lossy(&state.body.0).contains("\"online\":false"));
+    assert_eq!(timeout(PATIENCE, all.next()).await.unwrap(), Item::Live);
+}
+
+#[tokio::test]
+async fn what_one_machine_says_is_heard_on_another_whether_it_was_there_or_not() {
+    let mut attic = Machine::start("attic", true);
+    let mut kitchen = Machine::start("kitchen", false);
+    let mut hall = Machine::start("hall", false);
+    let (one, two) = (kitchen.bus(), hall.bus());
+    // Said before any link is there.
+    one.publish(&motion("before")).await.unwrap();
+    let mut cameras = two.subscribe(wanted(Some("gallery"), &["kitchen/evt/camera/#"], From::Next));
+    cameras.live().await;
+    tokio::join!(async {
+        tokio::select! {
+            () = link(&mut attic, &mut kitchen, 1) => {}
+            () = async {
+                one.publish(&motion("between")).await.unwrap();
+            } => {}
+        }
+    });
+    // The kitchen's link is cut here; the hall's comes up now.
+    let three = attic.bus();
+    let mut there = three.subscribe(wanted(None, &["kitchen/#"], From::Oldest));
+    let at_server = async {
+        tokio::select! {
+            () = link(&mut attic, &mut kitchen, 2) => unreachable!(),
+            heard = async { (event(&mut there).await.1, event(&mut there).await.1) } => heard,
+        }
+    };
+    let (first, second) = at_server.await;
+    assert_eq!([first.id.sequence, second.id.sequence], [1, 2], "each once, in order");
+    tokio::select! {
+        () = link(&mut attic, &mut hall, 3) => unreachable!(),
+        heard = async {
+            three.publish(&motion("attic")).await.unwrap();
+            // What was said before the hall was ever here is not its business; how things are is, and what comes.
+            let asked = two.request(&host("attic"), "version", Map::new(), PATIENCE).await.unwrap();
+            assert_eq!((asked.outcome, asked.remarks.as_str()), (Outcome::Done, "attic 1"));
+        } => heard,
+    }
+}
+
+#[tokio::test]
+async fn a_command_is_done_where_it_is_served_and_refused_where_it_is_not() {
+    let mut attic = Machine::start("attic", true);
+    let mut kitchen = Machine::start("kitchen", false);
+    let (server, client) = (attic.bus(), kitchen.bus());
+    let mut updates = client.serve("update");
+    let serving = async {
+        loop {
+            let asked = updates.next().await;
+            let remarks = format!("{} is up to date", asked.request.arguments["package"]);
+            updates.answer(asked, Outcome::Done, remarks, Map::new()).await.unwrap();
+        }
+    };
+    let asking = async {
+        let arguments = Map::from_iter([("package".to_owned(), "mpd".into())]);
+        let done = server.request(&host("kitchen"), "update", arguments, PATIENCE).await.unwrap();
+        assert_eq!((done.outcome, done.remarks.as_str()), (Outcome::Done, "\"mpd\" is up to date"));
+        let refused = server.request(&host("kitchen"), "dance", Map::new(), PATIENCE).await.unwrap();
+        assert_eq!(refused.outcome, Outcome::Refused);
+        assert!(refused.remarks.contains("known are ping, version, update"), "{}", refused.remarks);
+    };
+    timeout(PATIENCE, async {
+        tokio::select! {
+            () = link(&mut attic, &mut kitchen, 1) => unreachable!(),
+            () = serving => unreachable!(),
+            () = asking => {}
+        }
+    })
+    .await
+    .unwrap();
+}
