@@ -1,6 +1,7 @@
 //! The settings of fclient: every key with its default and its meaning, the flags, and the checked result.
 
 use crate::machine::Rules;
+use bus::options;
 use clap::{Args, Parser, Subcommand};
 use mounts::deadline::seconds;
 use protocol::HostName;
@@ -32,6 +33,10 @@ pub const SETTINGS: &[Setting] = &[
     setting("force-umount", "", "handed to hooks: detach a share that is busy"),
     setting("hooks", "/usr/share/pistop/hooks:/etc/pistop/hooks", "directories of hooks, separated by colons"),
     setting("hook-timeout", "60", "seconds that one hook may take"),
+    options::JOURNAL,
+    options::DOOR,
+    options::DOOR_GROUP,
+    options::FOLLOW,
     setting("state-dir", "/var/lib/pistop/fclient", "where identity and journal are kept"),
     setting("announce", "239.255.55.55:5555", "multicast group and port of announcements, or off"),
     setting("lease-floor", "4", "seconds of silence that never mean a lost server"),

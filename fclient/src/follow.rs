@@ -13,10 +13,13 @@ use crate::link::Link;
 use crate::machine::{Action, Exit, Input, Leave, Level, Machine, Pause};
 use crate::probe::Probes;
 use crate::row::{self, Row};
+use bus::agent::{Agent, Order, Out};
+use bus::options::{self, Host};
+use bus::secure::Roles;
 use nix::time::{ClockId, clock_gettime};
 use protocol::message::Decision;
 use protocol::time::earliest;
-use protocol::{Cause, frame};
+use protocol::{Cause, HostName, frame};
 use runner::clock::Clock;
 use runner::exit::Failure;
 use runner::hooks;
@@ -26,12 +29,15 @@ use std::collections::VecDeque;
 use std::future::pending;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-use tokio::sync::mpsc::{Receiver, channel};
+use tokio::sync::mpsc::{Receiver, UnboundedReceiver, channel};
 use tokio::task::JoinHandle;
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout};
 
 /// Less than this is no sleep of the machine that anybody could have missed a beat in.
 const SLEEP: Duration = Duration::from_millis(500);
+
+/// How long the bus may take to write down what it was told last.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What is given to the loop from outside.
 pub struct World {
@@ -56,6 +62,7 @@ pub async fn run(config: Config, world: World) -> Result<(), Failure> {
     if let Some(group) = config.announce.filter(|_| !config.ucspi) {
         tokio::spawn(announce::listen(group, heard));
     }
+    let (bus, out) = bus(&config)?.unzip();
     let follower = Follower {
         approach: (!config.ucspi).then(|| Approach::new(Backoff::new(approach::FIRST, approach::LAST), now)),
         server: crate::ucspi::remote().filter(|_| config.ucspi),
@@ -73,8 +80,19 @@ pub async fn run(config: Config, world: World) -> Result<(), Failure> {
         told: String::new(),
         inputs: VecDeque::new(),
         exit: None,
+        bus,
+        links: 0,
     };
-    follower.run(world, announced).await
+    follower.run(world, announced, out).await
+}
+
+/// The agent of this machine's event bus. Everything else does without it.
+fn bus(config: &Config) -> Result<Option<(Agent, UnboundedReceiver<Out>)>, Failure> {
+    let (node, program) = (config.name.clone(), concat!("fclient ", env!("CARGO_PKG_VERSION")));
+    let host = Host { node, program, epoch: None, state_dir: &config.state_dir, server: false };
+    let Some(plan) = options::plan(&config.settings, host)? else { return Ok(None) };
+    let started = Agent::start(plan).map_err(|why| tracing::error!("no event bus: {why}"));
+    Ok(started.ok())
 }
 
 /// The time since boot without sleep, which is what instants count; so an instant means the same to the next run.
@@ -104,10 +122,18 @@ struct Follower {
     told: String,
     inputs: VecDeque<Input>,
     exit: Option<Exit>,
+    bus: Option<Agent>,
+    /// Counts the links that carried events.
+    links: u64,
 }
 
 impl Follower {
-    async fn run(mut self, mut world: World, mut announced: Receiver<()>) -> Result<(), Failure> {
+    async fn run(
+        mut self,
+        mut world: World,
+        mut announced: Receiver<()>,
+        mut out: Option<UnboundedReceiver<Out>>,
+    ) -> Result<(), Failure> {
         ready::ready(self.machine.status());
         self.feed(Input::Tick);
         if let Some(link) = world.link.take() {
@@ -133,6 +159,7 @@ impl Follower {
                 attempted = end_of(&mut self.attempt) => self.attempted(attempted),
                 epoch = self.probes.answer() => self.feed(Input::Here(epoch)),
                 Some(()) = announced.recv() => self.announced(),
+                Some(out) = next_out(&mut out) => self.out(out),
                 () = async { match wake { Some(at) => sleep_until(at).await, None => pending().await } } => self.feed(Input::Tick),
             }
         }
@@ -167,7 +194,9 @@ impl Follower {
                 self.row = Some(Row::begin(&self.config, &run, until));
             }
             Action::CancelRun => self.row.iter().for_each(Row::cancel),
-            Action::BusUp(_) | Action::Bus(_) | Action::BusDown => {}
+            Action::BusUp(host) => self.bus_up(host),
+            Action::Bus(message) => self.order(Order::Heard(self.links, message)),
+            Action::BusDown => self.order(Order::LinkDown(self.links)),
             Action::Decided(cause, decision) => log_decision(cause, &decision, self.machine.status()),
             Action::Note(level, text) => log(level, &text),
             Action::Exit(exit) => self.exit = Some(exit),
@@ -177,6 +206,29 @@ impl Follower {
     fn say(&mut self, bytes: &[u8]) {
         if let Some(link) = &mut self.link {
             link.say(bytes);
+        }
+    }
+
+    fn order(&self, order: Order) {
+        if let Some(bus) = &self.bus {
+            bus.order(order);
+        }
+    }
+
+    /// What a server may say to its follower was settled when it was let say anything at all.
+    fn bus_up(&mut self, host: HostName) {
+        self.links += 1;
+        self.order(Order::LinkUp { link: self.links, host, roles: Roles::all() });
+    }
+
+    fn out(&mut self, out: Out) {
+        match out {
+            Out::Send(links, bytes) if links.contains(&self.links) => self.say(&bytes),
+            Out::Refuse(link, why) if link == self.links => {
+                self.link = None;
+                self.feed(Input::Broken(why));
+            }
+            Out::Send(..) | Out::Refuse(..) | Out::Known(_) | Out::Shutdown(..) => {}
         }
     }
 
@@ -286,6 +338,11 @@ impl Follower {
         for farewell in self.farewells {
             let _ = farewell.await;
         }
+        if let Some(bus) = &self.bus
+            && timeout(LAST_WORDS, bus.stop()).await.is_err()
+        {
+            tracing::warn!("the event bus did not end in time; what it was told last may be missing");
+        }
         match exit {
             Exit::Done => Ok(()),
             Exit::Again => {
@@ -293,6 +350,14 @@ impl Follower {
                 Err(Failure::Temporary(format!("the link to {host} is over; start tcpclient again to make a new one")))
             }
         }
+    }
+}
+
+/// What the bus asks for, if there is one.
+async fn next_out(outs: &mut Option<UnboundedReceiver<Out>>) -> Option<Out> {
+    match outs {
+        Some(outs) => outs.recv().await,
+        None => None,
     }
 }
 

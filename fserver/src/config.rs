@@ -1,5 +1,6 @@
 //! The settings of fserver: every key with its default and its meaning, the flags, and the checked result.
 
+use bus::options;
 use clap::Parser;
 use protocol::HostName;
 use runner::exit::Failure;
@@ -34,6 +35,9 @@ pub const SETTINGS: &[Setting] = &[
     setting("state-dir", "/var/lib/pistop/fserver", "where identity and epoch are kept"),
     setting("hooks", "/usr/share/pistop/hooks:/etc/pistop/hooks", "directories of hooks, separated by colons"),
     setting("hook-timeout", "60", "seconds that one hook may take"),
+    options::JOURNAL,
+    options::DOOR,
+    options::DOOR_GROUP,
     setting("user", "", "kept for old set-ups; handed to hooks"),
     setting("home", "", "kept for old set-ups; handed to hooks"),
     setting("mdrive", "", "the shared directory; handed to hooks"),

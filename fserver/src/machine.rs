@@ -7,11 +7,13 @@
 
 mod report;
 mod stopping;
+mod tell;
 #[cfg(test)]
 mod tests;
 
 use core::net::IpAddr;
 use protocol::control::{Reply, Request};
+use protocol::fact::{Condition, Fact};
 use protocol::line::{ClientLine, ServerLine};
 use protocol::message::{BUS, Beat, Hello, HookOutcome};
 use protocol::name::Identity;
@@ -124,6 +126,8 @@ pub enum Input {
     MachineStays,
     /// The hooks of a shutdown have ended.
     HooksEnded(Vec<HookOutcome>),
+    /// The machines that an earlier run of this server knew as here.
+    Known(Vec<HostName>),
     /// Nothing but time.
     Tick,
 }
@@ -151,6 +155,8 @@ pub enum Action {
     RunHooks(Released),
     /// Our machine need not wait for us any longer.
     LetMachineGo,
+    /// Say something about this machine on the event bus.
+    Tell(HostName, Fact),
     /// The link to this host carries events from now on.
     BusUp(PeerId, HostName),
     /// What it carries.
@@ -255,6 +261,9 @@ pub struct House {
     machines_own: Option<protocol::ShutdownId>,
     returning: Option<Instant>,
     terminating: bool,
+    /// Machines that an earlier run of this server knew as here, and until when they may come back.
+    remembered: Vec<HostName>,
+    grace: Option<Instant>,
 }
 
 impl House {
@@ -281,13 +290,15 @@ impl House {
             machines_own: None,
             returning: None,
             terminating: false,
+            remembered: Vec::new(),
+            grace: None,
         }
     }
 
     /// When [`Input::Tick`] is due.
     pub fn deadline(&self) -> Option<Instant> {
         let beat = self.next_moment().map(|moment| self.began + MOMENT * moment as u32);
-        earliest(beat, self.shutdown.as_ref().and_then(Shutdown::deadline))
+        earliest(earliest(beat, self.grace), self.shutdown.as_ref().and_then(Shutdown::deadline))
     }
 
     /// Takes one input; what is to be done because of it.
@@ -302,6 +313,10 @@ impl House {
             Input::MachineGoes(then) => self.machine_goes(then, now),
             Input::MachineStays => self.machine_stays(),
             Input::HooksEnded(outcomes) => self.hooks_ended(outcomes, now),
+            Input::Known(hosts) => {
+                self.remember(hosts, now);
+                Vec::new()
+            }
             Input::Tick => self.tick(now),
         }
     }
@@ -442,6 +457,7 @@ impl House {
         actions.push(info(format!("{} is here from {}, {}", hello.name, self.address(id), cut(&hello.program))));
         self.memory.record(&hello.name, "server", format!("came from {}", self.address(id)), Vec::new(), now);
         self.hosts.insert(hello.name.clone(), id);
+        actions.push(self.tell_state(&hello.name, Condition::Online, &cut(&hello.program), ""));
         let bus = hello.capabilities.iter().any(|capability| capability == BUS);
         let Hello { name, identity, .. } = hello;
         if bus {
@@ -501,7 +517,8 @@ impl House {
     fn supersede(&mut self, hello: &Hello, now: Instant) -> Vec<Action> {
         let Some(&old) = self.hosts.get(&hello.name) else { return Vec::new() };
         let mut actions = vec![Action::Close(old), info(format!("{} reconnected; its old link is closed", hello.name))];
-        actions.extend(self.forget(old, now));
+        // It is not gone, so nobody is told that it is.
+        actions.extend(self.forget(old, now).into_iter().filter(|action| !matches!(action, Action::Tell(..))));
         actions
     }
 
@@ -556,6 +573,7 @@ impl House {
         let full = self.peers.len() == self.rules.most_peers;
         let Some(peer) = self.peers.remove(&id) else { return Vec::new() };
         self.leave_address(peer.address);
+        let told = self.tell_gone(&peer.speaker);
         let carries = matches!(&peer.speaker, Speaker::New(client) if client.bus);
         let party = match peer.speaker {
             Speaker::New(client) => {
@@ -573,6 +591,7 @@ impl House {
         if carries {
             actions.push(Action::BusDown(id));
         }
+        actions.extend(told);
         actions.extend(self.party_left(party, now));
         actions
     }
@@ -598,6 +617,7 @@ impl House {
         }
         self.moment = self.moment.max(current);
         actions.extend(self.review(now));
+        actions.extend(self.end_grace(now));
         actions
     }
 

@@ -9,7 +9,10 @@ use crate::local::{self, Local};
 use crate::logind::{self, Said};
 use crate::machine::{Action, ControlId, House, Input, Level, PeerId, Released, Rules, Via};
 use crate::peers::{Event, Peers, Stream};
-use protocol::control::{Join, Reply};
+use bus::agent::{Agent, Order, Out};
+use bus::options::{self, Host};
+use bus::secure::Roles;
+use protocol::control::{Join, Reply, Request, ShutdownRequest};
 use protocol::hook::{self, HookEvent};
 use protocol::message::HookOutcome;
 use protocol::shutdown::Afterwards;
@@ -41,6 +44,7 @@ pub struct Server {
     signals: Signals,
     listeners: Vec<TcpListener>,
     local: local::Socket,
+    bus: Option<(Agent, mpsc::UnboundedReceiver<Out>)>,
     _state: StateDir,
 }
 
@@ -59,7 +63,17 @@ pub fn open(config: Config) -> Result<Server, Failure> {
     let listeners = listeners(&config)?;
     let rules = rules(&config, &state, &listeners)?;
     let local = local::open(&config.control)?;
-    Ok(Server { config, rules, clock: Clock::start(), signals, listeners, local, _state: state })
+    let bus = bus(&config, &rules)?;
+    Ok(Server { config, rules, clock: Clock::start(), signals, listeners, local, bus, _state: state })
+}
+
+/// The agent of this machine's event bus. Presence and shutdown do without it.
+fn bus(config: &Config, rules: &Rules) -> Result<Option<(Agent, mpsc::UnboundedReceiver<Out>)>, Failure> {
+    let (node, program) = (rules.name.clone(), &rules.program);
+    let host = Host { node, program, epoch: Some(rules.epoch), state_dir: &config.state_dir, server: true };
+    let Some(plan) = options::plan(&config.settings, host)? else { return Ok(None) };
+    let started = Agent::start(plan).map_err(|why| tracing::error!("no event bus: {why}"));
+    Ok(started.ok())
 }
 
 fn rules(config: &Config, state: &StateDir, listeners: &[TcpListener]) -> Result<Rules, Failure> {
@@ -109,6 +123,7 @@ struct Loop {
     hooks_ended: mpsc::UnboundedSender<Vec<HookOutcome>>,
     verdicts: mpsc::UnboundedSender<Verdict>,
     let_machine_go: mpsc::Sender<()>,
+    bus: Option<Agent>,
     arrived: u64,
     kept: Vec<Kept>,
     ending: bool,
@@ -118,7 +133,8 @@ struct Loop {
 /// Serves until the end that a signal brings.
 pub async fn run(server: Server) -> Result<(), Failure> {
     let addresses = server.addresses();
-    let Server { config, rules, clock, mut signals, listeners, local, _state } = server;
+    let Server { config, rules, clock, mut signals, listeners, local, bus, _state } = server;
+    let (bus, mut out) = bus.unzip();
     let (events, mut event) = mpsc::channel(MOST_EVENTS);
     let (probes, mut probe) = mpsc::channel::<Probe>(1024);
     let (arrivals, mut arrival) = mpsc::channel(16);
@@ -156,7 +172,9 @@ pub async fn run(server: Server) -> Result<(), Failure> {
         hooks_ended,
         verdicts,
         let_machine_go,
+        bus,
     };
+    this.order(Order::Tell(this.house.own_state()));
     while !this.over {
         let due = this.house.deadline().map(|at| this.clock.tokio(at));
         tokio::select! {
@@ -166,6 +184,7 @@ pub async fn run(server: Server) -> Result<(), Failure> {
             Some(probe) = probe.recv() => probe.answer(this.epoch),
             Some(verdict) = verdict.recv() => this.verdict(verdict),
             Some(said) = machine.recv() => this.machine(said),
+            Some(out) = next_out(&mut out) => this.out(out),
             Some(outcomes) = hooks.recv() => this.feed(Input::HooksEnded(outcomes)),
             signal = signals.next() => this.signal(signal),
             () = sleep_until(due) => this.feed(Input::Tick),
@@ -173,6 +192,14 @@ pub async fn run(server: Server) -> Result<(), Failure> {
     }
     this.finish(&mut event, answering).await;
     Ok(())
+}
+
+/// What the bus asks for, if there is one.
+async fn next_out(outs: &mut Option<mpsc::UnboundedReceiver<Out>>) -> Option<Out> {
+    match outs {
+        Some(outs) => outs.recv().await,
+        None => None,
+    }
 }
 
 async fn sleep_until(due: Option<tokio::time::Instant>) {
@@ -205,10 +232,37 @@ impl Loop {
             Action::Reply(asker, reply) => inputs.extend(self.reply(asker, reply)),
             Action::RunHooks(released) => self.run_hooks(released),
             Action::LetMachineGo => self.let_machine_go(),
-            Action::BusUp(..) | Action::Bus(..) | Action::BusDown(_) => {}
+            Action::Tell(host, fact) => self.order(Order::TellOf(host, fact)),
+            Action::BusUp(peer, host) => self.order(Order::LinkUp { link: peer.0, host, roles: Roles::all() }),
+            Action::Bus(peer, message) => self.order(Order::Heard(peer.0, message)),
+            Action::BusDown(peer) => self.order(Order::LinkDown(peer.0)),
             Action::Note(Level::Info, text) => tracing::info!("{text}"),
             Action::Note(Level::Warn, text) => tracing::warn!("{text}"),
             Action::Exit => self.over = true,
+        }
+    }
+
+    fn order(&self, order: Order) {
+        if let Some(bus) = &self.bus {
+            bus.order(order);
+        }
+    }
+
+    fn out(&mut self, out: Out) {
+        match out {
+            Out::Send(links, bytes) => {
+                let peers: Vec<PeerId> = links.into_iter().map(PeerId).collect();
+                self.peers.send_all(&peers, &bytes).into_iter().for_each(|ended| self.feed(ended));
+            }
+            Out::Refuse(link, why) => self.feed(Input::Ended(PeerId(link), Some(format!("is closed: {why}")))),
+            Out::Known(hosts) => self.feed(Input::Known(hosts)),
+            Out::Shutdown(restart, reason) => {
+                let asker = ControlId(self.next_number());
+                let restart = restart.then(|| self.config.settings.seconds("back-within").unwrap_or_default());
+                let (deadline, dry_run, drill, then) = (None, false, false, Afterwards::Stays);
+                let request = ShutdownRequest { deadline, reason, restart, dry_run, drill, then };
+                self.feed(Input::Asked(asker, Request::Shutdown(request)));
+            }
         }
     }
 
@@ -387,7 +441,13 @@ impl Loop {
             );
         }
         self.askers.clear();
+        self.order(Order::Tell(self.house.last_state()));
         let _ = tokio::time::timeout(LAST_WORDS, self.part(events)).await;
+        if let Some(bus) = &self.bus
+            && tokio::time::timeout(LAST_WORDS, bus.stop()).await.is_err()
+        {
+            tracing::warn!("the event bus did not end in time; what it was told last may be missing");
+        }
         answering.close();
         let _ = tokio::time::timeout(LAST_WORDS, answering.wait()).await;
         tracing::info!("ended");

@@ -206,6 +206,7 @@ impl House {
         if !order.drill {
             self.returning = (order.cause == Cause::Restart).then(|| now + order.within);
         }
+        actions.extend(self.tell_announced(&shutdown));
         self.shutdown = Some(shutdown);
         actions.extend(self.review(now));
         Ok(actions)
@@ -287,6 +288,7 @@ impl House {
             self.returning = Some(now + within);
         }
         let mut actions = self.pass_the_point_of_no_return(id, &order, now);
+        actions.extend(self.tell_committed(id, &order, &late));
         actions.extend(late.iter().map(|who| warn(format!("not finished: {who}"))));
         actions.push(info(format!("{} {id} is committed, {} late", kind(&order), late.len())));
         actions.extend(self.moment("server", "committed".into(), now));
@@ -414,11 +416,14 @@ impl House {
     }
 
     fn take_back(&mut self, id: ShutdownId, word: &str) -> Vec<Action> {
-        self.shutdown = None;
+        let drill = self.shutdown.take().is_some_and(|shutdown| shutdown.order().drill);
         self.returning = None;
         let (new, _) = self.by_dialect();
         let mut actions = vec![Action::Send(new, frame::encode(&Message::Cancel(id)).into())];
         actions.push(info(format!("{id} is {word}")));
+        if !drill {
+            actions.extend(self.tell_cancelled(id));
+        }
         self.late = vec![word.into()];
         actions.extend(self.tell_watchers_done());
         actions

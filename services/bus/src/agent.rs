@@ -99,6 +99,8 @@ pub enum Out {
     Send(Vec<u64>, Arc<[u8]>),
     /// Somebody who may do so asks for the house to shut down (`false`) or to restart (`true`), for this reason.
     Shutdown(bool, String),
+    /// These machines were here when an earlier run of this server ended.
+    Known(Vec<HostName>),
     /// A peer does what no peer of ours does; the link is to be closed for this reason.
     Refuse(u64, String),
 }
@@ -202,6 +204,9 @@ async fn serve(
     notices.into_iter().for_each(|notice| shared.clerk.notice(notice));
     tokio::task::spawn_local(door.serve(shared.clone()));
     tokio::task::spawn_local(verbs::serve(shared.clone()));
+    if shared.settings.server {
+        let _ = shared.out.send(Out::Known(known(&shared)));
+    }
     let mut links = Links::new(shared.clone());
     let (mut end, mut told) = (shared.journal.end(), shared.journal.told());
     let mut wanted = shared.wants.subscribe();
@@ -228,6 +233,19 @@ async fn serve(
             Ok(()) = wanted.changed() => links.follow(),
         }
     }
+}
+
+/// The machines of which the last word is that they are here.
+fn known(shared: &Shared) -> Vec<HostName> {
+    let states = shared.journal.latest(&|topic| topic.ends_with("/state")).unwrap_or_else(|why| {
+        tracing::error!("who was here before is not known: {why}");
+        Vec::new()
+    });
+    let here = states.iter().filter(|entry| {
+        let body = serde_json::from_slice::<serde_json::Value>(&entry.record.body).unwrap_or_default();
+        body["state"] != "offline"
+    });
+    here.filter_map(|entry| Some(protocol::Topic::parse(&entry.record.subject).ok()?.node)).collect()
 }
 
 /// An event as a record of this journal, now.

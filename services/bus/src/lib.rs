@@ -10,6 +10,7 @@
 //! | [`told`], [`command`] | what stands in the body of an event: a fact, a command, a reply |
 //! | [`agent`] | the one who keeps a machine's events: a thread in fserver and in fclient |
 //! | [`client`] | what programs use |
+//! | [`options`] | the settings that agents share |
 //! | [`secure`] | who may do what: keys, sealed links, pairing |
 
 pub mod agent;
@@ -17,6 +18,7 @@ pub mod carry;
 pub mod client;
 pub mod command;
 pub mod journal;
+pub mod options;
 pub mod secure;
 pub mod told;
 

@@ -31,6 +31,7 @@ impl ClientPlan {
     pub(super) fn new(place: Place) -> Self {
         place.set("NAME", place.name());
         place.set("ANNOUNCE", "off");
+        place.set("DOOR", &place.path("bus.sock").display().to_string());
         place.set("STATE_DIR", &place.path("state").display().to_string());
         place.set("HOOKS", &place.hooks().display().to_string());
         place.set("HOME", &place.home().display().to_string());

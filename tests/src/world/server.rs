@@ -26,6 +26,7 @@ impl ServerPlan {
         place.set("ANNOUNCE", "off");
         place.set("MACHINE_LOCK", "off");
         place.set("CONTROL", &Control::of(&place).path().display().to_string());
+        place.set("DOOR", &place.path("bus.sock").display().to_string());
         place.set("STATE_DIR", &place.path("state").display().to_string());
         place.set("HOOKS", &place.hooks().display().to_string());
         place.set("HOME", &place.home().display().to_string());

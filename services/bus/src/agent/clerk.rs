@@ -12,8 +12,10 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
-/// So much may wait; of more, the newest is left out and that is logged.
-const MOST: usize = 1024;
+/// So much may wait: a word about each machine of the largest house. Of more, the newest is left out and that is logged.
+const MOST: usize = 16 * 1024;
+/// So much goes to the disk together.
+const TOGETHER: usize = 256;
 /// After the disk has refused.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -87,32 +89,42 @@ impl Clerk {
 }
 
 async fn write(journal: Rc<Journal>, mut letters: mpsc::Receiver<Letter>) {
-    while let Some(letter) = letters.recv().await {
-        match letter {
-            Letter::Record(record) => keep(&journal, *record).await,
-            Letter::Settle(answer) => {
-                if let Err(why) = journal.settle().await {
-                    tracing::error!("the last events may be missing: {why}");
+    let (mut together, mut records) = (Vec::new(), Vec::new());
+    while letters.recv_many(&mut together, TOGETHER).await > 0 {
+        for letter in together.drain(..) {
+            match letter {
+                Letter::Record(record) => records.push(*record),
+                Letter::Settle(answer) => {
+                    keep(&journal, std::mem::take(&mut records)).await;
+                    if let Err(why) = journal.settle().await {
+                        tracing::error!("the last events may be missing: {why}");
+                    }
+                    let _ = answer.send(());
                 }
-                let _ = answer.send(());
             }
         }
+        keep(&journal, std::mem::take(&mut records)).await;
     }
 }
 
-/// Until it is kept, or will never be.
-async fn keep(journal: &Journal, record: Record) {
+/// Until they are kept, or will never be.
+async fn keep(journal: &Journal, mut records: Vec<Record>) {
     let mut told = false;
-    loop {
-        match journal.append(record.clone()).await {
-            Ok(_) => return,
-            Err(why) if why.is_temporary() => {
-                if !std::mem::replace(&mut told, true) {
-                    tracing::error!("{why}");
-                }
-                tokio::time::sleep(PAUSE).await;
+    while !records.is_empty() {
+        let Ok(answers) = journal.append_all(records.clone()).await else { return };
+        let mut left = Vec::new();
+        for (record, answer) in records.into_iter().zip(answers) {
+            let Err(why) = answer else { continue };
+            if !std::mem::replace(&mut told, true) {
+                tracing::error!("{why}");
             }
-            Err(why) => return tracing::error!("{why}"),
+            if why.is_temporary() {
+                left.push(record);
+            }
+        }
+        records = left;
+        if !records.is_empty() {
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }

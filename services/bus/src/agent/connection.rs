@@ -5,7 +5,7 @@ use super::{Shared, record_now};
 use crate::carry::Carried;
 use crate::journal::{Appended, Entry, Failure, Gap, Position, Standing, Start};
 use protocol::door::{Ask, From, Health, Subscribe, Tell, Waiting};
-use protocol::event::Event;
+use protocol::event::{Event, MAX_BODY};
 use protocol::{Filter, codec, frame};
 use runner::framing;
 use serde::{Serialize, Serializer};
@@ -164,6 +164,9 @@ impl Connection {
         let node = &self.shared.settings.node;
         if let Err(why) = event.topic() {
             return Some(why.to_string());
+        }
+        if event.body.0.len() > MAX_BODY {
+            return Some(format!("a body of {} bytes; at most {MAX_BODY} are kept, name a file instead", event.body.0.len()));
         }
         (event.id.node != *node).then(|| format!("an event of {}; this machine is {node}", event.id.node))
     }

@@ -238,7 +238,9 @@ impl Heard {
 
     fn finished(&mut self, asks: &[Ask; 2]) {
         let [Ask::Done(done), Ask::Again(again)] = asks else { return };
-        done.iter().for_each(|number| drop(self.numbers.insert(*number, true)));
-        again.iter().for_each(|number| drop(self.numbers.remove(number)));
+        self.numbers.extend(done.iter().map(|&number| (number, true)));
+        for number in again {
+            self.numbers.remove(number);
+        }
     }
 }

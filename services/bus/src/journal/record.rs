@@ -6,7 +6,8 @@ use std::fmt;
 
 /// The longest subject in bytes: topics of MQTT brokers in practice are far shorter.
 pub const MAX_SUBJECT: usize = 1024;
-pub use protocol::event::MAX_BODY;
+/// The longest body in bytes: many times that of an event.
+pub const MAX_BODY: usize = 256 * 1024;
 
 /// What is appended.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -56,7 +56,10 @@ impl Server {
 pub fn server_command(folder: &Path, listen: &str, environment: &[(&str, &str)]) -> io::Result<Command> {
     let mut command = command(&program("fserver")?, &[]);
     command.args(["--listen", listen]);
-    command.env("CONTROL", folder.join("control")).env("STATE_DIR", folder.join("state"));
+    command
+        .env("DOOR", folder.join("bus"))
+        .env("CONTROL", folder.join("control"))
+        .env("STATE_DIR", folder.join("state"));
     command.env("HOOKS", folder.join("hooks")).env("NAME", "server").env("ANNOUNCE", "off").env("MACHINE_LOCK", "off");
     command.env("MAXDAEMONS", "20000").env("MAX_PER_ADDRESS", "20000").env("ON_TERM", "shutdown");
     command.envs(environment.iter().copied());

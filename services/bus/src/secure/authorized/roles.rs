@@ -65,6 +65,11 @@ impl Extent {
 }
 
 impl Roles {
+    /// What everybody may in a house without keys: everything but to shut it down.
+    pub fn all() -> Roles {
+        Roles { follow: true, publish: Extent::All, command: Extent::All, shutdown: false }
+    }
+
     /// Reads the words of a line.
     ///
     /// # Errors

@@ -1,0 +1,113 @@
+//! The settings that fserver and fclient share about the bus, each with its default and its meaning, and what follows
+//! from them.
+
+use crate::agent::{Settings as Agent, machine};
+use crate::journal::{Bounds, Place};
+use protocol::{Epoch, Filter, HostName};
+use runner::settings::{BadConfig, Setting, Settings};
+use std::path::{Path, PathBuf};
+
+/// Where events are kept.
+pub const JOURNAL: Setting = Setting {
+    key: "journal",
+    default: "disk",
+    help: "where events are kept: disk, ram (until power is lost), the path of a directory, or off",
+};
+/// Where programs come in.
+pub const DOOR: Setting =
+    Setting { key: "door", default: crate::client::DOOR, help: "the local socket of the event bus for programs" };
+/// Who may.
+pub const DOOR_GROUP: Setting =
+    Setting { key: "door-group", default: "pistop", help: "the group whose members may use it, beside root" };
+/// What else to listen to.
+pub const FOLLOW: Setting = Setting {
+    key: "follow",
+    default: "",
+    help: "topics of other machines to keep here beside what hooks and programs want, separated by blanks",
+};
+
+/// Where a journal in RAM is: it outlives the process and not the power.
+const RAM: &str = "/run/pistop/ram";
+
+/// Who the agent works for.
+#[derive(Debug)]
+pub struct Host<'a> {
+    /// This machine's name.
+    pub node: HostName,
+    /// The program with its version.
+    pub program: &'a str,
+    /// Its run; `None` if it does not count its runs.
+    pub epoch: Option<Epoch>,
+    /// Its state directory.
+    pub state_dir: &'a Path,
+    /// It is the server.
+    pub server: bool,
+}
+
+/// What the agent has to know; `None` if it is switched off.
+///
+/// # Errors
+/// A setting that cannot be used.
+pub fn plan(settings: &Settings, host: Host<'_>) -> Result<Option<Agent>, BadConfig> {
+    let Host { node, program, epoch, state_dir, server } = host;
+    let (path, ram) = match settings.text(JOURNAL.key) {
+        None | Some("off") => return Ok(None),
+        Some("disk") => (state_dir.join("journal"), false),
+        Some("ram") => (Path::new(RAM).join(state_dir.strip_prefix("/").unwrap_or(state_dir)).join("journal"), true),
+        Some(path) if path.starts_with('/') => (PathBuf::from(path), false),
+        Some(text) => {
+            return Err(settings.bad(JOURNAL.key, format!("`{text}` is neither disk, ram, off nor a path from / on")));
+        }
+    };
+    let door = settings.path(DOOR.key).ok_or_else(|| settings.bad(DOOR.key, "a path is needed".into()))?;
+    Ok(Some(Agent {
+        node,
+        program: program.into(),
+        epoch: epoch.unwrap_or_else(|| Epoch(crate::fresh_epoch())),
+        place: Place::Directory(path),
+        ram,
+        bounds: if ram { Bounds::in_memory() } else { Bounds::default() },
+        door,
+        group: settings.text(DOOR_GROUP.key).map(str::to_owned),
+        follow: if server { Vec::new() } else { follow(settings)? },
+        server,
+    }))
+}
+
+fn follow(settings: &Settings) -> Result<Vec<Filter>, BadConfig> {
+    let texts: Vec<String> =
+        settings.text(FOLLOW.key).unwrap_or_default().split_whitespace().map(str::to_owned).collect();
+    machine::filters(&texts).map_err(|why| settings.bad(FOLLOW.key, why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use runner::settings::Sources;
+
+    const ALL: &[Setting] = &[JOURNAL, DOOR, DOOR_GROUP, FOLLOW];
+
+    fn planned(environment: &[(&str, &str)]) -> Result<Option<Agent>, BadConfig> {
+        let environment = environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let sources = Sources { config: None, variables: None, environment, flags: Vec::new() };
+        let (node, state_dir) = (HostName::parse("attic").unwrap(), Path::new("/var/lib/pistop/fserver"));
+        plan(&Settings::load(ALL, sources)?, Host { node, program: "fserver 1", epoch: None, state_dir, server: false })
+    }
+
+    #[test]
+    fn events_are_kept_on_the_disk_in_ram_or_not_at_all() {
+        let place = |text: &str| planned(&[("JOURNAL", text)]).unwrap().map(|agent| (agent.place, agent.ram));
+        let at = |path: &str, ram| Some((Place::Directory(path.into()), ram));
+        assert_eq!(place("disk"), at("/var/lib/pistop/fserver/journal", false));
+        assert_eq!(place("ram"), at("/run/pistop/ram/var/lib/pistop/fserver/journal", true));
+        assert_eq!(place("/mnt/usb/events"), at("/mnt/usb/events", false));
+        assert_eq!(place("off"), None);
+        assert!(planned(&[("JOURNAL", "tape")]).unwrap_err().to_string().contains("`tape` is neither disk, ram"));
+    }
+
+    #[test]
+    fn a_pattern_that_is_none_is_told_at_the_start() {
+        assert_eq!(planned(&[("FOLLOW", "+/evt/# attic/state")]).unwrap().unwrap().follow.len(), 2);
+        assert!(planned(&[("FOLLOW", "a#")]).unwrap_err().to_string().contains("`a#` is no pattern"));
+    }
+}
