@@ -134,7 +134,8 @@ mod tests {
     }
 
     fn why(node: &str, topic: &str, roles: &str) -> String {
-        admit(&event(node, topic), &host("kitchen"), &roles.parse().unwrap()).err().unwrap_or_default()
+        let roles = Roles::parse(&roles.split(' ').collect::<Vec<_>>()).unwrap();
+        admit(&event(node, topic), &host("kitchen"), &roles).err().unwrap_or_default()
     }
 
     #[test]
