@@ -2,7 +2,12 @@
 //! topic. As JSON a fact is one flat object, `{"fact":"motion","camera":"cam1"}`; its fields are what hooks get as
 //! variables, `FACT_CAMERA=cam1`. Each has a golden file under `tests/golden/fact`.
 //!
-//! To add one: a variant with plain fields (text, number, flag), its line in [`Fact::rule`], its golden file.
+//! To add one: a variant with plain fields (text, number, flag), its line in [`Fact::rule`], its golden file. The names
+//! `fact`, `at`, `clock`, `id` and `topic` are taken by what stands beside the fields in a body.
+
+mod shape;
+
+pub use shape::{Field, Plain, Shape, shape, shapes};
 
 use crate::event::{Class, Family, Keep};
 use serde::{Deserialize, Serialize};
@@ -96,7 +101,7 @@ pub enum Fact {
     /// A shutdown or restart of the server was announced.
     ShutdownAnnounced {
         /// Its id.
-        id: String,
+        shutdown: String,
         /// `shutdown` or `restart`.
         cause: String,
         /// The operator's words.
@@ -107,12 +112,12 @@ pub enum Fact {
     /// It was taken back.
     ShutdownCancelled {
         /// Its id.
-        id: String,
+        shutdown: String,
     },
     /// Everybody has let go, or the time was over.
     ShutdownCommitted {
         /// Its id.
-        id: String,
+        shutdown: String,
         /// Who did not finish, separated by blanks.
         late: String,
     },
@@ -153,8 +158,8 @@ pub enum Fact {
     EventRefused {
         /// Who sent it.
         from: String,
-        /// Which one.
-        topic: String,
+        /// Its topic.
+        about: String,
         /// Why, and the remedy.
         why: String,
     },
@@ -289,7 +294,7 @@ pub enum Fact {
         /// What was backed up.
         source: String,
         /// When it was complete, in seconds since 1970.
-        at: u64,
+        completed: u64,
         /// Whether the copy was read back and compared.
         verified: bool,
     },

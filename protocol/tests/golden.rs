@@ -2,7 +2,8 @@
 //!
 //! Every sample is encoded and compared with its file, and every file is decoded and compared with its sample. A file
 //! without a sample and a sample without a file are failures; a variant without a sample does not compile. Lines and
-//! datagrams are kept as they are; frames as a hex dump under one comment line, so that a change can be read.
+//! datagrams are kept as they are; frames as a hex dump under one comment line, so that a change can be read. Facts are
+//! JSON, one line a file, and need no sample: the file is the sample, and each fact must have one.
 //!
 //! After adding a sample, `PISTOP_WRITE_GOLDEN=1 cargo test -p protocol --test golden` writes the missing files. It
 //! never overwrites one: bytes that are out in the world do not change.
@@ -11,10 +12,12 @@
 
 mod samples;
 
+use protocol::Fact;
 use protocol::datagram::Datagram;
+use protocol::fact::{Plain, Shape, shapes};
 use protocol::frame::{self, Frame};
 use protocol::line::{self, ClientLine, ServerLine};
-use protocol::{codec, message};
+use protocol::{codec, message, topic};
 use samples::Sample;
 use serde::{Serialize, de::DeserializeOwned};
 use std::collections::BTreeSet;
@@ -169,4 +172,54 @@ fn door() {
     }
     let names: Vec<&str> = asks.iter().map(|s| &*s.name).chain(tells.iter().map(|s| &*s.name)).collect();
     assert_files_are("door", &names);
+}
+
+/// What stands beside the fields of a fact in a body, and what hooks are told beside them.
+const TAKEN: [&str; 5] = ["fact", "at", "clock", "id", "topic"];
+
+/// The least that a fact of this shape may say, for a file that is to be written by hand.
+fn least(shape: &Shape) -> Vec<u8> {
+    let value = |plain: Plain| match plain {
+        Plain::Flag => "false".into(),
+        Plain::Number => "0.5".into(),
+        Plain::Whole => "0".into(),
+        Plain::Text => "\"\"".into(),
+        Plain::Word(words) => format!("\"{}\"", words[0]),
+    };
+    let fields: String = shape.fields.iter().map(|f| format!(",\"{}\":{}", f.name, value(f.plain))).collect();
+    format!("{{\"fact\":\"{}\"{fields}}}\n", shape.rule.name).into_bytes()
+}
+
+#[test]
+fn facts() {
+    for shape in shapes() {
+        let name = shape.rule.name;
+        let text = String::from_utf8(golden("fact", name, &least(shape))).unwrap();
+        let fact: Fact = serde_json::from_str(&text).unwrap_or_else(|why| panic!("fact/{name}: {why}"));
+        assert_eq!(serde_json::to_string(&fact).unwrap() + "\n", text, "fact/{name}: the JSON of it has changed");
+        assert_eq!(serde_json::from_slice::<Fact>(&least(shape)).unwrap().rule(), shape.rule, "{name}");
+        assert_eq!(fact.rule(), shape.rule);
+    }
+    assert_files_are("fact", &shapes().iter().map(|shape| shape.rule.name).collect::<Vec<_>>());
+}
+
+/// The name of a fact is that of its JSON, of its topic and of its folder; each of its fields is one variable.
+#[test]
+fn names_of_facts_and_fields_fit_wherever_they_are_used() {
+    for Shape { rule, fields } in shapes() {
+        let text = String::from_utf8(golden("fact", rule.name, b"")).unwrap();
+        let body: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).unwrap();
+        assert_eq!(body["fact"], rule.name);
+        assert!(topic::word(rule.name).is_ok() && is_kebab(rule.name), "{}", rule.name);
+        let names: Vec<&str> = fields.iter().map(|field| field.name).collect();
+        assert!(names.iter().all(|name| is_kebab(name) && !TAKEN.contains(name)), "{}: {names:?}", rule.name);
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len(), "{}: {names:?}", rule.name);
+        let in_body: BTreeSet<&str> = body.keys().map(String::as_str).filter(|key| *key != "fact").collect();
+        assert_eq!(in_body, names.iter().copied().collect(), "{}", rule.name);
+        assert!(body.values().all(|value| value.is_string() || value.is_number() || value.is_boolean()));
+    }
+}
+
+fn is_kebab(name: &str) -> bool {
+    name.split('-').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
 }

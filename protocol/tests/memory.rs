@@ -6,6 +6,7 @@
 mod samples;
 
 use protocol::control::{Reply, Request};
+use protocol::door::{Ask, Tell};
 use protocol::{Message, codec};
 
 /// What all hostile bodies together may add to the peak, in KiB; one believed length would add gigabytes.
@@ -34,10 +35,13 @@ fn a_lying_length_allocates_nothing_large() {
     let frames = samples::frames().into_iter().map(|sample| codec::encode(&sample.value));
     let requests = samples::requests().into_iter().map(|sample| codec::encode(&sample.value));
     let replies = samples::replies().into_iter().map(|sample| codec::encode(&sample.value));
-    let bodies: Vec<Vec<u8>> = frames.chain(requests).chain(replies).collect();
+    let asks = samples::asks().into_iter().map(|sample| codec::encode(&sample.value));
+    let tells = samples::tells().into_iter().map(|sample| codec::encode(&sample.value));
+    let bodies: Vec<Vec<u8>> = frames.chain(requests).chain(replies).chain(asks).chain(tells).collect();
     let before = peak();
     for body in bodies.iter().flat_map(|body| hostile(body)) {
         let _ = (codec::decode::<Message>(&body), codec::decode::<Request>(&body), codec::decode::<Reply>(&body));
+        let _ = (codec::decode::<Ask>(&body), codec::decode::<Tell>(&body));
     }
     assert!(peak() - before < ALLOWED, "the peak grew by {} KiB", peak() - before);
 }

@@ -12,12 +12,15 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use protocol::control::{Reply, Request};
 use protocol::datagram::Datagram;
+use protocol::door::{Ask, Tell};
+use protocol::event::Event;
 use protocol::frame::{self, HEADER, MAX_BODY};
 use protocol::line::{self, ClientLine, MAX_LINE, ServerLine, TooLong};
 use protocol::message::{KINDS, Message};
 use protocol::name::HostName;
 use protocol::session::{Broken, Heard, Session, Speech};
-use protocol::{Epoch, codec};
+use protocol::topic::{Filter, Topic};
+use protocol::{Epoch, Fact, codec};
 use std::fmt::Debug;
 
 /// The most bytes that one read of these tests brings.
@@ -192,11 +195,47 @@ proptest! {
     }
 
     #[test]
+    fn what_passes_a_door_survives_the_trip(ask in strategy::ask(), tell in strategy::tell()) {
+        prop_assert_eq!(codec::decode(&codec::encode(&ask)), Ok(ask));
+        prop_assert_eq!(codec::decode(&codec::encode(&tell)), Ok(tell));
+    }
+
+    #[test]
+    fn a_door_takes_no_part_for_the_whole(ask in strategy::ask(), end in any::<Index>()) {
+        let bytes = codec::encode(&ask);
+        prop_assert!(codec::decode::<Ask>(&bytes[..end.index(bytes.len())]).is_err());
+    }
+
+    #[test]
+    fn the_size_of_an_event_is_never_told_too_low(event in strategy::event()) {
+        prop_assert!(codec::encode(&event).len() <= event.size());
+    }
+
+    #[test]
+    fn a_fact_survives_the_trip(fact in strategy::fact()) {
+        let read: Fact = serde_json::from_value(fact.clone()).unwrap();
+        prop_assert_eq!(&serde_json::to_value(&read).unwrap(), &fact);
+        prop_assert_eq!(&fact["fact"], read.rule().name);
+    }
+
+    #[test]
+    fn a_topic_stays_what_it_is_and_is_matched_by_itself(
+        text in "([a-z]{1,3}/)?(evt|st|req|res|state)(/(camera|host))?(/[a-z._-]{0,3}){0,2}|.{0,20}",
+    ) {
+        if let Ok(topic) = Topic::parse(&text) {
+            let again = topic.to_string();
+            prop_assert!(Filter::parse(&again).unwrap().matches(&again) && Filter::parse("#").unwrap().matches(&again));
+            prop_assert_eq!(Topic::parse(&again), Ok(topic));
+        }
+    }
+
+    #[test]
     fn a_hostile_body_is_an_error_or_a_message(body in hostile_body()) {
         if let Ok(message) = codec::decode::<Message>(&body) {
             prop_assert_eq!(codec::decode(&codec::encode(&message)), Ok(message));
         }
         let _ = (codec::decode::<Request>(&body), codec::decode::<Reply>(&body));
+        let _ = (codec::decode::<Ask>(&body), codec::decode::<Tell>(&body), codec::decode::<Event>(&body));
         let _ = frame::take(&frame::encode_body(&body));
     }
 

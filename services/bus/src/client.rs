@@ -127,8 +127,8 @@ impl Bus {
             return Ok(over(id));
         }
         let request = Request::new(verb, &node, arguments, within);
-        let event =
-            request.event(id.clone(), target).map_err(|why| Refused { why: why.to_string(), temporary: false })?;
+        let event = request.event(id.clone(), target, crate::unix_ms());
+        let event = event.map_err(|why| Refused { why: why.to_string(), temporary: false })?;
         self.publisher.publish(Draft::Event(Box::new(event))).await?;
         let answer = async {
             loop {

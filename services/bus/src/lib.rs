@@ -7,7 +7,8 @@
 //! |---|---|
 //! | [`journal`] | keeps records, in order, over a crash: the outbox of every agent |
 //! | [`carry`] | events as records of a journal, and back |
-//! | [`told`], [`command`] | what stands in the body of an event: a fact, a command, a reply |
+//! | [`told`] | facts as bodies of events, and as the variables of hooks |
+//! | [`command`] | commands and what became of them, as bodies of events |
 //! | [`agent`] | the one who keeps a machine's events: a thread in fserver and in fclient |
 //! | [`client`] | what programs use |
 //! | [`options`] | the settings that agents share |

@@ -7,6 +7,7 @@
 //! | | [`log`], [`limits`], [`descriptor`] | its log lines, its open files, the descriptors it was given |
 //! | life | [`clock`], [`retry`] | the time that its machines see, and how long to wait before trying again |
 //! | | [`state`] | what it keeps over a power cut |
+//! | | [`nearest`] | which name somebody meant who wrote another one |
 //! | | [`framing`] | values over a local socket |
 //! | | [`hooks`] | which executables an event has, and running them |
 //! | | [`supervise`], [`tai64n`] | what daemontools keeps beside a service, and its instants |
@@ -21,6 +22,7 @@ pub mod framing;
 pub mod hooks;
 pub mod limits;
 pub mod log;
+mod nearest;
 pub mod ready;
 pub mod retry;
 pub mod settings;
@@ -29,3 +31,5 @@ pub mod state;
 pub mod supervise;
 pub mod supervisor;
 pub mod tai64n;
+
+pub use nearest::nearest;

@@ -358,7 +358,7 @@ impl Shared {
     pub(super) fn refused(&self, from: &HostName, topic: &str, why: &str) {
         tracing::warn!("{from}: {why}");
         let topic = protocol::name::printable(topic.as_bytes());
-        let fact = Fact::EventRefused { from: from.to_string(), topic, why: why.into() };
+        let fact = Fact::EventRefused { from: from.to_string(), about: topic, why: why.into() };
         self.clerk.tell(&self.settings.node, &fact);
     }
 }

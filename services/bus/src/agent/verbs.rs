@@ -2,7 +2,7 @@
 //! as long as its deadline lets it; what nobody has ever served here is refused at once, with the verbs that are known.
 
 use super::{Out, Shared};
-use crate::command::{Outcome, Reply, Request};
+use crate::command::{Outcome, Refusal, Reply, Request};
 use crate::journal::{Entry, Start};
 use protocol::Filter;
 use std::rc::Rc;
@@ -52,21 +52,26 @@ fn obey(shared: &Shared, entry: &Entry) {
         Ok(request) => request,
         Err(why) => return shared.refused(&id.node, &entry.record.subject, &why.to_string()),
     };
-    let now = u64::try_from(runner::clock::unix_now().as_millis()).unwrap_or(u64::MAX);
+    let now = crate::unix_ms();
+    let reply = |outcome, remarks| Reply { to: id.clone(), outcome, remarks, data: Default::default() };
     let verb = request.verb.as_str();
-    let (outcome, remarks) = match () {
-        () if request.is_over(now) => (Outcome::Expired, "its deadline has passed; it was not done".to_owned()),
-        () if verb == "ping" => (Outcome::Done, String::new()),
-        () if verb == "version" => (Outcome::Done, shared.settings.program.clone()),
-        () if HOUSE.contains(&verb) && shared.settings.server => {
+    let reply = match verb {
+        _ if request.is_over(now) => {
+            Refusal::Over { verb: verb.into(), late_ms: now - request.deadline_ms }.reply(id.clone())
+        }
+        "ping" => reply(Outcome::Done, String::new()),
+        "version" => reply(Outcome::Done, shared.settings.program.clone()),
+        _ if HOUSE.contains(&verb) && shared.settings.server => {
             let reason = format!("asked for by {}", request.from);
             let _ = shared.out.send(Out::Shutdown(verb == "restart", reason));
-            (Outcome::Done, "it is announced".into())
+            reply(Outcome::Done, "it is announced".into())
         }
-        () if is_served(shared, verb) => return,
-        () => (Outcome::Refused, format!("nobody here does `{verb}`; known are {}", known(shared).join(", "))),
+        _ if is_served(shared, verb) => return,
+        _ => {
+            let here = shared.settings.node.clone();
+            Refusal::Unknown { verb: verb.into(), here, known: known(shared) }.reply(id.clone())
+        }
     };
-    let reply = Reply { to: id, outcome, remarks, data: Default::default() };
     shared.clerk.post(reply.event(shared.clerk.next_id(), &request, now));
 }
 

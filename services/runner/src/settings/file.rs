@@ -1,7 +1,8 @@
 //! The config file: TOML, one key a line, no tables. A key that nobody knows is a slip of the pen, so it is an error
-//! that names the nearest known key, by the number of letters that differ.
+//! that names the nearest known key.
 
 use super::{BadConfig, Setting};
+use crate::nearest;
 use std::fs;
 use std::path::Path;
 use toml::{Table, Value};
@@ -65,35 +66,8 @@ fn plain(value: Value) -> Result<Option<String>, String> {
 
 fn unknown(key: &str, known: &[Setting]) -> String {
     let kebab = key.to_lowercase().replace('_', "-");
-    match known.iter().min_by_key(|setting| distance(&kebab, setting.key)) {
-        Some(nearest) => format!("is no setting of this program; did you mean `{}`?", nearest.key),
+    match nearest(&kebab, known.iter().map(|setting| setting.key)) {
+        Some(nearest) => format!("is no setting of this program; did you mean `{nearest}`?"),
         None => "is no setting of this program; remove it".into(),
-    }
-}
-
-/// How many letters must be put in, left out or changed to make one word of the other (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in other.iter().enumerate() {
-            let changed = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn letters_that_differ_are_counted() {
-        for (one, other, n) in [("host", "host", 0), ("hots", "host", 2), ("", "abc", 3), ("kitten", "sitting", 3)] {
-            assert_eq!((distance(one, other), distance(other, one)), (n, n), "{one} {other}");
-        }
     }
 }
