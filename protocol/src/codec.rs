@@ -21,7 +21,12 @@ pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
 
 /// The value in exactly these bytes.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, BadBody> {
-    match bincode::serde::decode_from_slice(bytes, CONFIG) {
+    decode_own::<T, MAX_BODY>(bytes)
+}
+
+/// The same for a value larger than a frame, from a file of our own; it takes at most `LIMIT` bytes.
+pub fn decode_own<T: DeserializeOwned, const LIMIT: usize>(bytes: &[u8]) -> Result<T, BadBody> {
+    match bincode::serde::decode_from_slice(bytes, CONFIG.with_limit::<LIMIT>()) {
         Ok((value, used)) if used == bytes.len() => Ok(value),
         Ok((_, used)) => Err(BadBody(format!("{} bytes too many", bytes.len() - used))),
         Err(why) => Err(BadBody(why.to_string())),

@@ -62,7 +62,7 @@ pub use clock::{Clock, Moment};
 pub use consumers::{MAX_CONSUMERS, MAX_NAME, Standing, Start};
 pub use cursor::WINDOW;
 pub use failure::Failure;
-pub use notice::{Bounded, Damage, Dropped, Gap, Notice, What};
+pub use notice::{Bounded, Damage, Dropped, Gap, MAX_UNREAD, Notice, What};
 pub use reader::Batch;
 pub use record::{Class, Entry, Keep, Key, Position, Record};
 pub use wait::wait;

@@ -3,7 +3,8 @@
 //! `CARGO_PROFILE_TEST_OPT_LEVEL=3 cargo test -p bus --test speed -- --ignored --nocapture`
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use bus::journal::{Bounds, Class, Clock, Journal, Keep, Key, Place, Position, Record};
+use bus::journal::{Bounds, Class, Clock, Journal, Keep, Key, Place, Position, Record, Start, wait};
+use nix::time::{ClockId, clock_gettime};
 use protocol::{Epoch, HostName};
 use std::fs::File;
 use std::io::Write;
@@ -73,7 +74,7 @@ fn at_once(directory: &Path, batch: u64) -> f64 {
     let (start, mut count) = (Instant::now(), 0);
     while start.elapsed() < LASTS {
         let records = (count + 1..=count + batch).map(|n| record(1, n, true)).collect();
-        assert!(bus::journal::wait(journal.append_all(records)).unwrap().iter().all(Result::is_ok));
+        assert!(wait(journal.append_all(records)).unwrap().iter().all(Result::is_ok));
         count += batch;
     }
     count as f64 / start.elapsed().as_secs_f64()
@@ -105,4 +106,83 @@ fn reading(directory: &Path) -> f64 {
         (from, count) = (batch.next, count + batch.entries.len());
     }
     count as f64 / start.elapsed().as_secs_f64()
+}
+
+/// Processor time of this process so far; it depends less than the time of day on what else the machine does.
+fn processor() -> Duration {
+    clock_gettime(ClockId::CLOCK_PROCESS_CPUTIME_ID).unwrap().into()
+}
+
+/// Does something so many times; prints how long one of `each` took, and how much of a processor.
+fn timed(what: &str, each: u64, mut act: impl FnMut() -> u64) {
+    let (start, before, mut count) = (Instant::now(), processor(), 0);
+    while start.elapsed() < LASTS {
+        count += act() * each;
+    }
+    let (took, used) = (start.elapsed(), processor() - before);
+    let of = |time: Duration| time.as_secs_f64() * 1e6 / count.max(1) as f64;
+    println!("{what}: {:.0}/s, {:.2} us each, {:.2} us of a processor", 1e6 / of(took), of(took), of(used));
+}
+
+fn open(directory: &Path, name: &str) -> Journal {
+    let place = Place::Directory(directory.join(name));
+    Journal::open(place, Bounds::default(), Clock::system()).unwrap().0
+}
+
+/// Appends so many volatile records at a time; from which number on is counted in `from`.
+fn put(journal: &Journal, from: &mut u64, count: u64) -> u64 {
+    let records = (*from + 1..=*from + count).map(|n| record(1, n, false)).collect();
+    assert!(wait(journal.append_all(records)).unwrap().iter().all(Result::is_ok));
+    *from += count;
+    count
+}
+
+#[test]
+#[ignore = "figures, not a test"]
+fn volatile_records() {
+    let scratch = tempfile::tempdir().unwrap();
+    for batch in [1, 10, 50, 500] {
+        let (journal, mut from) = (open(scratch.path(), &format!("volatile{batch}")), 0);
+        timed(&format!("append {batch} at a time"), 1, || put(&journal, &mut from, batch));
+    }
+    let (journal, mut from) = (open(scratch.path(), "follow"), 0);
+    journal.register("follows", Start::Earliest).unwrap();
+    timed("append 50, take, acknowledge", 1, || {
+        put(&journal, &mut from, 50);
+        let batch = journal.take("follows", &|_| true, 24 * 1024).unwrap();
+        batch.entries.iter().for_each(|entry| assert!(journal.acknowledge("follows", entry.position).unwrap()));
+        batch.entries.len() as u64
+    });
+}
+
+#[test]
+#[ignore = "figures, not a test"]
+fn one_now_and_then() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (journal, mut from, mut times) = (open(scratch.path(), "light"), 0, Vec::new());
+    for _ in 0..1000 {
+        std::thread::sleep(Duration::from_millis(2));
+        let start = Instant::now();
+        put(&journal, &mut from, 1);
+        times.push(start.elapsed());
+    }
+    times.sort();
+    println!("one volatile record: p50 {:?}, p99 {:?}, worst {:?}", times[500], times[990], times[999]);
+}
+
+#[test]
+#[ignore = "figures, not a test"]
+fn many_consumers() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (journal, mut from) = (open(scratch.path(), "many"), 0);
+    let names: Vec<_> = (0..1000).map(|n| format!("link:client-{n}.house.example")).collect();
+    names.iter().for_each(|name| journal.register(name, Start::Latest).unwrap());
+    timed("a ledger of 1000 consumers, each with open records", 1, || {
+        put(&journal, &mut from, 50);
+        names.iter().for_each(|name| drop(journal.take(name, &|_| true, 1 << 20).unwrap()));
+        wait(journal.settle()).unwrap();
+        1
+    });
+    let bytes = std::fs::metadata(scratch.path().join("many/ledger.0")).unwrap().len();
+    println!("the ledger has {bytes} bytes");
 }

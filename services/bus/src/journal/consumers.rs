@@ -11,7 +11,7 @@ use super::record::{Entry, Position};
 use super::writer::Order;
 
 /// Consumers that a journal keeps cursors for.
-pub const MAX_CONSUMERS: usize = 1024;
+pub const MAX_CONSUMERS: usize = 16 * 1024;
 
 /// The longest name of one, in bytes.
 pub const MAX_NAME: usize = 256;
@@ -54,7 +54,7 @@ impl Journal {
             return refuse("its name is over 256 bytes; take a shorter one");
         }
         if shelf.consumers.len() >= MAX_CONSUMERS {
-            return refuse("the journal keeps cursors for 1024 consumers already; let it forget one of them");
+            return refuse("the journal keeps cursors for 16384 consumers already; let it forget one of them");
         }
         let next = if start == Start::Latest { shelf.next } else { Position::START };
         shelf.consumers.insert(name.into(), Cursor::new(next));
@@ -130,6 +130,14 @@ impl Journal {
         self.change(name, |cursor| cursor.acknowledge(position))
     }
 
+    /// A consumer is done with everything that it was handed up to a position; how many records that were.
+    ///
+    /// # Errors
+    /// There is no such consumer.
+    pub fn acknowledge_through(&self, name: &str, position: Position) -> Result<usize, Failure> {
+        self.change(name, |cursor| cursor.acknowledge_through(position))
+    }
+
     /// A record is handed out again at the next [`Journal::take`], for another try. False if it is not open.
     ///
     /// # Errors
@@ -150,7 +158,7 @@ impl Journal {
     pub fn consumers(&self) -> Vec<Standing> {
         let state = self.core.lock();
         let each = state.shelf.consumers.iter().map(|(name, cursor)| Standing {
-            name: name.clone(),
+            name: name.to_string(),
             waits_at: cursor.waits_at(),
             next: cursor.next(),
             open: cursor.open(),

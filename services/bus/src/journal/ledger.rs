@@ -2,16 +2,23 @@
 //!
 //! What was learnt from a record is in it before the record goes from the disk. So the ledger and the records that are
 //! still there say together what every record said.
+//!
+//! Format 2 is bincode, since the cursors of thousands of links are written each second; format 1 was JSON.
 
 use super::cursor::Cursor;
 use super::record::Position;
 use super::shelf::Past;
 use super::sources::Kept;
+use protocol::codec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The format that is written, and the newest that is read.
-pub(crate) const FORMAT: u16 = 1;
+pub(crate) const FORMAT: u16 = 2;
+/// The last format that was JSON.
+const JSON: u16 = 1;
+/// No ledger is so large: the names of all consumers, the windows of a few, and the keys of all sources.
+const MOST: usize = 128 * 1024 * 1024;
 
 const MAGIC: &[u8; 8] = b"pistopL\n";
 const HEADER: usize = 8 + 4 + 4 + 4;
@@ -26,7 +33,7 @@ pub(crate) struct Ledger {
     pub(crate) next: Position,
     pub(crate) second: u32,
     pub(crate) past: Past,
-    pub(crate) consumers: BTreeMap<String, Cursor>,
+    pub(crate) consumers: BTreeMap<Box<str>, Cursor>,
     pub(crate) sources: Vec<Kept>,
 }
 
@@ -39,14 +46,7 @@ pub(crate) enum BadLedger {
 
 impl Ledger {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let body = serde_json::to_vec(self).expect("a ledger is names and numbers");
-        let mut bytes = Vec::with_capacity(HEADER + body.len());
-        bytes.extend_from_slice(MAGIC);
-        bytes.extend_from_slice(&u32::from(FORMAT).to_le_bytes());
-        bytes.extend_from_slice(&(body.len() as u32).to_le_bytes());
-        bytes.extend_from_slice(&sum(&bytes, &body).to_le_bytes());
-        bytes.extend_from_slice(&body);
-        bytes
+        framed(FORMAT, &codec::encode(self))
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Ledger, BadLedger> {
@@ -58,9 +58,20 @@ impl Ledger {
         }
         match number(8) as u16 {
             format if format > FORMAT => Err(BadLedger::Newer(format)),
-            _ => serde_json::from_slice(body).map_err(|_| BadLedger::Damaged),
+            format if format <= JSON => serde_json::from_slice(body).map_err(|_| BadLedger::Damaged),
+            _ => codec::decode_own::<_, MOST>(body).map_err(|_| BadLedger::Damaged),
         }
     }
+}
+
+fn framed(format: u16, body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER + body.len());
+    bytes.extend_from_slice(MAGIC);
+    bytes.extend_from_slice(&u32::from(format).to_le_bytes());
+    bytes.extend_from_slice(&(body.len() as u32).to_le_bytes());
+    bytes.extend_from_slice(&sum(&bytes, body).to_le_bytes());
+    bytes.extend_from_slice(body);
+    bytes
 }
 
 fn sum(header: &[u8], body: &[u8]) -> u32 {
@@ -74,12 +85,29 @@ fn sum(header: &[u8], body: &[u8]) -> u32 {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_ledger_comes_back_and_one_flipped_bit_is_noticed() {
+    fn ledger() -> Ledger {
         let mut ledger = Ledger { generation: 7, next: Position(9), ..Ledger::default() };
         let mut cursor = Cursor::new(Position(3));
         cursor.hand([Position(4)], Position(6));
         ledger.consumers.insert("hooks".into(), cursor);
+        ledger
+    }
+
+    #[test]
+    fn a_ledger_of_the_first_format_is_read() {
+        let json = serde_json::to_vec(&ledger()).unwrap();
+        assert!(String::from_utf8_lossy(&json).contains(r#""hooks":{"next":6,"open":[4]}"#));
+        assert_eq!(Ledger::decode(&framed(1, &json)), Ok(ledger()));
+    }
+
+    #[test]
+    fn a_ledger_of_a_newer_format_is_told_apart_from_damage() {
+        assert_eq!(Ledger::decode(&framed(FORMAT + 1, b"?")), Err(BadLedger::Newer(FORMAT + 1)));
+    }
+
+    #[test]
+    fn a_ledger_comes_back_and_one_flipped_bit_is_noticed() {
+        let ledger = ledger();
         let bytes = ledger.encode();
         assert_eq!(Ledger::decode(&bytes), Ok(ledger));
         for bit in 0..8 * bytes.len() {

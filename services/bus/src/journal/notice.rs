@@ -74,6 +74,9 @@ pub enum Bounded {
     Age,
 }
 
+/// So many consumers are named that have missed something; of more, only how many they are.
+pub const MAX_UNREAD: usize = 16;
+
 /// Records that went because of a bound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dropped {
@@ -89,17 +92,22 @@ pub struct Dropped {
     pub from: Position,
     /// The last of them.
     pub to: Position,
-    /// Consumers that had not acknowledged all up to there. Nobody: then nothing is lost but history.
+    /// Consumers that had not acknowledged all up to there, the first [`MAX_UNREAD`] of them. Nobody: then nothing is
+    /// lost but history.
     pub unread_by: Vec<String>,
+    /// So many more had not.
+    pub unread_by_more: usize,
 }
 
 impl fmt::Display for Dropped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Dropped { keep, count, bytes, from, to, .. } = self;
         write!(f, "{count} {keep} records of {bytes} bytes, {from} to {to}, were dropped")?;
-        match self.unread_by.as_slice() {
-            [] => write!(f, "; every consumer had them"),
-            names => write!(f, " before {} had acknowledged them", names.join(", ")),
+        let names = self.unread_by.join(", ");
+        match self.unread_by_more {
+            0 if names.is_empty() => write!(f, "; every consumer had them"),
+            0 => write!(f, " before {names} had acknowledged them"),
+            more => write!(f, " before {names} and {more} more had acknowledged them"),
         }
     }
 }
@@ -139,7 +147,8 @@ pub(crate) fn add(notices: &mut Vec<Notice>, notice: Notice) {
         return;
     }
     if let (Notice::Dropped(new), Some(Notice::Dropped(old))) = (&notice, notices.last_mut())
-        && (old.keep, old.by, &old.unread_by) == (new.keep, new.by, &new.unread_by)
+        && (old.keep, old.by, &old.unread_by, old.unread_by_more)
+            == (new.keep, new.by, &new.unread_by, new.unread_by_more)
     {
         (old.count, old.bytes, old.to) = (old.count + new.count, old.bytes + new.bytes, new.to);
         return;

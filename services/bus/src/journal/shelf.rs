@@ -10,7 +10,7 @@ mod subjects;
 use super::bounds::Bounds;
 use super::codec;
 use super::cursor::Cursor;
-use super::notice::{Bounded, Dropped, Gap};
+use super::notice::{Bounded, Dropped, Gap, MAX_UNREAD};
 use super::record::{Entry, Keep, Position};
 use super::sources::Sources;
 use recent::Recent;
@@ -66,7 +66,7 @@ pub(crate) struct Shelf {
     pub(crate) segments: Vec<Segment>,
     pub(crate) past: Past,
     pub(crate) sources: Sources,
-    pub(crate) consumers: BTreeMap<String, Cursor>,
+    pub(crate) consumers: BTreeMap<Box<str>, Cursor>,
     pub(crate) recent: Recent,
     /// The position that is given next.
     pub(crate) next: Position,
@@ -75,7 +75,7 @@ pub(crate) struct Shelf {
 }
 
 impl Shelf {
-    pub(crate) fn new(bounds: Bounds, past: Past, sources: Sources, consumers: BTreeMap<String, Cursor>) -> Shelf {
+    pub(crate) fn new(bounds: Bounds, past: Past, sources: Sources, consumers: BTreeMap<Box<str>, Cursor>) -> Shelf {
         Shelf {
             recent: Recent::new(Position::START, bounds.recent),
             bounds,
@@ -232,8 +232,9 @@ impl Shelf {
         *gap = Some(Gap { from: gap.map_or(first, |gap| gap.from), to: last });
         self.past.counts[keep.index()] += count;
         let behind = self.consumers.iter().filter(|(_, cursor)| cursor.waits_at() <= last);
-        let unread_by = behind.map(|(name, _)| name.clone()).collect();
-        Dropped { keep, by, count, bytes, from: first, to: last, unread_by }
+        let mut behind = behind.map(|(name, _)| String::from(&**name));
+        let unread_by = behind.by_ref().take(MAX_UNREAD).collect();
+        Dropped { keep, by, count, bytes, from: first, to: last, unread_by, unread_by_more: behind.count() }
     }
 
     fn bury_expired(&mut self, now: Now) {

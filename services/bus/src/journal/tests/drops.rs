@@ -49,6 +49,22 @@ fn the_oldest_go_and_the_others_stay() {
 }
 
 #[test]
+fn of_a_crowd_that_missed_something_only_a_few_are_named() {
+    let bench = Bench::new(SMALL);
+    for n in 0..MAX_CONSUMERS {
+        bench.journal().register(&format!("link:{n:05}"), Start::Earliest).unwrap();
+    }
+    let why = bench.journal().register("one more", Start::Earliest).unwrap_err();
+    assert!(why.to_string().contains("16384 consumers"), "{why}");
+    for n in 1..=100 {
+        bench.append(record(n, MOTION, "a")).unwrap();
+    }
+    let told = dropped(&bench);
+    assert_eq!((told[0].unread_by.len(), told[0].unread_by_more), (MAX_UNREAD, MAX_CONSUMERS - MAX_UNREAD));
+    assert!(told[0].to_string().contains("link:00015 and 16368 more had acknowledged"), "{}", told[0]);
+}
+
+#[test]
 fn what_everybody_had_is_no_loss() {
     let bench = Bench::new(SMALL);
     bench.journal().register("quick", Start::Earliest).unwrap();

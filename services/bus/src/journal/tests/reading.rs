@@ -68,7 +68,7 @@ fn a_large_record_is_read_however_small_the_steps_are() {
     let large = Bounds { segment: 1 << 20, recent: 0, ..Bounds::default() };
     let bench = Bench::new(large);
     for n in 1..=8 {
-        bench.append(Record { body: vec![n as u8; 200_000], ..record(n, ALL, "a") }).unwrap();
+        bench.append(Record { body: vec![n as u8; 32_000], ..record(n, ALL, "a") }).unwrap();
     }
     assert_eq!(bench.all(), Vec::from_iter(1..=8));
 }
@@ -92,6 +92,21 @@ fn what_is_not_acknowledged_comes_again() {
     bench.journal().rewind("hooks").unwrap();
     assert_eq!(sequences(&bench.journal().take("hooks", &|_| true, 1 << 20).unwrap()), [1, 4]);
     assert_eq!(bench.journal().consumers()[0].open, 2);
+}
+
+#[test]
+fn who_is_done_with_everything_up_to_a_record_says_so_once() {
+    let mut bench = Bench::new(SMALL);
+    bench.journal().register("link", Start::Earliest).unwrap();
+    for n in 1..=5 {
+        bench.append(record(n, ALL, "a")).unwrap();
+    }
+    let batch = bench.journal().take("link", &|_| true, 1 << 20).unwrap();
+    assert_eq!(bench.journal().acknowledge_through("link", batch.entries[2].position).unwrap(), 3);
+    assert_eq!(bench.journal().acknowledge_through("link", batch.entries[1].position).unwrap(), 0);
+    assert!(bench.journal().acknowledge_through("nobody", Position(1)).is_err());
+    bench.open();
+    assert_eq!(sequences(&bench.journal().take("link", &|_| true, 1 << 20).unwrap()), [4, 5]);
 }
 
 #[test]
