@@ -65,6 +65,11 @@ impl Extent {
 }
 
 impl Roles {
+    /// Everything, for a house in which nobody was paired.
+    pub const fn all() -> Roles {
+        Roles { follow: true, publish: Extent::All, command: Extent::All, shutdown: true }
+    }
+
     /// Reads the words of a line.
     ///
     /// # Errors
