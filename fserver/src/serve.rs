@@ -233,7 +233,7 @@ impl Loop {
             Action::RunHooks(released) => self.run_hooks(released),
             Action::LetMachineGo => self.let_machine_go(),
             Action::Tell(host, fact) => self.order(Order::TellOf(host, fact)),
-            Action::BusUp(peer, host) => self.order(Order::LinkUp { link: peer.0, host, roles: Roles::all() }),
+            Action::BusUp(peer, host) => self.order(Order::LinkUp { link: peer.0, host, roles: Roles::open_house() }),
             Action::Bus(peer, message) => self.order(Order::Heard(peer.0, message)),
             Action::BusDown(peer) => self.order(Order::LinkDown(peer.0)),
             Action::Note(Level::Info, text) => tracing::info!("{text}"),

@@ -36,9 +36,10 @@
 //!
 //! # What a link costs
 //!
-//! [`cipher::Sealer`] 40 bytes, [`cipher::Opener`] 72 with its empty buffer, and no heap while idle; the
-//! `TransportState` of snow has several hundred and cannot be held by two tasks. The handshake's own state, about a
-//! kilobyte, is gone when the link is sealed.
+//! [`cipher::Sealer`] 40 bytes, [`cipher::Opener`] 72 with its empty buffer, and no heap while idle. The
+//! `TransportState` of snow has 136 and two blocks of heap, and cannot be held by two tasks: so the two keys are taken
+//! out of snow, and used as it would (a test talks to snow's own). The handshake's state, about a kilobyte, is gone
+//! when the link is sealed. A handshake is four multiplications on the curve at each end, under a millisecond.
 
 pub mod authorized;
 pub mod cipher;

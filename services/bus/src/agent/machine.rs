@@ -15,6 +15,8 @@ pub const ON_THE_WAY: usize = 48 * 1024;
 pub const FRAME: usize = 24 * 1024;
 /// So many bytes of a peer's events wait for the journal; one that keeps to [`ON_THE_WAY`] never reaches it.
 pub const MOST_WAITING: usize = 4 * ON_THE_WAY;
+/// Verbs by which the house is shut down or restarted; for those who have the role.
+pub const HOUSE: [&str; 2] = ["shutdown", "restart"];
 /// So many patterns a peer may ask for.
 pub const MOST_FILTERS: usize = 256;
 
@@ -84,6 +86,9 @@ pub fn admit(event: &Event, from: &HostName, roles: &Roles) -> Result<Topic, Str
     let about_itself = topic.node == *from;
     match &topic.kind {
         Kind::Reply(_) => {}
+        Kind::Request(verb) if HOUSE.contains(&&**verb) && !roles.may_shut_down() => {
+            return Err(format!("{from} may not command `{verb}`; give it the role shutdown in authorized_peers"));
+        }
         Kind::Request(verb) if roles.may_command(verb) => {}
         Kind::Request(verb) => {
             return Err(format!(
@@ -162,7 +167,9 @@ mod tests {
         assert!(why("attic", "kitchen/evt/camera/motion", all).contains("sent an event of attic"));
         assert!(why("kitchen", "attic/st/camera/camera/cam1", all).contains("spoke of attic"));
         assert!(why("kitchen", "kitchen/evt/camera/motion", "publish:upload").contains("role publish:camera"));
-        assert!(why("kitchen", "attic/req/shutdown", "follow command:version").contains("role command:shutdown"));
+        assert!(why("kitchen", "attic/req/update", "follow command:version").contains("role command:update"));
+        assert!(why("kitchen", "attic/req/shutdown", "follow command:*").contains("role shutdown in"));
+        assert_eq!(why("kitchen", "attic/req/shutdown", "command:* shutdown"), "");
         assert!(why("kitchen", "kitchen/evt/garden/rain", all).contains("`garden` is no family"));
     }
 

@@ -1,6 +1,7 @@
 //! Commands to this machine. What the agent knows itself is answered here; what a program serves waits for that program,
 //! as long as its deadline lets it; what nobody has ever served here is refused at once, with the verbs that are known.
 
+use super::machine::HOUSE;
 use super::{Out, Shared};
 use crate::command::{Outcome, Refusal, Reply, Request};
 use crate::journal::{Entry, Start};
@@ -12,8 +13,6 @@ use std::time::Duration;
 const CONSUMER: &str = "verbs";
 /// Verbs that every agent answers.
 const OWN: [&str; 2] = ["ping", "version"];
-/// Verbs by which a server's house is shut down or restarted.
-const HOUSE: [&str; 2] = ["shutdown", "restart"];
 /// A subscription of a program that serves a verb is called so.
 pub(crate) const SERVES: &str = "serve:";
 

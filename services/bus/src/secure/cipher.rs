@@ -157,14 +157,16 @@ impl Opener {
         while !bytes.is_empty() {
             self.may_go_on()?;
             if !fill(&mut record, &mut bytes)? {
-                self.pending = record;
-                return Ok(());
+                break;
             }
             match self.open(&mut record[HEADER..])? {
                 [] => self.state = State::Ended,
                 plain => on(plain),
             }
             record.clear();
+        }
+        if !record.is_empty() {
+            self.pending = record;
         }
         Ok(())
     }

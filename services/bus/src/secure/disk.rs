@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The largest file read, in bytes: ten thousand peers.
 pub const MAX_FILE: u64 = 1024 * 1024;
@@ -52,10 +53,14 @@ pub fn text(place: &Path, file: File) -> Result<String, Fault> {
     }
 }
 
+/// Tells the files aside of one process apart.
+static ASIDE: AtomicU64 = AtomicU64::new(0);
+
 /// A file beside `place` with this content and mode, on the disk, but under another name.
 fn aside(place: &Path, bytes: &[u8], mode: u32) -> io::Result<PathBuf> {
     let name = place.file_name().unwrap_or_default().to_string_lossy();
-    let aside = place.with_file_name(format!(".{name}.{}.new", std::process::id()));
+    let number = ASIDE.fetch_add(1, Ordering::Relaxed);
+    let aside = place.with_file_name(format!(".{name}.{}-{number}.new", std::process::id()));
     if let Err(why) = fs::remove_file(&aside)
         && why.kind() != io::ErrorKind::NotFound
     {

@@ -110,8 +110,8 @@ impl Noise {
         key.map(PublicKey::from_bytes).ok_or(BadStep::Forged)
     }
 
-    /// The sealed link, once all messages have gone. The raw keys are taken since snow's own state of a link is ten
-    /// times as large and cannot be held by two tasks; they are used as Noise says, see [`super::cipher`].
+    /// The sealed link, once all messages have gone. The raw keys are taken since snow's own state of a link is twice
+    /// as large and cannot be held by two tasks; they are used as Noise says, see [`super::cipher`].
     pub fn split(mut self) -> Sealed {
         let (forth, back) = self.state.dangerously_get_raw_split();
         let (forth, back) = (Zeroizing::new(forth), Zeroizing::new(back));

@@ -29,8 +29,16 @@ pub struct Outcome {
 
 impl Outcome {
     /// Of the table.
-    pub const HEADINGS: [&'static str; 8] =
-        ["broker", "kills", "published", "owed at kills", "acked, then lost by the broker", "back ms (median, max)", "settled ms (median, max)", "stuck"];
+    pub const HEADINGS: [&'static str; 8] = [
+        "broker",
+        "kills",
+        "published",
+        "owed at kills",
+        "acked, then lost by the broker",
+        "back ms (median, max)",
+        "settled ms (median, max)",
+        "stuck",
+    ];
 
     /// A row of the table.
     pub fn cells(&self, name: &str) -> [String; 8] {

@@ -65,9 +65,14 @@ impl Extent {
 }
 
 impl Roles {
-    /// What everybody may in a house without keys: everything but to shut it down.
-    pub fn all() -> Roles {
-        Roles { follow: true, publish: Extent::All, command: Extent::All, shutdown: false }
+    /// Everything.
+    pub const fn all() -> Roles {
+        Roles { follow: true, publish: Extent::All, command: Extent::All, shutdown: true }
+    }
+
+    /// What everybody on the network may in a house in which nobody was paired: everything but to shut it down.
+    pub const fn open_house() -> Roles {
+        Roles { shutdown: false, ..Roles::all() }
     }
 
     /// Reads the words of a line.
