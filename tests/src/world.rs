@@ -15,8 +15,11 @@
 pub mod actor;
 pub mod client;
 pub mod control;
+pub mod mosquitto;
+pub mod mqtt;
 pub mod network;
 pub mod old;
+pub mod pipe;
 pub mod place;
 pub mod process;
 pub mod programs;

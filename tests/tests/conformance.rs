@@ -1,0 +1,32 @@
+//! One list of stories, told to each engine; what comes of them is written down once, in the list.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::collections::BTreeSet;
+use tests::conformance::engine::Engine;
+use tests::conformance::mosquitto::Broker;
+use tests::conformance::{cases, deviations, tell};
+
+fn as_the_list_says(name: &str, engine: impl Fn(bool) -> Box<dyn Engine> + Sync) {
+    let only = std::env::var("CASE").unwrap_or_default();
+    let mut list = cases::all();
+    list.retain(|case| case.name.contains(&only));
+    let outcomes = tell(&list, engine);
+    for outcome in &outcomes {
+        let word = if outcome.as_expected { "as expected" } else { "DIFFERS" };
+        println!("{name:9} {word:11} {:5.2} s  {}", outcome.took.as_secs_f64(), outcome.case);
+    }
+    let deviations = deviations(&list, &outcomes);
+    assert!(deviations.is_empty(), "{name} differs from the list:\n{deviations}");
+}
+
+#[test]
+fn mosquitto_does_as_the_list_says() {
+    as_the_list_says("mosquitto", Broker::start);
+}
+
+#[test]
+fn the_list_has_forty_promises_at_least_and_each_once() {
+    let list = cases::all();
+    let names: BTreeSet<&str> = list.iter().map(|case| case.name).collect();
+    assert!(list.len() >= 40 && names.len() == list.len(), "{} cases, {} names", list.len(), names.len());
+}
