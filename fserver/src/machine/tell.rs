@@ -47,8 +47,8 @@ impl House {
         if order.drill {
             return Vec::new();
         }
-        let (id, cause, within) = (shutdown.id().to_string(), order.cause.word(), order.within.as_secs());
-        let fact = Fact::ShutdownAnnounced { id, cause: cause.into(), reason: order.reason.clone(), within };
+        let (shutdown, cause, within) = (shutdown.id().to_string(), order.cause.word(), order.within.as_secs());
+        let fact = Fact::ShutdownAnnounced { shutdown, cause: cause.into(), reason: order.reason.clone(), within };
         vec![self.tell_own(Condition::Draining, cause), Action::Tell(self.rules.name.clone(), fact)]
     }
 
@@ -57,13 +57,13 @@ impl House {
         if order.drill {
             return Vec::new();
         }
-        let fact = Fact::ShutdownCommitted { id: id.to_string(), late: late.join(" ") };
+        let fact = Fact::ShutdownCommitted { shutdown: id.to_string(), late: late.join(" ") };
         vec![Action::Tell(self.rules.name.clone(), fact)]
     }
 
     /// It was taken back.
     pub(super) fn tell_cancelled(&self, id: protocol::ShutdownId) -> Vec<Action> {
-        let fact = Fact::ShutdownCancelled { id: id.to_string() };
+        let fact = Fact::ShutdownCancelled { shutdown: id.to_string() };
         vec![self.tell_own(Condition::Online, ""), Action::Tell(self.rules.name.clone(), fact)]
     }
 

@@ -166,7 +166,10 @@ impl Connection {
             return Some(why.to_string());
         }
         if event.body.0.len() > MAX_BODY {
-            return Some(format!("a body of {} bytes; at most {MAX_BODY} are kept, name a file instead", event.body.0.len()));
+            return Some(format!(
+                "a body of {} bytes; at most {MAX_BODY} are kept, name a file instead",
+                event.body.0.len()
+            ));
         }
         (event.id.node != *node).then(|| format!("an event of {}; this machine is {node}", event.id.node))
     }

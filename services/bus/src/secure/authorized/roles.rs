@@ -72,7 +72,7 @@ impl Roles {
 
     /// What everybody on the network may in a house in which nobody was paired: everything but to shut it down.
     pub const fn open_house() -> Roles {
-        Roles { shutdown: false, ..Roles::all() }
+        Roles { follow: true, publish: Extent::All, command: Extent::All, shutdown: false }
     }
 
     /// Reads the words of a line.
