@@ -53,7 +53,7 @@ impl AuthorizedFile {
     /// # Errors
     /// It cannot be read, or others than its owner may change it. Whoever has a list from before keeps that one.
     pub fn load(&mut self) -> Result<(Authorized, Vec<Complaint>), Fault> {
-        let opened = disk::open(&self.place)?;
+        let opened = disk::open(&self.place).inspect_err(|_| self.read = self.polled)?;
         self.read = opened.as_ref().map(|(_, metadata)| Stamp::of(metadata));
         self.polled = self.read;
         let text = self.text(opened)?;

@@ -3,6 +3,7 @@
 use protocol::name::printable;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::str::FromStr;
 
 /// The roles of one peer. None is given by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -115,6 +116,13 @@ impl Roles {
     /// Whether it may shut this server down.
     pub const fn may_shut_down(&self) -> bool {
         self.shutdown
+    }
+}
+
+impl FromStr for Roles {
+    type Err = BadRole;
+    fn from_str(text: &str) -> Result<Roles, BadRole> {
+        Roles::parse(&text.split_whitespace().collect::<Vec<_>>())
     }
 }
 

@@ -20,8 +20,8 @@ fn handshake_and_records_are_those_of_noise() {
     let builder = snow::Builder::new("Noise_XX_25519_ChaChaPoly_BLAKE2s".parse().unwrap());
     let builder = builder.local_private_key(house.client.bytes()).unwrap().prologue(&prologue).unwrap();
     let mut snow = builder.build_initiator().unwrap();
-    let mut write = |snow: &mut snow::HandshakeState| {
-        let mut message = vec![1; 200];
+    let write = |snow: &mut snow::HandshakeState| {
+        let mut message = [1; 200];
         let length = snow.write_message(&[], &mut message[1..]).unwrap();
         message[..=length].to_vec()
     };

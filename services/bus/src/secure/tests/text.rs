@@ -65,7 +65,7 @@ fn a_fingerprint_is_short_and_each_keys_own() {
 }
 
 fn roles(text: &str) -> Result<Roles, BadRole> {
-    Roles::parse(&text.split_whitespace().collect::<Vec<_>>())
+    text.parse()
 }
 
 #[test]
