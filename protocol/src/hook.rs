@@ -16,10 +16,12 @@ pub enum HookEvent {
     ClientsReleased,
     /// On the server, after that: its machine goes down or starts again.
     GoingDown,
+    /// On any machine: a fact of this name was told in the house.
+    Fact(&'static str),
 }
 
 impl HookEvent {
-    /// All events, in the order of a day.
+    /// All events of presence, in the order of a day. Those of the bus are [`crate::fact::shapes`].
     pub const ALL: [HookEvent; 6] = [
         HookEvent::ServerUp,
         HookEvent::ServerStopping,
@@ -38,6 +40,7 @@ impl HookEvent {
             HookEvent::PowerOff => "power-off",
             HookEvent::ClientsReleased => "clients-released",
             HookEvent::GoingDown => "going-down",
+            HookEvent::Fact(name) => name,
         }
     }
 
@@ -95,6 +98,36 @@ pub const VARIABLES: [&str; 8] = [
     VARIABLE_ATTEMPT,
 ];
 
+/// The machine that a fact is about.
+pub const VARIABLE_NODE: &str = "PISTOP_NODE";
+/// The family of the fact.
+pub const VARIABLE_FAMILY: &str = "PISTOP_FAMILY";
+/// The id of the event that told it; the same id is the same event.
+pub const VARIABLE_EVENT_ID: &str = "PISTOP_EVENT_ID";
+/// When it was told, in UTC as in RFC 3339; empty if the clock there was not set.
+pub const VARIABLE_AT: &str = "PISTOP_AT";
+/// `1` if these hooks may have run for this event before, else empty.
+pub const VARIABLE_REPLAYED: &str = "PISTOP_REPLAYED";
+/// What the names of a fact's fields begin with: `camera` is `FACT_CAMERA`.
+pub const FACT_PREFIX: &str = "FACT_";
+
+/// All variables that every hook of a fact gets, beside its fields.
+pub const FACT_VARIABLES: [&str; 8] = [
+    VARIABLE_EVENT,
+    VARIABLE_NODE,
+    VARIABLE_FAMILY,
+    VARIABLE_EVENT_ID,
+    VARIABLE_AT,
+    VARIABLE_REPLAYED,
+    VARIABLE_DEADLINE,
+    VARIABLE_ATTEMPT,
+];
+
+/// The variable of a field: `duration-ms` is `FACT_DURATION_MS`.
+pub fn fact_variable(field: &str) -> String {
+    FACT_PREFIX.to_owned() + &field.to_ascii_uppercase().replace('-', "_")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -107,9 +140,19 @@ mod tests {
     }
 
     #[test]
+    fn no_fact_is_named_as_an_event_of_presence() {
+        let facts = crate::fact::shapes().iter().map(|shape| HookEvent::Fact(shape.rule.name));
+        for fact in facts {
+            assert!(HookEvent::ALL.iter().all(|event| event.name() != fact.name()), "{fact}");
+        }
+        assert_eq!(fact_variable("duration-ms"), "FACT_DURATION_MS");
+    }
+
+    #[test]
     fn only_a_mount_that_fails_keeps_the_others_from_running() {
         assert!(!HookEvent::ServerUp.goes_on_after("server-up/20-mount-share"));
         assert!(HookEvent::ServerUp.goes_on_after("server-up/30-start-mpd"));
         assert!(HookEvent::ServerStopping.goes_on_after("server-stopping/20-mount-share"));
+        assert!(HookEvent::Fact("card-inserted").goes_on_after("card-inserted/20-mount-card"));
     }
 }

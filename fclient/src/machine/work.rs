@@ -42,7 +42,7 @@ impl Machine {
             _ if running.drill => self.drill.is_none() || self.next() != Step::Rest,
             HookEvent::ServerUp => self.leaving.is_some() || matches!(self.goal, Goal::Gone(_)),
             HookEvent::ServerStopping | HookEvent::ServerLost => self.leaving == Some(Leave::Restart),
-            HookEvent::PowerOff | HookEvent::ClientsReleased | HookEvent::GoingDown => false,
+            HookEvent::PowerOff | HookEvent::ClientsReleased | HookEvent::GoingDown | HookEvent::Fact(_) => false,
         };
         if overtaken && !running.cancelled {
             self.running = Some(Running { event: running.event, drill: running.drill, cancelled: true });

@@ -15,10 +15,12 @@
 //! | `clerk` | what the agent itself has to say |
 //! | `subscriptions` | which subscriptions outlive their programs |
 //! | `verbs` | commands to this machine |
+//! | [`hooks`] | the hooks of facts |
 
 mod clerk;
 mod connection;
 mod door;
+pub mod hooks;
 mod links;
 pub mod machine;
 mod subscriptions;

@@ -6,12 +6,14 @@
 
 mod child;
 mod find;
+mod folders;
 mod legacy;
 mod output;
 mod run;
 mod trace;
 
 pub use find::find;
+pub use folders::{Folders, folders};
 pub use run::run;
 pub use trace::end_orphan;
 

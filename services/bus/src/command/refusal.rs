@@ -84,9 +84,9 @@ impl fmt::Display for Refusal {
 }
 
 fn unknown(f: &mut fmt::Formatter<'_>, verb: &str, here: &HostName, known: &[String]) -> fmt::Result {
-    write!(f, "nobody on {here} serves `{verb}`")?;
+    write!(f, "nobody on {here} does `{verb}`")?;
     match nearest(verb, known.iter().map(String::as_str)) {
-        Some(nearest) => write!(f, "; did you mean `{nearest}`? There are {}", known.join(", ")),
+        Some(nearest) => write!(f, "; known are {}; did you mean `{nearest}`?", known.join(", ")),
         None => write!(f, "; start the program that does"),
     }
 }

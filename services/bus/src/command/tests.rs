@@ -103,7 +103,7 @@ fn a_refusal_names_the_remedy() {
     let unknown = Refusal::Unknown { verb: "versoin".into(), here: here.clone(), known };
     let reply = unknown.reply(id());
     assert_eq!((reply.outcome, &reply.to), (Outcome::Refused, &id()));
-    assert_eq!(reply.remarks, "nobody on attic serves `versoin`; did you mean `version`? There are ping, version");
+    assert_eq!(reply.remarks, "nobody on attic does `versoin`; known are ping, version; did you mean `version`?");
     let late = Refusal::Over { verb: "restart".into(), late_ms: 1500 };
     assert_eq!(late.outcome(), Outcome::Expired);
     assert!(late.to_string().contains("1.5 s after its deadline") && late.to_string().contains("clocks"));

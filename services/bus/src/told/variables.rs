@@ -2,6 +2,7 @@
 //! The fact need not be known here. What a stranger wrote is harmless: names are plain, values are bounded and
 //! hold no control character, and no shell ever reads them as anything but a value.
 
+use protocol::hook::fact_variable;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -31,7 +32,7 @@ pub fn variables(body: &[u8]) -> Vec<(String, String)> {
 fn name(key: &str) -> Option<String> {
     let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
     let is_name = !key.is_empty() && key.len() <= MAX_NAME && key.bytes().all(fits);
-    is_name.then(|| format!("FACT_{}", key.to_ascii_uppercase().replace('-', "_")))
+    is_name.then(|| fact_variable(key))
 }
 
 fn plain(value: &Value) -> Option<String> {

@@ -36,7 +36,7 @@ pub fn find(event: HookEvent, directories: &[PathBuf], home: Option<&Path>) -> R
     })
 }
 
-fn names(folder: &Path) -> Result<Vec<OsString>, BadConfig> {
+pub(super) fn names(folder: &Path) -> Result<Vec<OsString>, BadConfig> {
     let entries = match fs::read_dir(folder) {
         Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries.and_then(|entries| entries.map(|entry| entry.map(|e| e.file_name())).collect()),

@@ -21,7 +21,7 @@ pub(super) fn start_script(event: HookEvent, home: &Path) -> Option<Hook> {
     let word = match event {
         HookEvent::ServerUp => "start",
         HookEvent::ServerStopping | HookEvent::ServerLost => "stop",
-        HookEvent::PowerOff | HookEvent::ClientsReleased | HookEvent::GoingDown => return None,
+        HookEvent::PowerOff | HookEvent::ClientsReleased | HookEvent::GoingDown | HookEvent::Fact(_) => return None,
     };
     let script = script(event, home, START_SCRIPT)?;
     Some(Hook { arguments: vec![word.into()], legacy_socket: true, ..script })
@@ -32,7 +32,7 @@ pub(super) fn with_mount_scripts(event: HookEvent, home: &Path, mut hooks: Vec<H
     let (work, place) = match event {
         HookEvent::ServerUp => ("mount", "20"),
         HookEvent::ServerStopping | HookEvent::ServerLost => ("unmount", "50"),
-        HookEvent::PowerOff | HookEvent::ClientsReleased | HookEvent::GoingDown => return hooks,
+        HookEvent::PowerOff | HookEvent::ClientsReleased | HookEvent::GoingDown | HookEvent::Fact(_) => return hooks,
     };
     let (before, after) = match hooks.iter().position(|hook| verb(file_name(hook)) == Some(work)) {
         Some(at) => (at, at + 1),

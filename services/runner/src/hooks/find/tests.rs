@@ -134,6 +134,8 @@ fn an_old_start_script_replaces_all_hooks() {
         assert_eq!(machine.hooks(event), [expected]);
     }
     assert_eq!(machine.order(PowerOff), ["own/power-off/90-power-off"], "an event it does not know");
+    let machine = machine.file("own/motion/50-ring-bell");
+    assert_eq!(machine.order(HookEvent::Fact("motion")), ["own/motion/50-ring-bell"], "nor does it know facts");
 
     let machine = Machine::new().without_run_bit("home/.pistop/pistopstart").file("own/server-up/10-start-network");
     assert_eq!(machine.order(ServerUp), ["own/server-up/10-start-network"]);
