@@ -15,7 +15,7 @@ mod publisher;
 mod service;
 mod subscription;
 
-pub use connection::{DOOR, ask};
+pub use connection::{DOOR, Keeper, ask, reach};
 pub use publisher::Refused;
 pub use service::{Asked, Service};
 pub use subscription::{Item, Subscription};

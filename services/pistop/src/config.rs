@@ -1,7 +1,10 @@
-//! The verbs with their flags, and where fserver's local socket is.
+//! The verbs with their flags, and where the local sockets of fserver and of the event bus are.
 
 use crate::drive::{DriveFlags, How};
+use crate::events::EventsFlags;
 use crate::logs::LogFlags;
+use crate::publish::PublishFlags;
+use crate::request::RequestFlags;
 use crate::service::flags::ServiceVerb;
 use clap::{Args, Parser, Subcommand};
 use runner::exit::Failure;
@@ -9,18 +12,23 @@ use runner::settings::{Setting, Settings, Sources};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The only setting that this command shares with fserver.
-pub const SETTINGS: &[Setting] =
-    &[Setting { key: "control", default: "/run/pistop/fserver.sock", help: "the local socket of fserver" }];
+/// The settings that this command shares with fserver and fclient.
+pub const SETTINGS: &[Setting] = &[
+    Setting { key: "control", default: "/run/pistop/fserver.sock", help: "the local socket of fserver" },
+    Setting { key: "door", default: bus::client::DOOR, help: "the local socket of the event bus" },
+];
 
-/// Asks and tells the running fserver, makes services and drives them.
+/// Asks and tells the running fserver and the event bus, makes services and drives them.
 #[derive(Debug, Parser)]
 #[command(name = "pistop", version)]
 pub struct Options {
     /// The local socket of fserver; otherwise the variable CONTROL, or /run/pistop/fserver.sock
     #[arg(long, value_name = "PATH", global = true)]
     pub control: Option<PathBuf>,
-    /// fserver's directory of variables, if CONTROL is set there
+    /// The local socket of the event bus, on any machine; otherwise the variable DOOR, or /run/pistop/bus.sock
+    #[arg(long, value_name = "PATH", global = true)]
+    pub door: Option<PathBuf>,
+    /// The directory of variables of fserver or fclient, if CONTROL or DOOR is set there
     #[arg(long, value_name = "DIR", global = true)]
     pub variables: Option<PathBuf>,
     /// What to do
@@ -57,6 +65,24 @@ pub enum Verb {
     Why {
         /// Its name, as `pistop status` shows it
         host: String,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// What was said on the event bus, and with --follow what is said
+    Events(EventsFlags),
+    /// Say something on the event bus; without a fact, lists what can be said
+    Publish(PublishFlags),
+    /// Ask a machine to do something, and wait for its answer
+    Request(RequestFlags),
+    /// For whom events wait at this machine, and how many
+    Queue {
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Looks at this machine's part of the event bus, and says what is wrong and what helps
+    Doctor {
         /// For programs
         #[arg(long)]
         json: bool,
@@ -190,12 +216,21 @@ pub fn seconds(text: &str) -> Result<Duration, String> {
 impl Options {
     /// Where fserver listens.
     pub fn socket(&self) -> Result<PathBuf, Failure> {
-        if let Some(path) = &self.control {
+        self.path("control", self.control.as_ref())
+    }
+
+    /// Where the event bus is.
+    pub fn door(&self) -> Result<PathBuf, Failure> {
+        self.path("door", self.door.as_ref())
+    }
+
+    fn path(&self, key: &'static str, flag: Option<&PathBuf>) -> Result<PathBuf, Failure> {
+        if let Some(path) = flag {
             return Ok(path.clone());
         }
         let environment = std::env::vars_os().collect();
         let sources = Sources { config: None, variables: self.variables.clone(), environment, flags: Vec::new() };
         let settings = Settings::load(SETTINGS, sources)?;
-        settings.path("control").ok_or_else(|| settings.bad("control", "a path is needed".into()).into())
+        settings.path(key).ok_or_else(|| settings.bad(key, "a path is needed".into()).into())
     }
 }

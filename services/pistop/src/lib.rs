@@ -1,10 +1,13 @@
-//! The control command: asks and tells the running fserver over its local socket, and looks after services.
+//! The control command: asks and tells the running fserver and the event bus over their local sockets, and looks after services.
 //!
 //! | module | what it does |
 //! |---|---|
 //! | [`config`] | verbs, flags, and where the socket is |
 //! | [`ask`] | the connection: one request, its replies |
 //! | [`status`], [`shutdown`], [`why`] | one verb each: the request, and its answer for people or as JSON |
+//! | [`door`] | the way to the event bus |
+//! | [`events`], [`publish`], [`request`], [`queue`] | one verb of the event bus each |
+//! | [`doctor`] | what is wrong with this machine's part of it |
 //! | [`unmount`] | a disk of this machine: nobody is asked but the kernel |
 //! | [`pishutdown`] | the second program: shutdown(8) with the two-phase shutdown before it |
 //! | [`cut_power`], [`usb`] | takes the power from the disks of a USB hub, once nothing uses them |
@@ -18,10 +21,16 @@ pub mod ask;
 pub mod config;
 pub mod cut_power;
 pub mod display;
+pub mod doctor;
+pub mod door;
 pub mod drive;
+pub mod events;
 pub mod local_time;
 pub mod logs;
 pub mod pishutdown;
+pub mod publish;
+pub mod queue;
+pub mod request;
 pub mod service;
 pub mod shutdown;
 pub mod status;
@@ -48,6 +57,7 @@ pub fn main(options: Options) -> Result<(), Failure> {
 
 async fn run(options: Options) -> Result<(), Failure> {
     let socket = || options.socket();
+    let door = || options.door();
     match &options.verb {
         Verb::Status(flags) if flags.names.is_empty() => status::run(&socket()?, flags.json).await,
         Verb::Status(StatusFlags { names, how, json }) => {
@@ -56,6 +66,11 @@ async fn run(options: Options) -> Result<(), Failure> {
         Verb::Shutdown(flags) => shutdown::run(&socket()?, flags).await,
         Verb::Why { host, json } => why::run(&socket()?, host, *json).await,
         Verb::Drill { deadline, json } => shutdown::drill(&socket()?, *deadline, *json).await,
+        Verb::Events(flags) => events::run(&door()?, flags).await,
+        Verb::Publish(flags) => publish::run(door, flags).await,
+        Verb::Request(flags) => request::run(&door()?, flags).await,
+        Verb::Queue { json } => queue::run(&door()?, *json).await,
+        Verb::Doctor { json } => doctor::run(&door()?, &socket()?, *json).await,
         Verb::Unmount(flags) => unmount::run(flags),
         Verb::CutPower(flags) => cut_power::run(flags, options.variables.clone()),
         Verb::Display(flags) => display::display(flags, options.variables.clone()),

@@ -1,7 +1,7 @@
 //! Instants in this machine's local time; the zone is that of TZ, or of `/etc/localtime`, or UTC.
 
-use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 use runner::tai64n::Stamp;
 use std::time::Duration;
 
@@ -15,10 +15,25 @@ impl Zone {
         Zone(TimeZone::system())
     }
 
+    /// That of no place in particular.
+    pub const fn utc() -> Zone {
+        Zone(TimeZone::UTC)
+    }
+
     /// `2026-11-21 20:15:00.123456789`, as tai64nlocal prints it.
     pub fn show(&self, stamp: Stamp) -> String {
         let (unix, nanoseconds) = stamp.unix();
         format!("{}.{nanoseconds:09}", self.format("%Y-%m-%d %H:%M:%S", unix))
+    }
+
+    /// `2026-11-21 20:15:00`, as lists show it.
+    pub fn seconds(&self, since_1970: Duration) -> String {
+        self.format("%Y-%m-%d %H:%M:%S", since_1970.as_secs().cast_signed())
+    }
+
+    /// This moment.
+    pub fn now(&self) -> Zoned {
+        Timestamp::now().to_zoned(self.0.clone())
     }
 
     /// `20261121-201500`, for names of folders.
@@ -44,13 +59,14 @@ mod tests {
     use super::*;
 
     fn utc() -> Zone {
-        Zone(TimeZone::UTC)
+        Zone::utc()
     }
 
     #[test]
     fn each_form_is_as_its_readers_know_it() {
         let at = Duration::from_secs(1_795_292_100);
         assert_eq!(utc().compact(at), "20261121-201500");
+        assert_eq!(utc().seconds(at), "2026-11-21 20:15:00");
         assert_eq!(utc().short(at), "21-11-26 20:15:00");
         assert_eq!(utc().show(Stamp::from_unix(Duration::new(150, 5))), "1970-01-01 00:02:30.000000005");
     }

@@ -7,11 +7,12 @@ use crate::drive::name::{Directory, UnitName};
 use crate::drive::{Service, which};
 use crate::local_time::Zone;
 use crate::service::flags::Where;
+use crate::words::out;
 use clap::Args;
 use runner::exit::Failure;
 use runner::tai64n::Stamp;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -205,15 +206,6 @@ fn local(zone: &Zone, line: &str) -> String {
     match Stamp::split(line) {
         Some((stamp, rest)) => zone.show(stamp) + rest,
         None => line.into(),
-    }
-}
-
-/// Whoever reads has had enough, as `head` does: that is an end like any other.
-fn out(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(why) if why.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
-        written => written.map_err(|why| Failure::Temporary(format!("standard output: {why}"))),
     }
 }
 

@@ -1,12 +1,25 @@
 //! Durations, tables and moments for people, and how a line reaches them.
 
 use protocol::control::Moment;
-use std::io::Write;
+use runner::exit::Failure;
+use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
 /// Prints a line. Nobody who listens any more is no reason to stop: a terminal may be gone in the middle of a shutdown.
 pub fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Prints a text at once. Whoever reads has had enough, as `head` does: that is an end like any other.
+///
+/// # Errors
+/// It cannot be written for another reason.
+pub fn out(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(why) if why.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        written => written.map_err(|why| Failure::Temporary(format!("standard output: {why}"))),
+    }
 }
 
 /// A line of the time line.

@@ -1,5 +1,6 @@
 //! One connection to the agent.
 
+use super::Refused;
 use protocol::HostName;
 use protocol::door::{Ask, Tell};
 use runner::framing;
@@ -18,6 +19,7 @@ pub(super) const LAST_PAUSE: Duration = Duration::from_secs(2);
 
 pub(super) struct Connection {
     pub(super) node: HostName,
+    agent: String,
     pub(super) read: BufReader<OwnedReadHalf>,
     pub(super) write: OwnedWriteHalf,
 }
@@ -28,9 +30,32 @@ pub(super) async fn connect(door: &Path, program: &str) -> io::Result<Connection
     let mut read = BufReader::with_capacity(64 * 1024, read);
     framing::write(&mut write, &Ask::Hello(program.into())).await?;
     match framing::read::<Tell>(&mut read).await? {
-        Some(Tell::Welcome { node, .. }) => Ok(Connection { node, read, write }),
+        Some(Tell::Welcome { node, agent, .. }) => Ok(Connection { node, agent, read, write }),
         Some(Tell::Error(why)) => Err(io::Error::other(why)),
         _ => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// Who keeps the events of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keeper {
+    /// The machine's name on the bus.
+    pub node: HostName,
+    /// fserver or fclient, with its version.
+    pub program: String,
+}
+
+/// Looks once whether the agent is there.
+///
+/// # Errors
+/// It is not, which may change, or this user may not come in, which will not.
+pub async fn reach(door: &Path, program: &str) -> Result<Keeper, Refused> {
+    match connect(door, program).await {
+        Ok(Connection { node, agent, .. }) => Ok(Keeper { node, program: agent }),
+        Err(why) => {
+            let temporary = why.kind() != io::ErrorKind::PermissionDenied;
+            Err(Refused { why: unreachable(door, &why), temporary })
+        }
     }
 }
 

@@ -1,0 +1,190 @@
+//! `pistop events`: what was said on the bus as far as this machine keeps it, and what is said.
+//!
+//! What always holds: an event is shown once, also if the agent restarts meanwhile, and what is missing is told.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`filter`] | which events: patterns and their short forms |
+//! | [`since`] | from when on |
+//! | [`body`], [`line`] | one event as a line, for people or as JSON |
+
+pub mod body;
+pub mod filter;
+pub mod line;
+pub mod since;
+
+use crate::door::{self, SILENCE};
+use crate::local_time::Zone;
+use crate::words::out;
+use body::Fields;
+use bus::client::{Item, Subscription};
+use clap::Args;
+use futures_util::FutureExt;
+use line::Columns;
+use protocol::Event;
+use protocol::door::{From, Subscribe};
+use runner::exit::Failure;
+use serde_json::json;
+use std::path::Path;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// The flags of `events`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A line is: time, machine, family/name, fields. `=` marks a state, `>` a command, `<` its answer."
+)]
+pub struct EventsFlags {
+    /// Go on with what comes, until interrupted
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Nothing that was said earlier: 10m, 2h, 3d, today, yesterday, 20:15, 2026-11-21, "2026-11-21 20:15", or RFC 3339
+    #[arg(long, value_name = "T")]
+    pub since: Option<String>,
+    /// Only these, one match is enough: a family (camera), a fact (motion or camera/motion), a machine (kitchen:), both
+    /// (kitchen:motion), or a pattern of topics as MQTT has them (+/evt/camera/#)
+    #[arg(long = "filter", value_name = "F")]
+    pub filters: Vec<String>,
+    /// For programs: one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Prints what is kept, and goes on if that is wanted.
+///
+/// # Errors
+/// A flag means nothing, or the agent does not answer.
+pub async fn run(door: &Path, flags: &EventsFlags) -> Result<(), Failure> {
+    let zone = Zone::local();
+    let filters = filter::patterns(&flags.filters).map_err(Failure::Permanent)?;
+    let since = flags.since.as_ref().map(|text| since::parse(text, &zone.now())).transpose();
+    let since = since
+        .map_err(Failure::Permanent)?
+        .map(|moment| Duration::try_from(moment.duration_since(jiff::Timestamp::UNIX_EPOCH)).unwrap_or(Duration::ZERO));
+    let (bus, _) = door::open(door, Duration::ZERO).await?;
+    let subscription = bus.subscribe(Subscribe { name: None, filters, from: From::Oldest });
+    let show =
+        Show { zone, json: flags.json, columns: Columns::default(), sieve: Sieve { since, shows: since.is_none() } };
+    tell(subscription, show, flags.follow).await.unwrap_or_else(|| Err(Failure::Temporary(door::silent(door))))
+}
+
+/// Until everything was told, or for ever; `None` if the agent says nothing any more.
+async fn tell(mut heard: Subscription, mut show: Show, follow: bool) -> Option<Result<(), Failure>> {
+    let (mut once, mut live, mut text) = (Once::default(), false, String::new());
+    loop {
+        let item = match heard.next().now_or_never() {
+            Some(item) => item,
+            None => {
+                if let Err(why) = out(&std::mem::take(&mut text)) {
+                    return Some(Err(why));
+                }
+                if live { heard.next().await } else { timeout(SILENCE, heard.next()).await.ok()? }
+            }
+        };
+        match item {
+            Item::Event(number, event) if once.is_new(number) => text += &show.event(&event),
+            Item::Event(..) => {}
+            Item::Missed(count) => text += &show.missed(count, once.last),
+            Item::Restarted => text += &show.restarted(),
+            Item::Live if follow => live = true,
+            Item::Live => return Some(out(&text)),
+            Item::Refused(why) => return Some(Err(Failure::Permanent(why))),
+        }
+        if text.len() > ENOUGH
+            && let Err(why) = out(&std::mem::take(&mut text))
+        {
+            return Some(Err(why));
+        }
+    }
+}
+
+/// So much is written at a time.
+const ENOUGH: usize = 32 * 1024;
+
+/// An agent that restarts tells all that it keeps again, under the same numbers.
+#[derive(Debug, Default)]
+struct Once {
+    last: Option<u64>,
+}
+
+impl Once {
+    fn is_new(&mut self, number: u64) -> bool {
+        let is_new = self.last.is_none_or(|last| number > last);
+        self.last = self.last.max(Some(number));
+        is_new
+    }
+}
+
+/// What `--since` lets pass. An event whose time nobody knows goes with the one before it.
+#[derive(Debug)]
+struct Sieve {
+    since: Option<Duration>,
+    shows: bool,
+}
+
+impl Sieve {
+    fn passes(&mut self, at: Option<Duration>) -> bool {
+        if let (Some(since), Some(at)) = (self.since, at) {
+            self.shows = at >= since;
+        }
+        self.shows
+    }
+}
+
+/// How it is shown.
+struct Show {
+    zone: Zone,
+    json: bool,
+    columns: Columns,
+    sieve: Sieve,
+}
+
+impl Show {
+    fn event(&mut self, event: &Event) -> String {
+        let fields = Fields::of(&event.body.0);
+        match self.sieve.passes(line::at(&fields)) {
+            false => String::new(),
+            true if self.json => line::json(event, &fields),
+            true => self.columns.line(event, &fields, &self.zone),
+        }
+    }
+
+    /// Before the first event it is the past that nobody keeps; that is no loss, but it is to be seen where the list begins.
+    fn missed(&self, count: u64, last: Option<u64>) -> String {
+        match (self.json, last) {
+            (true, _) => format!("{}\n", json!({"missed": count})),
+            (false, None) => self.columns.note("what was before is not kept any more"),
+            (false, Some(_)) => self
+                .columns
+                .note(&format!("up to {count} events are missing here; see pistop events --filter events-dropped")),
+        }
+    }
+
+    fn restarted(&self) -> String {
+        match self.json {
+            true => format!("{}\n", json!({"restarted": true})),
+            false => self.columns.note("the event bus of this machine started again"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_told_again_is_shown_once() {
+        let mut once = Once::default();
+        assert_eq!([1, 3, 1, 3, 4].map(|number| once.is_new(number)), [true, true, false, false, true]);
+    }
+
+    #[test]
+    fn an_event_without_a_time_goes_with_the_one_before_it() {
+        let at = |seconds| Some(Duration::from_secs(seconds));
+        let mut sieve = Sieve { since: at(10), shows: false };
+        let passed = [None, at(5), None, at(10), None, at(9), None].map(|at| sieve.passes(at));
+        assert_eq!(passed, [false, false, false, true, true, false, false]);
+        let mut all = Sieve { since: None, shows: true };
+        assert!(all.passes(None) && all.passes(at(0)));
+    }
+}
