@@ -89,7 +89,8 @@ pub async fn run(config: Config, world: World) -> Result<(), Failure> {
 /// The agent of this machine's event bus. Everything else does without it.
 fn bus(config: &Config) -> Result<Option<(Agent, UnboundedReceiver<Out>)>, Failure> {
     let (node, program) = (config.name.clone(), concat!("fclient ", env!("CARGO_PKG_VERSION")));
-    let host = Host { node, program, epoch: None, state_dir: &config.state_dir, server: false };
+    let (hooks, hook_timeout) = (config.hooks.clone(), config.hook_timeout);
+    let host = Host { node, program, epoch: None, state_dir: &config.state_dir, server: false, hooks, hook_timeout };
     let Some(plan) = options::plan(&config.settings, host)? else { return Ok(None) };
     let started = Agent::start(plan).map_err(|why| tracing::error!("no event bus: {why}"));
     Ok(started.ok())

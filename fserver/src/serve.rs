@@ -70,7 +70,9 @@ pub fn open(config: Config) -> Result<Server, Failure> {
 /// The agent of this machine's event bus. Presence and shutdown do without it.
 fn bus(config: &Config, rules: &Rules) -> Result<Option<(Agent, mpsc::UnboundedReceiver<Out>)>, Failure> {
     let (node, program) = (rules.name.clone(), &rules.program);
-    let host = Host { node, program, epoch: Some(rules.epoch), state_dir: &config.state_dir, server: true };
+    let (hooks, hook_timeout) = (config.hooks.clone(), config.hook_timeout);
+    let (epoch, state_dir) = (Some(rules.epoch), &*config.state_dir);
+    let host = Host { node, program, epoch, state_dir, server: true, hooks, hook_timeout };
     let Some(plan) = options::plan(&config.settings, host)? else { return Ok(None) };
     let started = Agent::start(plan).map_err(|why| tracing::error!("no event bus: {why}"));
     Ok(started.ok())

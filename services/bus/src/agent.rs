@@ -14,6 +14,7 @@
 //! | `door`, `connection` | programs of this machine, over a Unix socket |
 //! | `clerk` | what the agent itself has to say |
 //! | `subscriptions` | which subscriptions outlive their programs |
+//! | [`hooks`], `rows` | what runs at this machine when something was said |
 //! | `verbs` | commands to this machine |
 //! | [`hooks`] | the hooks of facts |
 
@@ -23,6 +24,7 @@ mod door;
 pub mod hooks;
 mod links;
 pub mod machine;
+mod rows;
 mod subscriptions;
 mod verbs;
 
@@ -30,20 +32,26 @@ use crate::carry;
 use crate::journal::{Bounds, Clock, Fill, Journal, Notice, Place};
 use crate::secure::Roles;
 use clerk::Clerk;
+use hooks::HookPlan;
 use links::Links;
 use protocol::fact::Fact;
 use protocol::{Epoch, Filter, HostName, Message};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 use subscriptions::Subscriptions;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{oneshot, watch};
 use tokio::task::LocalSet;
+use tokio_util::sync::CancellationToken;
 
 /// The name that a client's journal keeps its cursor towards the server under.
 const TO_SERVER: &str = "link:server";
+
+/// A hook that runs when the agent is to end has so long to end, too.
+const HOOK_ENDS: Duration = Duration::from_secs(1);
 
 /// What an agent has to know.
 #[derive(Debug, Clone)]
@@ -64,6 +72,8 @@ pub struct Settings {
     pub door: PathBuf,
     /// Its group, whose members may come in, if there is such a group.
     pub group: Option<String>,
+    /// Which hooks run on events, if any do.
+    pub hooks: Option<HookPlan>,
     /// What to follow of other machines beside what programs and hooks here want.
     pub follow: Vec<Filter>,
     /// This machine is the server, which relays to all others.
@@ -177,6 +187,8 @@ pub(crate) struct Shared {
     pub(crate) out: UnboundedSender<Out>,
     /// Changes when somebody here wants something else.
     pub(crate) wants: watch::Sender<()>,
+    /// The facts that have hooks here.
+    pub(crate) hooked: std::cell::RefCell<BTreeSet<&'static str>>,
     /// The hosts at the other ends of links, by link.
     pub(crate) hosts: std::cell::RefCell<BTreeMap<u64, HostName>>,
 }
@@ -201,11 +213,15 @@ async fn serve(
     let journal = Rc::new(journal);
     let clerk = Clerk::start(&settings, journal.clone());
     let wants = watch::Sender::new(());
-    let hosts = Default::default();
-    let shared = Rc::new(Shared { settings, journal, clerk, subscriptions, out, wants, hosts });
+    let (hooked, hosts) = Default::default();
+    let shared = Rc::new(Shared { settings, journal, clerk, subscriptions, out, wants, hooked, hosts });
     notices.into_iter().for_each(|notice| shared.clerk.notice(notice));
     tokio::task::spawn_local(door.serve(shared.clone()));
     tokio::task::spawn_local(verbs::serve(shared.clone()));
+    let ending = CancellationToken::new();
+    let _ends_hooks = ending.clone().drop_guard();
+    let plan = shared.settings.hooks.clone();
+    let rows = plan.map(|plan| tokio::task::spawn_local(rows::serve(shared.clone(), plan, ending.clone())));
     if shared.settings.server {
         let _ = shared.out.send(Out::Known(known(&shared)));
     }
@@ -221,6 +237,11 @@ async fn serve(
                 Some(Order::Tell(fact)) => shared.clerk.tell(&shared.settings.node, &fact),
                 Some(Order::TellOf(host, fact)) => shared.clerk.tell(&host, &fact),
                 Some(Order::Stop(answer)) => {
+                    ending.cancel();
+                    if let Some(rows) = rows {
+                        // One that does not end in time is killed with the task, and runs again.
+                        let _ = tokio::time::timeout(HOOK_ENDS, rows).await;
+                    }
                     shared.clerk.settle().await;
                     return Some(answer);
                 }

@@ -1,11 +1,14 @@
 //! The settings that fserver and fclient share about the bus, each with its default and its meaning, and what follows
 //! from them.
 
+use crate::agent::hooks::HookPlan;
 use crate::agent::{Settings as Agent, machine};
 use crate::journal::{Bounds, Place};
 use protocol::{Epoch, Filter, HostName};
 use runner::settings::{BadConfig, Setting, Settings};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where events are kept.
 pub const JOURNAL: Setting = Setting {
@@ -42,6 +45,10 @@ pub struct Host<'a> {
     pub state_dir: &'a Path,
     /// It is the server.
     pub server: bool,
+    /// Directories of hooks.
+    pub hooks: Vec<PathBuf>,
+    /// The time of each attempt of each.
+    pub hook_timeout: Duration,
 }
 
 /// What the agent has to know; `None` if it is switched off.
@@ -49,7 +56,7 @@ pub struct Host<'a> {
 /// # Errors
 /// A setting that cannot be used.
 pub fn plan(settings: &Settings, host: Host<'_>) -> Result<Option<Agent>, BadConfig> {
-    let Host { node, program, epoch, state_dir, server } = host;
+    let Host { node, program, epoch, state_dir, server, hooks, hook_timeout } = host;
     let (path, ram) = match settings.text(JOURNAL.key) {
         None | Some("off") => return Ok(None),
         Some("disk") => (state_dir.join("journal"), false),
@@ -64,6 +71,12 @@ pub fn plan(settings: &Settings, host: Host<'_>) -> Result<Option<Agent>, BadCon
         node,
         program: program.into(),
         epoch: epoch.unwrap_or_else(|| Epoch(crate::fresh_epoch())),
+        hooks: Some(HookPlan {
+            directories: hooks,
+            environment: environment(settings),
+            timeout: hook_timeout,
+            state: Some(path.join("hooks")),
+        }),
         place: Place::Directory(path),
         ram,
         bounds: if ram { Bounds::in_memory() } else { Bounds::default() },
@@ -72,6 +85,13 @@ pub fn plan(settings: &Settings, host: Host<'_>) -> Result<Option<Agent>, BadCon
         follow: if server { Vec::new() } else { follow(settings)? },
         server,
     }))
+}
+
+/// All settings, but how a machine is powered off: that is for the hooks of `power-off` only.
+fn environment(settings: &Settings) -> Vec<(OsString, OsString)> {
+    let mut all = settings.environment();
+    all.retain(|(name, _)| name != "POWER_OFF_COMMAND");
+    all
 }
 
 fn follow(settings: &Settings) -> Result<Vec<Filter>, BadConfig> {
@@ -91,7 +111,9 @@ mod tests {
         let environment = environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
         let sources = Sources { config: None, variables: None, environment, flags: Vec::new() };
         let (node, state_dir) = (HostName::parse("attic").unwrap(), Path::new("/var/lib/pistop/fserver"));
-        plan(&Settings::load(ALL, sources)?, Host { node, program: "fserver 1", epoch: None, state_dir, server: false })
+        let (program, epoch, hooks, hook_timeout) = ("fserver 1", None, Vec::new(), Duration::from_secs(60));
+        let host = Host { node, program, epoch, state_dir, server: false, hooks, hook_timeout };
+        plan(&Settings::load(ALL, sources)?, host)
     }
 
     #[test]

@@ -39,15 +39,16 @@ pub struct Standing {
 }
 
 impl Journal {
-    /// Gives a consumer a cursor, if it has none yet; one that has goes on where it was.
+    /// Gives a consumer a cursor, if it has none yet; one that has goes on where it was. Says whether it is new: then a
+    /// crash within the next second forgets it, unless [`Journal::settle`] is waited for.
     ///
     /// # Errors
     /// There are [`MAX_CONSUMERS`] already, or the name is over [`MAX_NAME`] bytes.
-    pub fn register(&self, name: &str, start: Start) -> Result<(), Failure> {
+    pub fn register(&self, name: &str, start: Start) -> Result<bool, Failure> {
         let mut state = self.core.lock();
         let shelf = &mut state.shelf;
         if shelf.consumers.contains_key(name) {
-            return Ok(());
+            return Ok(false);
         }
         let refuse = |why| Err(Failure::Consumer { name: name.chars().take(40).collect(), why });
         if name.len() > MAX_NAME {
@@ -58,7 +59,7 @@ impl Journal {
         }
         let next = if start == Start::Latest { shelf.next } else { Position::START };
         shelf.consumers.insert(name.into(), Cursor::new(next));
-        self.changed(&mut state)
+        self.changed(&mut state).map(|()| true)
     }
 
     /// Takes a consumer's cursor away.

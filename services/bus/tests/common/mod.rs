@@ -37,6 +37,7 @@ pub fn settings(name: &str, folder: &TempDir, server: bool) -> Settings {
         bounds: Bounds::default(),
         door: folder.path().join("bus.sock"),
         group: None,
+        hooks: None,
         follow: vec![],
         server,
     }
