@@ -12,6 +12,7 @@
 pub mod cases;
 pub mod engine;
 pub mod mosquitto;
+pub mod relay;
 pub mod stage;
 
 use engine::Engine;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use tests::conformance::engine::Engine;
 use tests::conformance::mosquitto::Broker;
+use tests::conformance::relay::Relay;
 use tests::conformance::{cases, deviations, tell};
 
 fn as_the_list_says(name: &str, engine: impl Fn(bool) -> Box<dyn Engine> + Sync) {
@@ -22,6 +23,16 @@ fn as_the_list_says(name: &str, engine: impl Fn(bool) -> Box<dyn Engine> + Sync)
 #[test]
 fn mosquitto_does_as_the_list_says() {
     as_the_list_says("mosquitto", Broker::start);
+}
+
+#[test]
+fn the_relay_does_as_the_list_says() {
+    as_the_list_says("relay", Relay::near);
+}
+
+#[test]
+fn the_relay_does_as_the_list_says_for_those_who_listen_at_a_satellite() {
+    as_the_list_says("satellite", Relay::far);
 }
 
 #[test]

@@ -106,7 +106,7 @@ impl Connection {
         match ask {
             Ask::Hello(program) => self.welcome(&program),
             Ask::Publish(events) => self.publish(events).await,
-            Ask::Subscribe(subscribe) => self.subscribe(subscribe)?,
+            Ask::Subscribe(subscribe) => self.subscribe(subscribe).await?,
             Ask::Done(positions) => {
                 self.done(&positions, |name, position| self.shared.journal.acknowledge(name, position).map(drop))?
             }
@@ -174,7 +174,7 @@ impl Connection {
         (event.id.node != *node).then(|| format!("an event of {}; this machine is {node}", event.id.node))
     }
 
-    fn subscribe(&self, subscribe: Subscribe) -> Result<(), String> {
+    async fn subscribe(&self, subscribe: Subscribe) -> Result<(), String> {
         let Subscribe { name, filters, from } = subscribe;
         let filters = super::machine::filters(&filters)?;
         let journal = &self.shared.journal;
@@ -183,10 +183,15 @@ impl Connection {
         match (&name, &consumer) {
             (Some(name), Some(consumer)) => {
                 let start = if from == From::Oldest { Start::Earliest } else { Start::Latest };
+                let is_known = self.shared.subscriptions.of(consumer).is_some();
                 journal
                     .register(consumer, start)
                     .and_then(|()| journal.rewind(consumer))
                     .map_err(|why| why.to_string())?;
+                if !is_known {
+                    // What comes from here on waits for it, whatever is killed then: its cursor is written first.
+                    journal.settle().await.map_err(|why| why.to_string())?;
+                }
                 let kept = self.shared.subscriptions.keep(name, filters.clone());
                 kept.map_err(|why| format!("the subscription {name} cannot be kept: {why}; make room on that disk"))?;
             }
@@ -214,9 +219,11 @@ impl Connection {
     }
 
     fn forget(&self, name: &str) -> Result<(), String> {
+        let consumer = format!("sub:{name}");
+        self.subscription.borrow_mut().take_if(|subscription| subscription.consumer.as_deref() == Some(&*consumer));
         let known = self.shared.subscriptions.forget(name).map_err(|why| why.to_string())?;
         // A name without a cursor was told of below.
-        let _ = self.shared.journal.forget(&format!("sub:{name}"));
+        let _ = self.shared.journal.forget(&consumer);
         self.shared.wants.send_replace(());
         match known {
             true => self.answer(Tell::Kept(0)),
