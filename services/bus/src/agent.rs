@@ -29,7 +29,7 @@ mod subscriptions;
 mod verbs;
 
 use crate::carry;
-use crate::journal::{Bounds, Clock, Fill, Journal, Notice, Place};
+use crate::journal::{Bounds, Clock, Failure, Fill, Journal, Notice, Place, Start};
 use crate::secure::Roles;
 use clerk::Clerk;
 use hooks::HookPlan;
@@ -43,7 +43,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use subscriptions::Subscriptions;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio::task::LocalSet;
 use tokio_util::sync::CancellationToken;
 
@@ -187,6 +187,8 @@ pub(crate) struct Shared {
     pub(crate) out: UnboundedSender<Out>,
     /// Changes when somebody here wants something else.
     pub(crate) wants: watch::Sender<()>,
+    /// There is a new consumer.
+    settle: Notify,
     /// The facts that have hooks here.
     pub(crate) hooked: std::cell::RefCell<BTreeSet<&'static str>>,
     /// The hosts at the other ends of links, by link.
@@ -196,6 +198,25 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn unix(&self) -> u64 {
         runner::clock::unix_now().as_secs()
+    }
+
+    /// A consumer of the journal begins or goes on; says whether it is new.
+    pub(crate) fn consume(&self, name: &str, start: Start) -> Result<bool, Failure> {
+        let new = self.journal.register(name, start)?;
+        if new {
+            self.settle.notify_one();
+        }
+        self.journal.rewind(name).map(|()| new)
+    }
+
+    /// Writes down soon who the consumers are, many together.
+    async fn settle_again_and_again(self: Rc<Self>) {
+        loop {
+            self.settle.notified().await;
+            if let Err(why) = self.journal.settle().await {
+                tracing::error!("who consumes events is not on the disk: {why}");
+            }
+        }
     }
 
     pub(crate) fn fill(&self) -> Fill {
@@ -214,7 +235,9 @@ async fn serve(
     let clerk = Clerk::start(&settings, journal.clone());
     let wants = watch::Sender::new(());
     let (hooked, hosts) = Default::default();
-    let shared = Rc::new(Shared { settings, journal, clerk, subscriptions, out, wants, hooked, hosts });
+    let shared =
+        Rc::new(Shared { settings, journal, clerk, subscriptions, out, wants, settle: Notify::new(), hooked, hosts });
+    tokio::task::spawn_local(shared.clone().settle_again_and_again());
     notices.into_iter().for_each(|notice| shared.clerk.notice(notice));
     tokio::task::spawn_local(door.serve(shared.clone()));
     tokio::task::spawn_local(verbs::serve(shared.clone()));

@@ -183,12 +183,7 @@ impl Connection {
         match (&name, &consumer) {
             (Some(name), Some(consumer)) => {
                 let start = if from == From::Oldest { Start::Earliest } else { Start::Latest };
-                let is_known = self.shared.subscriptions.of(consumer).is_some();
-                journal
-                    .register(consumer, start)
-                    .and_then(|()| journal.rewind(consumer))
-                    .map_err(|why| why.to_string())?;
-                if !is_known {
+                if self.shared.consume(consumer, start).map_err(|why| why.to_string())? {
                     // What comes from here on waits for it, whatever is killed then: its cursor is written first.
                     journal.settle().await.map_err(|why| why.to_string())?;
                 }
@@ -202,7 +197,8 @@ impl Connection {
             From::Next | From::Oldest => Ok(Vec::new()),
         };
         let states = states.map_err(|why| why.to_string())?.into();
-        let next = if from == From::Oldest { Position::START } else { end };
+        // A cursor knows its place better.
+        let next = if from == From::Oldest || consumer.is_some() { Position::START } else { end };
         *self.subscription.borrow_mut() =
             Some(Subscription { consumer, filters: filters.into(), next, states, past: Some(end) });
         self.shared.wants.send_replace(());
