@@ -178,11 +178,7 @@ mod tests {
         let host = HostName::parse(host).unwrap();
         let to = EventId { node: host.clone(), epoch: Epoch(1), sequence: 1 };
         let data = if outcome == Outcome::Done { Map::from_iter([("n".to_owned(), 1.into())]) } else { Map::new() };
-        Answer {
-            host,
-            reply: Reply { to, outcome, remarks: remarks.into(), data },
-            took: Duration::from_millis(40),
-        }
+        Answer { host, reply: Reply { to, outcome, remarks: remarks.into(), data }, took: Duration::from_millis(40) }
     }
 
     #[test]
