@@ -70,7 +70,7 @@ async fn run(options: Options) -> Result<(), Failure> {
         Verb::Publish(flags) => publish::run(door, flags).await,
         Verb::Request(flags) => request::run(&door()?, flags).await,
         Verb::Queue { json } => queue::run(&door()?, *json).await,
-        Verb::Doctor { json } => doctor::run(&door()?, &socket()?, *json).await,
+        Verb::Doctor { json } => doctor::run(&door()?, *json).await,
         Verb::Unmount(flags) => unmount::run(flags),
         Verb::CutPower(flags) => cut_power::run(flags, options.variables.clone()),
         Verb::Display(flags) => display::display(flags, options.variables.clone()),
