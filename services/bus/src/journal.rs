@@ -176,15 +176,13 @@ impl Journal {
 
     /// The newest record of each subject that is `wanted` and of which the last word counts, in their order.
     ///
+    /// If a newer one of a subject is appended meanwhile, that subject may be missing; the newer record is then behind
+    /// where the journal ended before.
+    ///
     /// # Errors
     /// The disk refused.
     pub fn latest(&self, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Arc<Entry>>, Failure> {
-        let positions = self.core.lock().shelf.latest(wanted);
-        let mut entries = Vec::with_capacity(positions.len());
-        for position in positions {
-            entries.extend(self.core.read(position, &|entry| entry.position == position, 1)?.entries);
-        }
-        Ok(entries)
+        self.core.latest(wanted)
     }
 
     /// How long ago a record was appended, in time that the journal was open, in seconds.
