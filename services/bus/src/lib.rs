@@ -11,6 +11,7 @@
 //! | [`command`] | commands and what became of them, as bodies of events |
 //! | [`agent`] | the one who keeps a machine's events: a thread in fserver and in fclient |
 //! | [`client`] | what programs use |
+//! | [`mqtt`] | the uplink to an MQTT broker, and Home Assistant |
 //! | [`options`] | the settings that agents share |
 //! | [`secure`] | who may do what: keys, sealed links, pairing |
 
@@ -19,6 +20,7 @@ pub mod carry;
 pub mod client;
 pub mod command;
 pub mod journal;
+pub mod mqtt;
 pub mod options;
 pub mod secure;
 pub mod told;
