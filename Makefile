@@ -8,7 +8,7 @@ RUN_HOUSE = qemu-system-x86 debootstrap iproute2 e2fsprogs
 
 ## The main job in front of your eyes: a house of sandboxes goes through an evening. Under two minutes after the build.
 demo: build
-	@tests/install-packages ucspi-tcp iproute2 procps
+	@tests/install-packages ucspi-tcp iproute2 procps mosquitto mosquitto-clients
 	@target/debug/demo
 
 ## All tests, against the real tools from Debian.

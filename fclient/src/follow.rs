@@ -90,7 +90,8 @@ pub async fn run(config: Config, world: World) -> Result<(), Failure> {
 fn bus(config: &Config) -> Result<Option<(Agent, UnboundedReceiver<Out>)>, Failure> {
     let (node, program) = (config.name.clone(), concat!("fclient ", env!("CARGO_PKG_VERSION")));
     let (hooks, hook_timeout) = (config.hooks.clone(), config.hook_timeout);
-    let host = Host { node, program, epoch: None, state_dir: &config.state_dir, server: false, hooks, hook_timeout };
+    let (epoch, identity, state_dir) = (None, None, &*config.state_dir);
+    let host = Host { node, program, epoch, state_dir, server: false, identity, hooks, hook_timeout };
     let Some(plan) = options::plan(&config.settings, host)? else { return Ok(None) };
     let started = Agent::start(plan).map_err(|why| tracing::error!("no event bus: {why}"));
     Ok(started.ok())

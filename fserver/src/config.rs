@@ -1,5 +1,6 @@
 //! The settings of fserver: every key with its default and its meaning, the flags, and the checked result.
 
+use bus::mqtt::config as mqtt;
 use bus::options;
 use clap::Parser;
 use protocol::HostName;
@@ -38,6 +39,13 @@ pub const SETTINGS: &[Setting] = &[
     options::JOURNAL,
     options::DOOR,
     options::DOOR_GROUP,
+    mqtt::MQTT,
+    mqtt::MQTT_USER,
+    mqtt::MQTT_PASSWORD_FILE,
+    mqtt::MQTT_CA_FILE,
+    mqtt::MQTT_CLIENT_ID,
+    mqtt::MQTT_PREFIX,
+    mqtt::HA_PREFIX,
     setting("user", "", "kept for old set-ups; handed to hooks"),
     setting("home", "", "kept for old set-ups; handed to hooks"),
     setting("mdrive", "", "the shared directory; handed to hooks"),

@@ -72,7 +72,8 @@ fn bus(config: &Config, rules: &Rules) -> Result<Option<(Agent, mpsc::UnboundedR
     let (node, program) = (rules.name.clone(), &rules.program);
     let (hooks, hook_timeout) = (config.hooks.clone(), config.hook_timeout);
     let (epoch, state_dir) = (Some(rules.epoch), &*config.state_dir);
-    let host = Host { node, program, epoch, state_dir, server: true, hooks, hook_timeout };
+    let identity = Some(rules.identity);
+    let host = Host { node, program, epoch, state_dir, server: true, identity, hooks, hook_timeout };
     let Some(plan) = options::plan(&config.settings, host)? else { return Ok(None) };
     let started = Agent::start(plan).map_err(|why| tracing::error!("no event bus: {why}"));
     Ok(started.ok())
@@ -446,7 +447,7 @@ impl Loop {
         self.order(Order::Tell(self.house.last_state()));
         let _ = tokio::time::timeout(LAST_WORDS, self.part(events)).await;
         if let Some(bus) = &self.bus
-            && tokio::time::timeout(LAST_WORDS, bus.stop()).await.is_err()
+            && tokio::time::timeout(2 * LAST_WORDS, bus.stop()).await.is_err()
         {
             tracing::warn!("the event bus did not end in time; what it was told last may be missing");
         }

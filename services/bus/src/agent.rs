@@ -30,6 +30,7 @@ mod verbs;
 
 use crate::carry;
 use crate::journal::{Bounds, Clock, Failure, Fill, Journal, Notice, Place, Start};
+use crate::mqtt;
 use crate::secure::Roles;
 use clerk::Clerk;
 use hooks::HookPlan;
@@ -44,7 +45,7 @@ use std::time::Duration;
 use subscriptions::Subscriptions;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::{Notify, oneshot, watch};
-use tokio::task::LocalSet;
+use tokio::task::{JoinHandle, LocalSet};
 use tokio_util::sync::CancellationToken;
 
 /// The name that a client's journal keeps its cursor towards the server under.
@@ -52,6 +53,9 @@ const TO_SERVER: &str = "link:server";
 
 /// A hook that runs when the agent is to end has so long to end, too.
 const HOOK_ENDS: Duration = Duration::from_secs(1);
+
+/// So long the broker is waited for, to hear that this server ends.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// What an agent has to know.
 #[derive(Debug, Clone)]
@@ -74,6 +78,8 @@ pub struct Settings {
     pub group: Option<String>,
     /// Which hooks run on events, if any do.
     pub hooks: Option<HookPlan>,
+    /// The broker beyond this house, if there is one.
+    pub uplink: Option<mqtt::Config>,
     /// What to follow of other machines beside what programs and hooks here want.
     pub follow: Vec<Filter>,
     /// This machine is the server, which relays to all others.
@@ -244,6 +250,7 @@ async fn serve(
     let ending = CancellationToken::new();
     let _ends_hooks = ending.clone().drop_guard();
     let plan = shared.settings.hooks.clone();
+    let uplink = uplink(&shared, &ending);
     let rows = plan.map(|plan| tokio::task::spawn_local(rows::serve(shared.clone(), plan, ending.clone())));
     if shared.settings.server {
         let _ = shared.out.send(Out::Known(known(&shared)));
@@ -261,10 +268,10 @@ async fn serve(
                 Some(Order::TellOf(host, fact)) => shared.clerk.tell(&host, &fact),
                 Some(Order::Stop(answer)) => {
                     ending.cancel();
-                    if let Some(rows) = rows {
-                        // One that does not end in time is killed with the task, and runs again.
-                        let _ = tokio::time::timeout(HOOK_ENDS, rows).await;
-                    }
+                    // A hook that does not end in time is killed with its task, and runs again.
+                    let rows = tokio::time::timeout(HOOK_ENDS, ended(rows));
+                    let uplink = tokio::time::timeout(GOODBYE, ended(uplink));
+                    let _ = tokio::join!(rows, uplink);
                     shared.clerk.settle().await;
                     return Some(answer);
                 }
@@ -278,6 +285,23 @@ async fn serve(
             Ok(()) = told.changed() => shared.journal.notices().into_iter().for_each(|notice| shared.clerk.notice(notice)),
             Ok(()) = wanted.changed() => links.follow(),
         }
+    }
+}
+
+/// The uplink to the broker, if one is wanted.
+fn uplink(shared: &Rc<Shared>, ending: &CancellationToken) -> Option<JoinHandle<()>> {
+    let Settings { node, epoch, program, uplink, .. } = shared.settings.clone();
+    let uplink = mqtt::Uplink { config: uplink?, node, epoch, program };
+    let (teller, ending) = (shared.clone(), ending.clone());
+    let tell = move |fact| teller.clerk.tell(&teller.settings.node, &fact);
+    let stop = async move { ending.cancelled().await };
+    Some(tokio::task::spawn_local(mqtt::run(uplink, shared.journal.clone(), tell, stop)))
+}
+
+async fn ended(task: Option<JoinHandle<()>>) {
+    if let Some(task) = task {
+        // A task that panicked has said so.
+        let _ = task.await;
     }
 }
 

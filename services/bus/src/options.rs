@@ -4,6 +4,8 @@
 use crate::agent::hooks::HookPlan;
 use crate::agent::{Settings as Agent, machine};
 use crate::journal::{Bounds, Place};
+use crate::mqtt;
+use protocol::name::Identity;
 use protocol::{Epoch, Filter, HostName};
 use runner::settings::{BadConfig, Setting, Settings};
 use std::ffi::OsString;
@@ -45,6 +47,8 @@ pub struct Host<'a> {
     pub state_dir: &'a Path,
     /// It is the server.
     pub server: bool,
+    /// Its identity, if there may be an uplink to a broker.
+    pub identity: Option<Identity>,
     /// Directories of hooks.
     pub hooks: Vec<PathBuf>,
     /// The time of each attempt of each.
@@ -56,7 +60,7 @@ pub struct Host<'a> {
 /// # Errors
 /// A setting that cannot be used.
 pub fn plan(settings: &Settings, host: Host<'_>) -> Result<Option<Agent>, BadConfig> {
-    let Host { node, program, epoch, state_dir, server, hooks, hook_timeout } = host;
+    let Host { node, program, epoch, state_dir, server, identity, hooks, hook_timeout } = host;
     let (path, ram) = match settings.text(JOURNAL.key) {
         None | Some("off") => return Ok(None),
         Some("disk") => (state_dir.join("journal"), false),
@@ -77,6 +81,7 @@ pub fn plan(settings: &Settings, host: Host<'_>) -> Result<Option<Agent>, BadCon
             timeout: hook_timeout,
             state: Some(path.join("hooks")),
         }),
+        uplink: identity.map(|identity| mqtt::Config::plan(settings, identity)).transpose()?.flatten(),
         place: Place::Directory(path),
         ram,
         bounds: if ram { Bounds::in_memory() } else { Bounds::default() },
@@ -112,7 +117,7 @@ mod tests {
         let sources = Sources { config: None, variables: None, environment, flags: Vec::new() };
         let (node, state_dir) = (HostName::parse("attic").unwrap(), Path::new("/var/lib/pistop/fserver"));
         let (program, epoch, hooks, hook_timeout) = ("fserver 1", None, Vec::new(), Duration::from_secs(60));
-        let host = Host { node, program, epoch, state_dir, server: false, hooks, hook_timeout };
+        let host = Host { node, program, epoch, state_dir, server: false, identity: None, hooks, hook_timeout };
         plan(&Settings::load(ALL, sources)?, host)
     }
 

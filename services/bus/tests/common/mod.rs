@@ -38,6 +38,7 @@ pub fn settings(name: &str, folder: &TempDir, server: bool) -> Settings {
         door: folder.path().join("bus.sock"),
         group: None,
         hooks: None,
+        uplink: None,
         follow: vec![],
         server,
     }
