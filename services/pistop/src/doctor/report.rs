@@ -4,7 +4,7 @@ use super::clock::Clock;
 use super::findings::Finding;
 use super::ping::Ping;
 use super::seen::{Seen, Uplink};
-use crate::words::{span, table};
+use crate::words::{table, took};
 use bus::told::escaped;
 use protocol::event::Keep;
 use serde_json::{Value, json};
@@ -29,14 +29,14 @@ pub fn people(seen: &Seen, findings: &[Finding]) -> String {
 }
 
 fn bus(seen: &Seen) -> String {
-    let who = if seen.door.group == "root" { "root".into() } else { format!("root and group {}", seen.door.group) };
-    format!("{} on {}, for {who} at {}", seen.keeper.program, seen.keeper.node, seen.door.path.display())
+    let who = if seen.door.group == "root" { "root".into() } else { format!("root and the group {}", seen.door.group) };
+    format!("{} on {}; {who} may come in at {}", seen.keeper.program, seen.keeper.node, seen.door.path.display())
 }
 
 fn journal(seen: &Seen) -> String {
     let health = &seen.health;
     let place = if health.ram { "in RAM, lost with the power" } else { "on the disk" };
-    let sync = span_us(Duration::from_micros(health.sync_us));
+    let sync = took(Duration::from_micros(health.sync_us));
     let dropped = Keep::EACH.iter().zip(health.dropped).filter(|(_, count)| *count > 0);
     let dropped: Vec<String> = dropped.map(|(keep, count)| format!("{count} of {keep}")).collect();
     let dropped = if dropped.is_empty() { "nothing".into() } else { dropped.join(", ") };
@@ -51,10 +51,6 @@ fn size(bytes: u64) -> String {
     }
 }
 
-fn span_us(took: Duration) -> String {
-    if took < Duration::from_secs(1) { format!("{:.1} ms", took.as_secs_f64() * 1000.0) } else { span(took) }
-}
-
 fn links(links: &[String]) -> String {
     if links.is_empty() { "none".into() } else { links.join(", ") }
 }
@@ -63,7 +59,7 @@ fn pings(pings: &[Ping]) -> String {
     let mut trips: Vec<Duration> = pings.iter().flat_map(|ping| ping.trips.iter().copied()).collect();
     trips.sort();
     let answered = pings.iter().filter(|ping| ping.failed.is_none()).count();
-    let [half, most] = [50, 99].map(|percent| rank(&trips, percent).map_or_else(|| "-".into(), span_us));
+    let [half, most] = [50, 99].map(|percent| rank(&trips, percent).map_or_else(|| "-".into(), took));
     format!("{answered} of {} machines answer; half of the commands within {half}, 99 % within {most}", pings.len())
 }
 
