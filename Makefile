@@ -15,7 +15,7 @@ demo: build
 test: build
 	@tests/install-packages $(RUN_TESTS)
 	$(CARGO) test --workspace --no-fail-fast
-	shellcheck hooks/*/*-* tests/install-packages .ci/run tests/packages/stage tests/packages/build tests/packages/rehearse */package/p* f*/service/run f*/service/log/run services/*/service/run services/*/service/log/run
+	shellcheck hooks/*/*-* tests/install-packages .ci/run tests/packages/stage tests/packages/build tests/packages/rehearse */package/p* services/*/package/p* f*/service/run f*/service/log/run services/*/service/run services/*/service/log/run
 	shellcheck tests/house/f* tests/house/*/usr/local/lib/house/*
 	target/debug/flapping --cycles 6 --clients 12
 
