@@ -84,7 +84,8 @@ fn broker(uplink: Option<&Uplink>) -> String {
         Some(false) => "is not reached",
         None => "is not reached yet",
     };
-    format!("{} {state}: {}", escaped(broker), escaped(detail))
+    let detail = if detail.is_empty() { String::new() } else { format!(": {}", escaped(detail)) };
+    format!("{} {state}{detail}", escaped(broker))
 }
 
 /// The same as one object.
@@ -141,6 +142,10 @@ mod tests {
         let expected = "1 of 2 machines answer; half of the commands within 2.3 ms, 99 % within 2.3 ms";
         assert_eq!(pings(&[ping("attic", None), ping("hall", Some("late"))]), expected);
         assert!(pings(&[ping("hall", Some("late"))]).contains("within -"));
+        let uplink = |connected, detail: &str| Uplink { broker: "b:1883".into(), connected, detail: detail.into() };
+        assert_eq!(broker(Some(&uplink(Some(true), ""))), "b:1883 is reached");
+        assert_eq!(broker(Some(&uplink(Some(false), "refused"))), "b:1883 is not reached: refused");
+        assert_eq!(broker(None), "none is set up");
         assert_eq!([0, 1023, 1024, 5_242_880].map(size), ["0 bytes", "1023 bytes", "1.0 KiB", "5.0 MiB"]);
     }
 }
