@@ -60,7 +60,7 @@ pub struct Uplink {
 /// Keeps the uplink until `stop` says that the program ends; then says goodbye, which takes two seconds at most. What the
 /// house has to know is handed to `tell`. Runs in a [`tokio::task::LocalSet`].
 pub async fn run(uplink: Uplink, journal: Rc<Journal>, tell: impl Fn(Fact), stop: impl Future<Output = ()>) {
-    if let Err(why) = journal.register(CONSUMER, Start::Latest).and_then(|()| journal.rewind(CONSUMER)) {
+    if let Err(why) = journal.register(CONSUMER, Start::Latest).and_then(|_| journal.rewind(CONSUMER)) {
         return tracing::error!("nothing goes to the broker: {why}");
     }
     let mut desk = Loop::new(&uplink, journal, tell);

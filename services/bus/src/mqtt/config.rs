@@ -10,8 +10,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// The broker.
-pub const MQTT: Setting =
-    Setting { key: "mqtt", default: "", help: "the MQTT 5 broker, as mqtt://HOST or mqtts://HOST:PORT; empty for none" };
+pub const MQTT: Setting = Setting {
+    key: "mqtt",
+    default: "",
+    help: "the MQTT 5 broker, as mqtt://HOST or mqtts://HOST:PORT; empty for none",
+};
 /// Who we are there.
 pub const MQTT_USER: Setting = Setting { key: "mqtt-user", default: "", help: "our name at the broker" };
 /// And the proof of it.
@@ -24,8 +27,11 @@ pub const MQTT_CA_FILE: Setting = Setting {
     help: "certificates, in PEM, of who may vouch for the broker; empty for those of the system",
 };
 /// Which of its clients we are.
-pub const MQTT_CLIENT_ID: Setting =
-    Setting { key: "mqtt-client-id", default: "", help: "our client id, which nobody else has; empty for one of our own" };
+pub const MQTT_CLIENT_ID: Setting = Setting {
+    key: "mqtt-client-id",
+    default: "",
+    help: "our client id, which nobody else has; empty for one of our own",
+};
 /// Under what all topics stand.
 pub const MQTT_PREFIX: Setting = Setting { key: "mqtt-prefix", default: "fs/v1", help: "what all topics begin with" };
 /// Where Home Assistant looks.
@@ -144,7 +150,10 @@ impl Config {
     fn check(&self) -> Result<(), (&'static str, String)> {
         let id = &self.client_id;
         if id.len() > MAX_CLIENT_ID || !id.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err((MQTT_CLIENT_ID.key, format!("`{id}` is no client id; use at most {MAX_CLIENT_ID} letters and digits")));
+            return Err((
+                MQTT_CLIENT_ID.key,
+                format!("`{id}` is no client id; use at most {MAX_CLIENT_ID} letters and digits"),
+            ));
         }
         if self.ca_file.is_some() && !self.broker.tls {
             return Err((MQTT_CA_FILE.key, "there is no TLS without mqtts:// in front of the broker's name".into()));
@@ -219,7 +228,16 @@ mod tests {
         assert_eq!(place("mqtt://192.168.1.4:2000/").unwrap(), "mqtt://192.168.1.4:2000");
         assert_eq!(place("mqtt://[::1]").unwrap(), "mqtt://[::1]:1883");
         assert_eq!(place("mqtt://[::1]:7").unwrap(), "mqtt://[::1]:7");
-        for bad in ["hub", "http://hub", "mqtt://", "mqtt://hub:0", "mqtt://hub:x", "mqtt://a b", "mqtt://u:p@hub", "mqtts://[::1]"] {
+        for bad in [
+            "hub",
+            "http://hub",
+            "mqtt://",
+            "mqtt://hub:0",
+            "mqtt://hub:x",
+            "mqtt://a b",
+            "mqtt://u:p@hub",
+            "mqtts://[::1]",
+        ] {
             assert!(place(bad).is_err(), "{bad}");
         }
     }

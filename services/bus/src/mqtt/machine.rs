@@ -348,7 +348,10 @@ impl Machine {
                 herald.house.note(&topic, &entry.record.body);
             }
             let own = topic.node == self.host.node && topic.kind == Kind::State;
-            if self.forgetful && !own && let Ok(publication) = self.publication(entry, &topic, now) {
+            if self.forgetful
+                && !own
+                && let Ok(publication) = self.publication(entry, &topic, now)
+            {
                 self.flow.push(publication);
             }
         }
@@ -426,7 +429,9 @@ impl Machine {
     fn taken(&mut self) -> String {
         self.quarrel = Quarrel::default();
         let (id, minutes) = (&self.host.client_id, ASIDE.as_secs() / 60);
-        format!("another client uses our client id {id}; give one of the two another mqtt-client-id. Tried again in {minutes} minutes")
+        format!(
+            "another client uses our client id {id}; give one of the two another mqtt-client-id. Tried again in {minutes} minutes"
+        )
     }
 
     fn words(&self, trouble: Trouble) -> String {

@@ -85,7 +85,9 @@ fn transaction(value: Value) -> Result<String, String> {
 fn deadline(value: &Value) -> Result<Duration, String> {
     let most = MAX_DEADLINE.as_secs();
     let seconds = value.as_f64().filter(|seconds| (0.001..=MAX_DEADLINE.as_secs_f64()).contains(seconds));
-    seconds.map(Duration::from_secs_f64).ok_or(format!("`deadline` is `{value}`; give seconds, more than 0 and at most {most}"))
+    seconds
+        .map(Duration::from_secs_f64)
+        .ok_or(format!("`deadline` is `{value}`; give seconds, more than 0 and at most {most}"))
 }
 
 #[cfg(test)]

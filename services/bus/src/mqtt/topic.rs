@@ -23,7 +23,9 @@ impl Prefix {
             true => Ok(Prefix(text.into())),
             false => {
                 let text = printable(text.as_bytes());
-                Err(format!("`{text}` is no prefix of topics; use letters, digits, `-`, `_` and `.` between slashes, as in fs/v1"))
+                Err(format!(
+                    "`{text}` is no prefix of topics; use letters, digits, `-`, `_` and `.` between slashes, as in fs/v1"
+                ))
             }
         }
     }

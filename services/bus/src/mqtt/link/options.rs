@@ -75,8 +75,11 @@ fn last_will(will: &Publication) -> LastWill {
 fn trust(config: &Config) -> Result<TlsConfiguration, String> {
     match config.authorities()? {
         Some(ca) => Ok(TlsConfiguration::Simple { ca, alpn: None, client_auth: None }),
-        None => TlsConfiguration::try_default_rustls()
-            .map_err(|why| format!("the certificates of this system cannot be used ({why}); install ca-certificates, or give mqtt-ca-file")),
+        None => TlsConfiguration::try_default_rustls().map_err(|why| {
+            format!(
+                "the certificates of this system cannot be used ({why}); install ca-certificates, or give mqtt-ca-file"
+            )
+        }),
     }
 }
 

@@ -61,7 +61,9 @@ pub(super) fn refused(names: &[String], answer: &SubAck) -> Vec<String> {
     let each = names.iter().zip(&answer.return_codes);
     let refused = each.filter(|(_, code)| !matches!(code, SubscribeReasonCode::Success(_)));
     refused
-        .map(|(name, code)| format!("the broker does not let us subscribe to {name} ({code:?}); give our user the right to"))
+        .map(|(name, code)| {
+            format!("the broker does not let us subscribe to {name} ({code:?}); give our user the right to")
+        })
         .collect()
 }
 

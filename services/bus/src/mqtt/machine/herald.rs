@@ -65,7 +65,8 @@ impl Herald {
         }
         let known: Vec<String> = self.house.machines().map(|node| self.house.topic(node)).collect();
         self.stale.retain(|topic, _| !known.contains(topic));
-        let gone: Vec<String> = self.stale.iter().filter(|(_, at)| **at <= now).map(|(topic, _)| topic.clone()).collect();
+        let gone: Vec<String> =
+            self.stale.iter().filter(|(_, at)| **at <= now).map(|(topic, _)| topic.clone()).collect();
         gone.iter().for_each(|topic| drop(self.stale.remove(topic)));
         due.extend(gone.into_iter().map(|topic| kept(topic, Vec::new())));
         due
