@@ -250,6 +250,10 @@ async fn serve(
     let ending = CancellationToken::new();
     let _ends_hooks = ending.clone().drop_guard();
     let plan = shared.settings.hooks.clone();
+    if let Some(plan) = &plan {
+        // Before the first link is up: what is not asked for then is passed over.
+        shared.hooked.replace(runner::hooks::folders(&plan.directories).facts);
+    }
     let uplink = uplink(&shared, &ending);
     let rows = plan.map(|plan| tokio::task::spawn_local(rows::serve(shared.clone(), plan, ending.clone())));
     if shared.settings.server {

@@ -3,11 +3,16 @@
 
 mod common;
 
+use bus::agent::hooks::HookPlan;
+use bus::agent::{Agent, Order, Out, Settings};
 use bus::client::Item;
 use bus::command::Outcome;
-use common::{Machine, PATIENCE, event, host, link, wanted};
+use bus::secure::Roles;
+use common::{Machine, PATIENCE, event, host, link, settings, wanted};
 use protocol::door::From;
+use protocol::Message;
 use protocol::fact::Fact;
+use protocol::frame::{self, Frame};
 use serde_json::Map;
 use tokio::time::timeout;
 
@@ -159,4 +164,21 @@ async fn a_command_is_done_where_it_is_served_and_refused_where_it_is_not() {
     })
     .await
     .unwrap();
+}
+
+#[tokio::test]
+async fn a_machine_that_comes_back_asks_at_once_for_what_its_hooks_want() {
+    let attic = Machine::start("attic", true);
+    let hooks = tempfile::tempdir().unwrap();
+    std::fs::create_dir(hooks.path().join("motion")).unwrap();
+    let plan = HookPlan { directories: vec![hooks.path().into()], ..HookPlan::default() };
+    let folder = tempfile::tempdir().unwrap();
+    let (agent, outs) = Agent::start(Settings { hooks: Some(plan), ..settings("hall", &folder, false) }).unwrap();
+    let mut hall = Machine { agent, outs, node: host("hall"), folder };
+    hall.agent.order(Order::LinkUp { link: 1, host: attic.node.clone(), roles: Roles::all() });
+    let first = timeout(PATIENCE, hall.outs.recv()).await.unwrap().unwrap();
+    let Out::Send(_, bytes) = first else { panic!("{first:?}") };
+    let Ok(Some((Frame::Known(Message::Follow(filters)), _))) = frame::take(&bytes) else { panic!("no wishes") };
+    assert!(filters.contains(&"+/evt/camera/motion".to_owned()), "{filters:?}");
+    attic.agent.stop().await;
 }

@@ -141,7 +141,10 @@ fn consumers_are_bounded() {
     let bench = Bench::new(SMALL);
     let why = bench.journal().register(&"n".repeat(257), Start::Latest).unwrap_err();
     assert!(why.to_string().ends_with("over 256 bytes; take a shorter one"), "{why}");
-    assert!((0..MAX_CONSUMERS).all(|n| bench.journal().register(&format!("n{n}"), Start::Latest).unwrap()), "each is new");
+    assert!(
+        (0..MAX_CONSUMERS).all(|n| bench.journal().register(&format!("n{n}"), Start::Latest).unwrap()),
+        "each is new"
+    );
     let why = bench.journal().register("one more", Start::Latest).unwrap_err();
     assert!(!why.is_temporary() && why.to_string().contains("let it forget one"), "{why}");
     assert!(!bench.journal().register("n7", Start::Latest).unwrap(), "that one is known");
