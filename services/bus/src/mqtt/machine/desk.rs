@@ -106,11 +106,10 @@ impl Desk {
         let (response, correlation) = response(message, prefix)?;
         let digest = digest(message, transaction.as_deref());
         let named = transaction.is_some() || correlation.is_some();
-        if named || message.again {
-            if let Some(recent) = self.recent.iter_mut().find(|recent| recent.digest == digest) {
-                recent.token = message.token;
-                return Ok(if recent.kept { Taken::Done } else { Taken::Waits });
-            }
+        let seen = self.recent.iter_mut().find(|recent| recent.digest == digest);
+        if let Some(recent) = seen.filter(|_| named || message.again) {
+            recent.token = message.token;
+            return Ok(if recent.kept { Taken::Done } else { Taken::Waits });
         }
         let within = message.expires.map_or(within, |seconds| within.min(Duration::from_secs(u64::from(seconds))));
         let deadline_ms = u64::try_from((now.unix + within).as_millis()).unwrap_or(u64::MAX);

@@ -65,10 +65,10 @@ impl Herald {
         }
         let known: Vec<String> = self.house.machines().map(|node| self.house.topic(node)).collect();
         self.stale.retain(|topic, _| !known.contains(topic));
-        let gone: Vec<String> =
-            self.stale.iter().filter(|(_, at)| **at <= now).map(|(topic, _)| topic.clone()).collect();
-        self.stale.retain(|topic, _| !gone.contains(topic));
-        due.extend(gone.into_iter().map(|topic| kept(topic, Vec::new())));
+        let (gone, left) = std::mem::take(&mut self.stale).into_iter().partition(|(_, at)| *at <= now);
+        self.stale = left;
+        let gone: BTreeMap<String, Instant> = gone;
+        due.extend(gone.into_keys().map(|topic| kept(topic, Vec::new())));
         due
     }
 
