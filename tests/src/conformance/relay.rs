@@ -133,7 +133,7 @@ impl Engine for Relay {
         fs::create_dir_all(&state).expect("the scratch directory can be written");
         fs::copy(identity, state.join("identity")).expect("every client has an identity");
         let again = again.start();
-        again.until_log("answers");
+        again.until_log("server up");
         links.push(again);
     }
 }

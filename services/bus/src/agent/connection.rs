@@ -6,6 +6,7 @@ use crate::carry::Carried;
 use crate::journal::{Appended, Entry, Failure, Gap, Position, Standing, Start};
 use protocol::door::{Ask, From, Health, Subscribe, Tell, Waiting};
 use protocol::event::{Event, MAX_BODY};
+use protocol::topic::Kind;
 use protocol::{Filter, codec, frame};
 use runner::framing;
 use serde::{Serialize, Serializer};
@@ -162,8 +163,16 @@ impl Connection {
     /// Why an event of a program of this machine is not kept.
     fn objection(&self, event: &Event) -> Option<String> {
         let node = &self.shared.settings.node;
-        if let Err(why) = event.topic() {
-            return Some(why.to_string());
+        let topic = match event.topic() {
+            Ok(topic) => topic,
+            Err(why) => return Some(why.to_string()),
+        };
+        // The server would not take it; so it is refused while its program is still there to hear it.
+        if topic.node != *node && !matches!(topic.kind, Kind::Request(_) | Kind::Reply(_)) {
+            return Some(format!(
+                "this machine, {node}, does not speak for {}; begin the topic with {node}",
+                topic.node
+            ));
         }
         if event.body.0.len() > MAX_BODY {
             return Some(format!(
@@ -183,6 +192,7 @@ impl Connection {
         match (&name, &consumer) {
             (Some(name), Some(consumer)) => {
                 let start = if from == From::Oldest { Start::Earliest } else { Start::Latest };
+                self.shared.subscriptions.take(consumer, self.number);
                 if self.shared.consume(consumer, start).map_err(|why| why.to_string())? {
                     // What comes from here on waits for it, whatever is killed then: its cursor is written first.
                     journal.settle().await.map_err(|why| why.to_string())?;
@@ -247,10 +257,11 @@ impl Connection {
             self.put_events(&mut bytes)?;
             if !bytes.is_empty() {
                 write.write_all(&bytes).await?;
+                if failed {
+                    return write.shutdown().await;
+                }
                 bytes.clear();
                 bytes.shrink_to(4 * SENDING);
-            } else if failed {
-                return write.shutdown().await;
             } else {
                 tokio::select! {
                     () = self.news.notified() => {}
@@ -267,13 +278,22 @@ impl Connection {
             failed |= matches!(tell, Tell::Error(_));
             bytes.extend(framed(&tell));
         }
-        failed && bytes.is_empty()
+        failed
     }
 
     /// The next events, if there are any.
     fn put_events(&self, bytes: &mut Vec<u8>) -> io::Result<()> {
         let mut place = self.subscription.borrow_mut();
         let Some(subscription) = place.as_mut() else { return Ok(()) };
+        if let Some(name) = &subscription.consumer
+            && !self.shared.subscriptions.has(name, self.number)
+        {
+            let name = name.strip_prefix("sub:").unwrap_or(name);
+            let remedy = "give each program a name of its own";
+            self.answer(Tell::Error(format!("another program has taken the subscription `{name}`; {remedy}")));
+            *place = None;
+            return Ok(());
+        }
         let (entries, gap) = subscription.next(&self.shared).map_err(io::Error::other)?;
         if let Some(gap) = gap {
             bytes.extend(framed(&Tell::Missed(gap.to.0.saturating_sub(gap.from.0) + 1)));

@@ -29,6 +29,7 @@ pub(super) struct Program {
     link: Option<Door>,
     epoch: Epoch,
     sequence: u64,
+    last: Option<Event>,
     wanted: Option<(Vec<String>, From)>,
     /// Its name was.
     forgotten: bool,
@@ -44,7 +45,19 @@ impl Program {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("it is after 1970");
         let epoch = Epoch(u64::try_from(since.as_nanos()).expect("it is before 2554"));
         let (wanted, ready, finished) = (None, VecDeque::new(), BTreeSet::new());
-        Self { door, name: None, far: None, link, epoch, sequence: 0, wanted, forgotten: false, ready, finished }
+        Self {
+            door,
+            name: None,
+            far: None,
+            link,
+            epoch,
+            sequence: 0,
+            last: None,
+            wanted,
+            forgotten: false,
+            ready,
+            finished,
+        }
     }
 
     pub(super) fn named(self, name: Option<&str>) -> Self {
@@ -84,6 +97,7 @@ impl Program {
             bytes += event.size();
             events.push(event);
         }
+        self.last = events.last().cloned();
         self.link().say(&Ask::Publish(events))
     }
 
@@ -164,6 +178,12 @@ impl Session for Program {
         }
         verdicts.resize(messages.len(), Verdict::Refused);
         verdicts
+    }
+
+    fn repeat(&mut self) -> Verdict {
+        let last = self.last.clone().expect("something was said");
+        let answer = self.link().say(&Ask::Publish(vec![last])).and_then(|()| self.answered());
+        answer.map_or(Verdict::Refused, |verdicts| verdicts[0])
     }
 
     fn publish_and_die(&mut self, messages: &[Message]) -> usize {
