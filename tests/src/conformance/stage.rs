@@ -189,8 +189,8 @@ impl Stage {
     }
 
     /// What was noted.
-    pub fn noted(self) -> Vec<String> {
-        self.notes
+    pub fn noted(&self) -> &[String] {
+        &self.notes
     }
 
     fn set_fences(&mut self) -> Vec<(String, Vec<u8>)> {
