@@ -60,11 +60,11 @@ fn watcher(stage: &mut Stage) -> Ear {
     ear
 }
 
+/// Notes how the machine is, as somebody learns it who comes now.
 fn later(stage: &mut Stage) {
     let mut ear = stage.late_ear(&[STATE]);
-    for heard in stage.listen(&mut ear) {
-        stage.note(format!("later: garage {}", condition(&heard)));
-    }
+    let heard = stage.listen(&mut ear);
+    stage.note(format!("later: garage {}", heard.last().map_or("unknown".into(), condition)));
 }
 
 fn comes(stage: &mut Stage) {
