@@ -1,6 +1,6 @@
 # make demo | test | check | bench, and a few longer ones. Each installs the Debian packages that it lacks.
 CARGO ?= cargo
-RUN_TESTS = autofs bindfs daemontools dbus-daemon iproute2 mpd nfs-kernel-server procps rsync samba-common-bin shellcheck systemd tzdata ucspi-tcp
+RUN_TESTS = autofs bindfs daemontools dbus-daemon iproute2 mosquitto mpd nfs-kernel-server procps rsync samba-common-bin shellcheck systemd tzdata ucspi-tcp
 RUN_BENCH = ucspi-tcp iproute2 procps mosquitto
 RUN_HOUSE = qemu-system-x86 debootstrap iproute2 e2fsprogs
 
