@@ -130,15 +130,15 @@ impl Plan {
     }
 
     /// Without a pinned server any link will do.
-    async fn prove(&self, mut stream: impl crate::link::Stream + 'static, place: &str) -> Result<Reached, Obstacle> {
+    async fn prove(&self, stream: impl crate::link::Stream + 'static, place: &str) -> Result<Reached, Obstacle> {
         let pinned: &PinnedServer = match &self.trust {
             Trust::Unpaired => {
                 return Ok(Reached { link: Link::new(stream), server: None, local: None, proven: None });
             }
             Trust::Pinned(pinned) => pinned,
         };
-        match self.prover.prove(&mut stream, pinned).await {
-            Ok(proven) => {
+        match self.prover.prove(stream, pinned).await {
+            Ok((stream, proven)) => {
                 let whom = Some((proven.server.clone(), proven.epoch));
                 Ok(Reached { link: Link::sealed(stream, proven), server: None, local: None, proven: whom })
             }

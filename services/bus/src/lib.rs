@@ -12,6 +12,7 @@
 //! | [`agent`] | the one who keeps a machine's events: a thread in fserver and in fclient |
 //! | [`client`] | what programs use |
 //! | [`options`] | the settings that agents share |
+//! | [`knock`] | the first words of a client on a link that is to be sealed |
 //! | [`secure`] | who may do what: keys, sealed links, pairing |
 
 pub mod agent;
@@ -19,6 +20,7 @@ pub mod carry;
 pub mod client;
 pub mod command;
 pub mod journal;
+pub mod knock;
 pub mod options;
 pub mod secure;
 pub mod told;
