@@ -15,7 +15,7 @@ fn a_machine_is_paired_by_two_commands_and_follows_over_a_sealed_link() {
     let kitchen = world.client("kitchen").of(&attic).variable("POWER_OFF", "1").start();
     kitchen.until_event("server-up");
     let offer = attic.offers(&[]);
-    assert!(offer.output().contains("1 machine is here that are not paired (kitchen)"), "{}", offer.output());
+    assert!(offer.output().contains("1 machine is here that is not paired: kitchen;"), "{}", offer.output());
     let said = join(kitchen.place(), attic.address(), offer.code());
     assert!(said.status.success() && said.output.contains("kitchen is paired with attic"), "{said:?}");
     let said = offer.ends();

@@ -316,7 +316,7 @@ impl House {
     fn say_house(&self, list: &Authorized, closed: bool) -> Option<Action> {
         let count = list.peers().count();
         match (self.guard.closed, closed) {
-            (false, true) => Some(info(format!("the house is closed: {count} machines are paired, all others are refused"))),
+            (false, true) => Some(info(format!("the house is closed: only the {count} paired may follow, all others are refused"))),
             (true, false) => Some(warn("nobody is paired any more: the house is open, anybody on this network may follow and publish; `pistop pair` closes it".into())),
             _ => None,
         }

@@ -1,5 +1,8 @@
 //! Stories of a house: who says what, and what everybody hears. Time is made up; nothing waits.
 
+mod guard;
+mod pairing;
+
 use super::*;
 use protocol::control::ShutdownRequest;
 use protocol::message::{Hello, HookResult, Prepare, Progress, Stage};
