@@ -93,6 +93,14 @@ impl Approach {
         };
     }
 
+    /// This machine was paired: whatever stood in the way before, the next attempt is due at once.
+    pub fn paired(&mut self, now: Instant) {
+        if !matches!(self.stand, Stand::Linked(_)) {
+            self.backoff.reset();
+            self.stand = Stand::Waiting(now);
+        }
+    }
+
     /// Some server came up. `spread` is a random part of [`SPREAD`].
     pub fn announced(&mut self, spread: Duration, now: Instant) {
         let earliest = self.forced.map_or(now, |last| last + FORCED_EVERY);

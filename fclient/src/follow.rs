@@ -6,21 +6,23 @@
 use crate::announce;
 use crate::approach::{self, Approach};
 use crate::config::Config;
-use crate::connect::{Attempt, Attempted};
+use crate::connect::{Attempt, Attempted, Obstacle, Reached};
 use crate::interface;
 use crate::journal::{Journal, boot_id};
 use crate::link::Link;
 use crate::machine::{Action, Exit, Input, Leave, Level, Machine, Pause};
 use crate::probe::Probes;
+use crate::prove::Prover;
 use crate::row::{self, Row};
 use bus::agent::{Agent, Order, Out};
 use bus::options::{self, Host};
-use bus::secure::Roles;
+use bus::secure::{Roles, Trust};
 use nix::time::{ClockId, clock_gettime};
 use protocol::message::Decision;
 use protocol::time::earliest;
 use protocol::{Cause, HostName, frame};
 use runner::clock::Clock;
+use runner::descriptor::Duplex;
 use runner::exit::Failure;
 use runner::hooks;
 use runner::ready;
@@ -31,10 +33,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver, channel};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep_until, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep_until, timeout};
 
 /// Less than this is no sleep of the machine that anybody could have missed a beat in.
 const SLEEP: Duration = Duration::from_millis(500);
+
+/// How often we look whether this machine was paired.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// So many reasons for which a server does not prove itself are told between two that do; a liar knows more.
+const MOST_TOLD: usize = 8;
 
 /// How long the bus may take to write down what it was told last.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -44,7 +52,7 @@ pub struct World {
     /// Asks it to end.
     pub leave: Receiver<Leave>,
     /// The one link, if tcpclient made it.
-    pub link: Option<Link>,
+    pub link: Option<Duplex>,
 }
 
 /// Follows the server until somebody asks to end, or the one link does.
@@ -63,6 +71,7 @@ pub async fn run(config: Config, world: World) -> Result<(), Failure> {
         tokio::spawn(announce::listen(group, heard));
     }
     let (bus, out) = bus(&config)?.unzip();
+    let prover = Prover { name: config.name.clone(), state_dir: config.state_dir.clone() };
     let follower = Follower {
         approach: (!config.ucspi).then(|| Approach::new(Backoff::new(approach::FIRST, approach::LAST), now)),
         server: crate::ucspi::remote().filter(|_| config.ucspi),
@@ -78,6 +87,9 @@ pub async fn run(config: Config, world: World) -> Result<(), Failure> {
         probes: Probes::default(),
         farewells: Vec::new(),
         told: String::new(),
+        unproven: Vec::new(),
+        prover,
+        trust: Trust::Unpaired,
         inputs: VecDeque::new(),
         exit: None,
         bus,
@@ -122,6 +134,11 @@ struct Follower {
     farewells: Vec<JoinHandle<()>>,
     /// Why the server could not be reached, so that it is logged when it changes.
     told: String,
+    /// For which reasons it did not prove itself, so that each is logged once.
+    unproven: Vec<String>,
+    prover: Prover,
+    /// Whom this machine trusted when its link, or the attempt at one, was begun.
+    trust: Trust,
     inputs: VecDeque<Input>,
     exit: Option<Exit>,
     bus: Option<Agent>,
@@ -138,9 +155,11 @@ impl Follower {
     ) -> Result<(), Failure> {
         ready::ready(self.machine.status());
         self.feed(Input::Tick);
-        if let Some(link) = world.link.take() {
-            self.linked(link);
+        if let Some(stream) = world.link.take() {
+            self.begin(|config, trust| Attempt::over(stream, config, trust));
         }
+        let mut look = interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             if let Some(exit) = self.exit {
                 return self.end(exit).await;
@@ -162,6 +181,7 @@ impl Follower {
                 epoch = self.probes.answer() => self.feed(Input::Here(epoch)),
                 Some(()) = announced.recv() => self.announced(),
                 Some(out) = next_out(&mut out) => self.out(out),
+                _ = look.tick() => self.look_at_pin(),
                 () = async { match wake { Some(at) => sleep_until(at).await, None => pending().await } } => self.feed(Input::Tick),
             }
         }
@@ -267,30 +287,80 @@ impl Follower {
     fn attempt_if_due(&mut self) {
         let now = self.clock.now();
         if self.approach.as_mut().is_some_and(|approach| approach.due(now)) {
-            self.attempt = Some(Attempt::begin(&self.config));
+            self.begin(Attempt::begin);
+        }
+    }
+
+    /// Whom to trust is asked before each attempt; if that cannot be known, there is none.
+    fn begin(&mut self, attempt: impl FnOnce(&Config, Trust) -> Attempt) {
+        match self.prover.trust() {
+            Ok(trust) => {
+                self.trust = trust.clone();
+                self.attempt = Some(attempt(&self.config, trust));
+            }
+            Err(why) => self.failed(Obstacle::Unproven(why.to_string())),
         }
     }
 
     fn attempted(&mut self, attempted: Attempted) {
         self.attempt = None;
-        let now = self.clock.now();
-        let Some(approach) = &mut self.approach else { return };
         if !attempted.addresses.is_empty() {
             self.server = self.server.filter(|server| attempted.addresses.contains(server));
             self.addresses = attempted.addresses;
         }
-        match attempted.stream {
-            Ok(stream) => {
-                approach.made(now);
-                self.server = stream.peer_addr().ok().or(self.server);
-                self.local = stream.local_addr().ok().map(|local| local.ip());
-                self.told.clear();
-                self.linked(Link::new(stream));
-            }
-            Err(why) => {
-                approach.failed(now);
-                self.not_reached(why);
-            }
+        match attempted.reached {
+            Ok(reached) => self.reached(reached),
+            Err(why) => self.failed(why),
+        }
+    }
+
+    fn reached(&mut self, Reached { link, server, local, proven }: Reached) {
+        if let Some(approach) = &mut self.approach {
+            approach.made(self.clock.now());
+        }
+        (self.server, self.local) = (server.or(self.server), local.or(self.local));
+        self.told.clear();
+        self.unproven.clear();
+        self.link = Some(link);
+        self.probes.forget();
+        self.feed(match proven {
+            Some((server, epoch)) => Input::Proven { server, epoch },
+            None => Input::Connected,
+        });
+    }
+
+    /// The link of tcpclient cannot be made anew by us.
+    fn failed(&mut self, why: Obstacle) {
+        match &mut self.approach {
+            Some(approach) => approach.failed(self.clock.now()),
+            None => self.exit = Some(Exit::Again),
+        }
+        match why {
+            Obstacle::Unreached(why) => self.not_reached(why),
+            Obstacle::Unproven(why) => self.not_proven(why),
+        }
+    }
+
+    /// Once for each reason, and not for ever more of them.
+    fn not_proven(&mut self, why: String) {
+        if self.unproven.len() < MOST_TOLD && !self.unproven.contains(&why) {
+            tracing::warn!("{why}");
+            self.unproven.push(why);
+        }
+    }
+
+    /// Somebody may have paired this machine since its link was made.
+    fn look_at_pin(&mut self) {
+        let trust = match self.prover.trust() {
+            Ok(trust @ Trust::Pinned(_)) if trust != self.trust => trust,
+            _ => return,
+        };
+        self.trust = trust;
+        self.attempt = None;
+        self.feed(Input::Paired);
+        match &mut self.approach {
+            Some(approach) => approach.paired(self.clock.now()),
+            None => self.exit = Some(Exit::Again),
         }
     }
 
@@ -300,12 +370,6 @@ impl Follower {
             tracing::info!("the server is not reached yet: {why}");
             self.told = why;
         }
-    }
-
-    fn linked(&mut self, link: Link) {
-        self.link = Some(link);
-        self.probes.forget();
-        self.feed(Input::Connected);
     }
 
     fn announced(&mut self) {

@@ -8,6 +8,7 @@
 //! | [`intent`] | what the journal holds, as values. Pure |
 //! | [`follow`] | the one loop that performs them |
 //! | [`connect`], [`link`], [`ucspi`] | the link: made by us or by tcpclient, bytes in and out |
+//! | [`prove`] | the server proves who it is, if this machine is paired |
 //! | [`announce`], [`probe`], [`interface`] | the network beside the link: announcements, questions, our own cable |
 //! | [`row`] | one row of hooks |
 //! | [`share`] | the shared directory: mount and unmount |
@@ -27,13 +28,13 @@ pub mod leave;
 pub mod link;
 pub mod machine;
 pub mod probe;
+pub mod prove;
 pub mod row;
 pub mod share;
 pub mod ucspi;
 
 use config::{Command, Config, Options};
 use follow::World;
-use link::Link;
 use runner::descriptor::{Duplex, keep_inherited_to_ourselves};
 use runner::exit::Failure;
 use runner::signals::Signals;
@@ -70,8 +71,8 @@ async fn start(config: Config, link: Option<(std::os::fd::OwnedFd, std::os::fd::
     follow::run(config, World { leave, link }).await
 }
 
-fn adopted(config: &Config, read: std::os::fd::OwnedFd, write: std::os::fd::OwnedFd) -> Result<Link, Failure> {
+fn adopted(config: &Config, read: std::os::fd::OwnedFd, write: std::os::fd::OwnedFd) -> Result<Duplex, Failure> {
     connect::watch_if_socket(&write, config.data_timeout);
     let duplex = Duplex::new(read, write);
-    Ok(Link::new(duplex.map_err(|why| Failure::Permanent(format!("--ucspi needs a link on 6 and 7: {why}")))?))
+    duplex.map_err(|why| Failure::Permanent(format!("--ucspi needs a link on 6 and 7: {why}")))
 }

@@ -1,7 +1,12 @@
 //! One link to the server as bytes: what comes in becomes inputs of the machine, what goes out waits in a bounded box
 //! until the other end takes it, so that a server with a full window delays nothing.
+//!
+//! On a sealed link what is said is sealed at once, in its order, and the end of file is a cut unless the server sealed
+//! its last word.
 
 use crate::machine::Input;
+use crate::prove::Proven;
+use bus::secure::{Opener, Sealed, Sealer};
 use protocol::line::ServerLine;
 use protocol::session::Session;
 use std::io;
@@ -22,6 +27,8 @@ impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
 pub struct Link {
     stream: Box<dyn Stream>,
     session: Session<ServerLine>,
+    sealer: Option<Sealer>,
+    opener: Option<Opener>,
     waiting: Vec<u8>,
     buffer: Box<[u8]>,
 }
@@ -32,14 +39,25 @@ impl Link {
         Self {
             stream: Box::new(stream),
             session: Session::default(),
+            sealer: None,
+            opener: None,
             waiting: Vec::new(),
             buffer: vec![0; 16 * 1024].into(),
         }
     }
 
+    /// A link whose server has proved who it is.
+    pub fn sealed(stream: impl Stream + 'static, proven: Proven) -> Self {
+        let Sealed { sealer, opener } = proven.sealed;
+        Self { session: proven.session, sealer: Some(sealer), opener: Some(opener), ..Self::new(stream) }
+    }
+
     /// Sends this when the other end takes it.
     pub fn say(&mut self, bytes: &[u8]) {
-        self.waiting.extend_from_slice(bytes);
+        match &mut self.sealer {
+            Some(sealer) => sealer.seal(bytes, &mut self.waiting),
+            None => self.waiting.extend_from_slice(bytes),
+        }
     }
 
     /// The next things that happen on it; after an end it must not be asked again. Nothing is lost if the future is dropped.
@@ -62,19 +80,44 @@ impl Link {
     fn heard(&mut self, read: io::Result<usize>) -> Vec<Input> {
         let mut inputs = Vec::new();
         match read {
-            Ok(0) => inputs.push(Input::Closed),
+            Ok(0) => inputs.push(self.end()),
             Ok(n) => {
-                let heard = self.session.receive(&self.buffer[..n], |heard| inputs.push(Input::Heard(heard)));
-                inputs.extend(heard.err().map(|why| Input::Broken(why.to_string())));
+                let heard = self.take(n, &mut inputs);
+                inputs.extend(heard.err().map(Input::Broken));
             }
             Err(why) => inputs.push(Input::Broken(why.to_string())),
         }
         inputs
     }
 
+    /// Takes so many bytes of the buffer.
+    fn take(&mut self, count: usize, inputs: &mut Vec<Input>) -> Result<(), String> {
+        let (session, bytes, mut result) = (&mut self.session, &self.buffer[..count], Ok(()));
+        let mut hear = |plain: &[u8]| {
+            if result.is_ok() {
+                result = session.receive(plain, |heard| inputs.push(Input::Heard(heard)));
+            }
+        };
+        match &mut self.opener {
+            Some(opener) => opener.receive(bytes, hear).map_err(|why| why.to_string())?,
+            None => hear(bytes),
+        }
+        result.map_err(|why| why.to_string())
+    }
+
+    fn end(&self) -> Input {
+        match self.opener.as_ref().map_or(Ok(()), Opener::finish) {
+            Ok(()) => Input::Closed,
+            Err(why) => Input::Broken(why.to_string()),
+        }
+    }
+
     /// Sends what waits, says that no more follows, and reads until the other end says so too: closing with unread
     /// bytes would be a reset, and the other end might lose our last words.
     pub async fn hang_up(mut self) {
+        if let Some(sealer) = self.sealer.take() {
+            sealer.end(&mut self.waiting);
+        }
         let last_words = async {
             self.stream.write_all(&self.waiting).await?;
             self.stream.shutdown().await

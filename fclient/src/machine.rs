@@ -61,8 +61,17 @@ pub enum Leave {
 /// What the loop tells the machine.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
-    /// A link was made.
+    /// A link was made, over which anybody may speak.
     Connected,
+    /// A link was made and sealed; its server has proved who it is, and lines are over.
+    Proven {
+        /// Its name.
+        server: HostName,
+        /// Which run of it.
+        epoch: Epoch,
+    },
+    /// This machine was paired: a link made before proves nothing, and is made anew.
+    Paired,
     /// The server said something.
     Heard(Heard<ServerLine>),
     /// The server closed the link cleanly.
@@ -305,6 +314,8 @@ impl Machine {
     fn decide(&mut self, input: Input) {
         match input {
             Input::Connected => self.connected(),
+            Input::Proven { server, epoch } => self.proven(server, epoch),
+            Input::Paired => self.paired(),
             Input::Heard(heard) => self.heard(heard),
             Input::Closed => self.link_over(self.clean_end()),
             Input::Broken(why) => self.link_over(presence::Input::Broken(why)),

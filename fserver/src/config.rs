@@ -1,5 +1,7 @@
 //! The settings of fserver: every key with its default and its meaning, the flags, and the checked result.
 
+use crate::address::{BadNetwork, Network};
+use crate::machine::OldPeers;
 use bus::mqtt::config as mqtt;
 use bus::options;
 use clap::Parser;
@@ -29,6 +31,21 @@ pub const SETTINGS: &[Setting] = &[
     setting("reboot-within", "300", "seconds within which this machine is back when it starts again"),
     setting("machine-lock", "on", "hold systemd's machine back until everybody has let go: on or off"),
     setting("shutdown-from", "", "addresses, separated by commas, that may ask for a shutdown over the network"),
+    setting(
+        "authorized-peers",
+        "/etc/pistop/authorized_peers",
+        "the list of paired machines; one in it closes the house",
+    ),
+    setting(
+        "old-peers",
+        "",
+        "old clients let in: any, off, or addresses and networks; empty for any in an open house only",
+    ),
+    setting(
+        "presence-only-from",
+        "",
+        "addresses and networks whose unpaired clients a closed house tells of shutdowns",
+    ),
     setting("on-term", "", "what SIGTERM means: shutdown, restart or reboot; empty to find out"),
     setting("systemctl", "systemctl", "the command that tells whether systemd stops or restarts us"),
     setting("announce", "239.255.55.55:5555", "multicast group and port of announcements, or off"),
@@ -108,6 +125,12 @@ pub struct Config {
     pub name: HostName,
     /// Who may ask for a shutdown over the network.
     pub shutdown_from: Vec<IpAddr>,
+    /// The list of paired machines.
+    pub authorized_peers: PathBuf,
+    /// Which old clients are let in.
+    pub old_peers: OldPeers,
+    /// Where unpaired clients are let in for presence alone.
+    pub presence_only_from: Vec<Network>,
     /// The multicast group, if announcements are wanted.
     pub announce: Option<SocketAddrV4>,
     /// The local socket.
@@ -151,6 +174,11 @@ impl Config {
             listen_anywhere,
             name: own_name(&settings)?,
             shutdown_from: addresses(&settings, "shutdown-from")?,
+            authorized_peers: settings
+                .path("authorized-peers")
+                .ok_or_else(|| settings.bad("authorized-peers", "a path is needed".into()))?,
+            old_peers: old_peers(&settings)?,
+            presence_only_from: networks(&settings, "presence-only-from")?,
             announce: group(&settings)?,
             control: settings.path("control").ok_or_else(|| settings.bad("control", "a path is needed".into()))?,
             state_dir: settings
@@ -215,6 +243,21 @@ fn addresses(settings: &Settings, key: &str) -> Result<Vec<IpAddr>, BadConfig> {
         .collect()
 }
 
+fn networks(settings: &Settings, key: &str) -> Result<Vec<Network>, BadConfig> {
+    let texts = settings.text(key).unwrap_or_default().split(',').map(str::trim).filter(|text| !text.is_empty());
+    let bad = |why: BadNetwork| settings.bad(key, why.to_string());
+    texts.map(|text| text.parse().map_err(bad)).collect()
+}
+
+fn old_peers(settings: &Settings) -> Result<OldPeers, BadConfig> {
+    match settings.text("old-peers") {
+        None => Ok(OldPeers::WhileOpen),
+        Some("any") => Ok(OldPeers::Any),
+        Some("off") => Ok(OldPeers::Off),
+        Some(_) => Ok(OldPeers::From(networks(settings, "old-peers")?)),
+    }
+}
+
 fn on_or_off(settings: &Settings, key: &str) -> Result<bool, BadConfig> {
     match settings.text(key) {
         Some("on") => Ok(true),
@@ -271,12 +314,18 @@ mod tests {
 
     #[test]
     fn a_wrong_value_names_itself_and_the_remedy() {
-        let wrong = [("SHUTDOWN_FROM", "kitchen"), ("ANNOUNCE", "10.0.0.1:5555"), ("HOST", "musicpi")];
+        let wrong = [
+            ("OLD_PEERS", "kitchen"),
+            ("SHUTDOWN_FROM", "kitchen"),
+            ("ANNOUNCE", "10.0.0.1:5555"),
+            ("HOST", "musicpi"),
+        ];
         for (name, value) in wrong {
             let settings = from(None, &[(name, value)]).unwrap();
             let why = addresses(&settings, "shutdown-from")
                 .err()
                 .or_else(|| group(&settings).err())
+                .or_else(|| old_peers(&settings).err())
                 .or_else(|| listen_addresses(&Options::default(), &settings, 1).err())
                 .unwrap()
                 .to_string();

@@ -6,14 +6,17 @@
 //! | [`machine`] | all decisions: who is here, beats, leases, caps, the shutdown. Pure |
 //! | [`serve`] | the one loop that performs them |
 //! | [`peers`], [`listen`] | sockets: accept, read, write without ever waiting for a slow peer |
+//! | [`gate`] | handshakes of links that are to be sealed, and of machines that join |
 //! | [`logind`] | the end of our own machine: a delay lock, and what systemd says about it |
 //! | [`local`] | the control socket for `pistop` and `--ucspi` children |
 //! | [`announce`] | multicast announcements and answers to probes, over UDP |
 //! | [`keep`], [`ucspi`], [`relay`] | links that outlive one run of the server: old clients during a restart, children of tcpserver |
-//! | [`config`] | the settings with their defaults |
+//! | [`config`], [`address`] | the settings with their defaults |
 
+pub mod address;
 pub mod announce;
 pub mod config;
+pub mod gate;
 pub mod keep;
 pub mod listen;
 pub mod local;

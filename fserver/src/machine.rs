@@ -2,20 +2,29 @@
 //! shutdown goes. Pure: inputs and time in, actions out; the one loop in `serve.rs` performs them.
 //!
 //! What always holds: every peer has at most one entry and every host name at most one peer; a peer that is
-//! unclassified or old is told `shutdown` like all others; nothing that one peer says changes what another one gets, except
-//! a `shutdown` from an address that the owner listed.
+//! unclassified or old is told `shutdown` like all others, if old peers are let in where it is; nothing that one peer says
+//! changes what another one gets, except a `shutdown` from an address that the owner listed. Who may stay is in `guard`.
 
+mod guard;
+mod hello;
+mod pairing;
 mod report;
 mod stopping;
+mod strangers;
 mod tell;
 #[cfg(test)]
 mod tests;
 
+use crate::address::Network;
+use bus::secure::{Authorized, Peer as Paired, Roles};
 use core::net::IpAddr;
+use guard::Guard;
+pub use guard::{OldPeers, Shaken};
+use pairing::Pairing;
 use protocol::control::{Reply, Request};
-use protocol::fact::{Condition, Fact};
+use protocol::fact::Fact;
 use protocol::line::{ClientLine, ServerLine};
-use protocol::message::{BUS, Beat, Hello, HookOutcome};
+use protocol::message::{Beat, HookOutcome};
 use protocol::name::Identity;
 use protocol::session::Heard;
 use protocol::shutdown::{Afterwards, Party, Shutdown};
@@ -24,7 +33,9 @@ use protocol::{Cause, Epoch, HostName, Instant, Message, frame};
 use report::Memory;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
+use strangers::Attempt;
 
 /// New peers hear a beat once a second.
 pub const BEAT_EVERY: Duration = Duration::from_secs(1);
@@ -87,6 +98,10 @@ pub struct Rules {
     pub reboot_within: Duration,
     /// Who may ask for a shutdown over the network.
     pub shutdown_from: Vec<IpAddr>,
+    /// Which old clients are let in.
+    pub old_peers: OldPeers,
+    /// New clients that are not paired are let in from here, for presence alone.
+    pub presence_only_from: Vec<Network>,
 }
 
 /// What the loop tells the machine.
@@ -128,6 +143,14 @@ pub enum Input {
     HooksEnded(Vec<HookOutcome>),
     /// The machines that an earlier run of this server knew as here.
     Known(Vec<HostName>),
+    /// How a handshake went on, after [`Action::Shake`].
+    Shaken(PeerId, Shaken),
+    /// Who is paired, and whether only they may follow.
+    Listed(Arc<Authorized>, bool),
+    /// A machine that has joined is written down, or why it is not; and the bytes that tell it so.
+    Enrolled(PeerId, Vec<u8>, Result<(), String>),
+    /// A machine is off the list; whether it was on it, or why it still is.
+    Struck(ControlId, HostName, Result<bool, String>),
     /// Nothing but time.
     Tick,
 }
@@ -157,8 +180,18 @@ pub enum Action {
     LetMachineGo,
     /// Say something about this machine on the event bus.
     Tell(HostName, Fact),
-    /// The link to this host carries events from now on.
-    BusUp(PeerId, HostName),
+    /// Take a handshake one step further with these bytes; this is the client's name. Answered by [`Input::Shaken`].
+    Shake(PeerId, HostName, Vec<u8>),
+    /// Make a code that is good until then, and tell it to that asker alone.
+    Offer(ControlId, Instant),
+    /// The code is good no longer.
+    Withdraw,
+    /// Write this machine down as paired, and answer with [`Input::Enrolled`].
+    Enroll(PeerId, Paired),
+    /// Take this machine off the list, and answer with [`Input::Struck`].
+    Strike(ControlId, HostName),
+    /// The link to this host carries events from now on, as far as these roles go.
+    BusUp(PeerId, HostName, Roles),
     /// What it carries.
     Bus(PeerId, Message),
     /// It carries none any more.
@@ -207,10 +240,29 @@ enum Speaker {
     Unclassified,
     /// It said `wait` or other text.
     Old,
-    /// It was answered with our hello line; its own hello frame is due.
-    Greeted(HostName),
+    /// It was answered with our hello line; its own hello frame or a handshake is due.
+    Greeted(Box<Greeted>),
     /// It speaks frames.
     New(Box<Client>),
+}
+
+#[derive(Debug)]
+struct Greeted {
+    name: HostName,
+    stage: Stage,
+}
+
+/// How far a link is that will speak frames.
+#[derive(Debug)]
+enum Stage {
+    /// It has to say hello, or begin a handshake.
+    Hello,
+    /// It has begun one; nothing else is sent to it.
+    Shaking,
+    /// The handshake is over, and this is who came.
+    Sealed(Box<Paired>),
+    /// It has proved the code of a pairing.
+    Joining,
 }
 
 #[derive(Debug)]
@@ -221,8 +273,12 @@ struct Client {
     last_hook: Option<HookOutcome>,
     unknown_frames: u32,
     takeovers: u32,
-    /// It carries events.
+    /// It can carry events.
+    carries: bool,
+    /// It does.
     bus: bool,
+    /// Its line in the list, if the link is sealed.
+    paired: Option<Box<Paired>>,
 }
 
 #[derive(Debug)]
@@ -264,6 +320,8 @@ pub struct House {
     /// Machines that an earlier run of this server knew as here, and until when they may come back.
     remembered: Vec<HostName>,
     grace: Option<Instant>,
+    guard: Guard,
+    pairing: Option<Pairing>,
 }
 
 impl House {
@@ -292,13 +350,17 @@ impl House {
             terminating: false,
             remembered: Vec::new(),
             grace: None,
+            guard: Guard::new(now),
+            pairing: None,
         }
     }
 
     /// When [`Input::Tick`] is due.
     pub fn deadline(&self) -> Option<Instant> {
         let beat = self.next_moment().map(|moment| self.began + MOMENT * moment as u32);
-        earliest(earliest(beat, self.grace), self.shutdown.as_ref().and_then(Shutdown::deadline))
+        let stopping = self.shutdown.as_ref().and_then(Shutdown::deadline);
+        let strangers = earliest(self.guard_deadline(), self.pairing_deadline());
+        earliest(earliest(beat, self.grace), earliest(stopping, strangers))
     }
 
     /// Takes one input; what is to be done because of it.
@@ -317,12 +379,16 @@ impl House {
                 self.remember(hosts, now);
                 Vec::new()
             }
+            Input::Shaken(peer, shaken) => self.shaken(peer, shaken, now),
+            Input::Listed(list, closed) => self.listed(list, closed, now),
+            Input::Enrolled(peer, verdict, result) => self.enrolled(peer, verdict, result, now),
+            Input::Struck(asker, host, result) => self.struck(asker, &host, result),
             Input::Tick => self.tick(now),
         }
     }
 
     fn arrived(&mut self, id: PeerId, address: Option<IpAddr>, via: Via, greeted: bool, now: Instant) -> Vec<Action> {
-        if let Some(refusal) = self.over_address_cap(id, address) {
+        if let Some(refusal) = self.over_address_cap(id, address, now) {
             return refusal;
         }
         self.peers.insert(id, Peer { address, via, since: now, heard: now, texts: 0, speaker: Speaker::Unclassified });
@@ -331,6 +397,7 @@ impl House {
         }
         let greeting = || Action::Send(vec![id], ServerLine::Greeting(shown(address)).encode().into());
         let mut actions = if greeted { Vec::new() } else { vec![greeting()] };
+        actions.extend(self.watch_arrival(id, address, now));
         if self.peers.len() == self.rules.most_peers {
             let cap = self.rules.most_peers;
             actions.push(Action::Accept(false));
@@ -340,11 +407,11 @@ impl House {
     }
 
     /// A reset, not a clean end, which an old client would take for the server's shutdown.
-    fn over_address_cap(&mut self, id: PeerId, address: Option<IpAddr>) -> Option<Vec<Action>> {
+    fn over_address_cap(&mut self, id: PeerId, address: Option<IpAddr>, now: Instant) -> Option<Vec<Action>> {
         let here = *self.per_address.get(&address?)?;
         (here >= self.rules.most_per_address).then(|| {
-            let text = format!("{} has {here} links already; refused, raise MAX_PER_ADDRESS", shown(address));
-            vec![Action::Reset(id), warn(text)]
+            let what = format!("has {here} links already; refused, raise MAX_PER_ADDRESS");
+            [Action::Reset(id)].into_iter().chain(self.stranger(address, Attempt::Crowd, what, now)).collect()
         })
     }
 
@@ -366,19 +433,23 @@ impl House {
     fn line(&mut self, id: PeerId, line: ClientLine, now: Instant) -> Vec<Action> {
         match line {
             ClientLine::Wait => self.now_old(id, now),
+            ClientLine::Text(_) if !self.lets_old_in(self.peers.get(&id).and_then(|peer| peer.address)) => {
+                self.refuse_old(id, now)
+            }
             ClientLine::Text(text) => {
                 let mut actions = self.now_old(id, now);
                 actions.extend(self.says(id, text));
                 actions
             }
             ClientLine::Quit => {
-                let note = info(format!("{} quits", self.label(id)));
-                let mut actions = vec![Action::Close(id), note];
+                let note = (!self.guard.is_unproven(id)).then(|| info(format!("{} quits", self.label(id))));
+                let mut actions: Vec<Action> = [Action::Close(id)].into_iter().chain(note).collect();
                 actions.extend(self.forget(id, now));
                 actions
             }
+            ClientLine::Shutdown if self.guard.closed => self.refuse_shutdown(id, now),
             ClientLine::Shutdown => self.asked_by_line(id, now),
-            ClientLine::Hello(name) => self.hello_line(id, name),
+            ClientLine::Hello(name) => self.hello_line(id, name, now),
             ClientLine::BadHello(why) => self.refuse_line(id, why.to_string(), now),
         }
     }
@@ -399,35 +470,22 @@ impl House {
 
     fn now_old(&mut self, id: PeerId, now: Instant) -> Vec<Action> {
         match self.peers.get_mut(&id) {
-            Some(peer) if matches!(peer.speaker, Speaker::Unclassified) => peer.speaker = Speaker::Old,
+            Some(peer) if matches!(peer.speaker, Speaker::Unclassified) => {
+                let address = peer.address;
+                if !self.lets_old_in(address) {
+                    return self.refuse_old(id, now);
+                }
+                self.peers.entry(id).and_modify(|peer| peer.speaker = Speaker::Old);
+            }
             _ => return Vec::new(),
         }
         self.tell_latecomer(id, now).unwrap_or_default()
     }
 
-    fn hello_line(&mut self, id: PeerId, name: HostName) -> Vec<Action> {
-        let mut bytes = ServerLine::Hello { server: self.rules.name.clone(), epoch: self.rules.epoch }.encode();
-        bytes.extend(frame::encode(&Message::Hello(self.hello())));
-        if let Some(peer) = self.peers.get_mut(&id) {
-            peer.speaker = Speaker::Greeted(name);
-            self.leased[slot(id)] += 1;
-        }
-        vec![Action::Send(vec![id], bytes.into())]
-    }
-
-    fn hello(&self) -> Hello {
-        Hello {
-            version: protocol::line::VERSION,
-            name: self.rules.name.clone(),
-            identity: self.rules.identity,
-            program: self.rules.program.clone(),
-            capabilities: vec![BUS.into()],
-        }
-    }
-
     fn message(&mut self, id: PeerId, message: Message, now: Instant) -> Vec<Action> {
         match (message, self.host(id)) {
             (Message::Hello(hello), None) => self.hello_frame(id, hello, now),
+            (Message::Handshake(bytes), _) => self.handshake(id, bytes, now),
             (Message::Echo { number }, Some(_)) => self.echo(id, number, now),
             (Message::Progress(progress), Some(host)) => self.progress(id, host, progress, now),
             (Message::Decision(decision), Some(host)) => self.decision(host, decision, now),
@@ -446,80 +504,6 @@ impl House {
             Speaker::New(client) => Some(client.name.clone()),
             Speaker::Unclassified | Speaker::Old | Speaker::Greeted(_) => None,
         }
-    }
-
-    fn hello_frame(&mut self, id: PeerId, hello: Hello, now: Instant) -> Vec<Action> {
-        if let Some(why) = self.objection(id, &hello, now) {
-            return self.refuse(id, why, now);
-        }
-        let takeovers = self.takeovers(&hello.name, now);
-        let mut actions = self.supersede(&hello, now);
-        actions.push(info(format!("{} is here from {}, {}", hello.name, self.address(id), cut(&hello.program))));
-        self.memory.record(&hello.name, "server", format!("came from {}", self.address(id)), Vec::new(), now);
-        self.hosts.insert(hello.name.clone(), id);
-        actions.push(self.tell_state(&hello.name, Condition::Online, &cut(&hello.program), ""));
-        let bus = hello.capabilities.iter().any(|capability| capability == BUS);
-        let Hello { name, identity, .. } = hello;
-        if bus {
-            actions.push(Action::BusUp(id, name.clone()));
-        }
-        if let Some(peer) = self.peers.get_mut(&id) {
-            let client =
-                Client { name, identity, round_trip: None, last_hook: None, unknown_frames: 0, takeovers, bus };
-            peer.speaker = Speaker::New(Box::new(client));
-        }
-        let told = self.tell_latecomer(id, now);
-        actions.extend(told.unwrap_or_else(|| vec![Action::Send(vec![id], self.beat())]));
-        actions
-    }
-
-    fn objection(&self, id: PeerId, hello: &Hello, now: Instant) -> Option<String> {
-        let Some(Peer { speaker: Speaker::Greeted(name), .. }) = self.peers.get(&id) else {
-            return Some("a second hello on one link".into());
-        };
-        if hello.version != protocol::line::VERSION {
-            let ours = protocol::line::VERSION;
-            return Some(format!("version {} of the protocol is not spoken here, {ours} is; update", hello.version));
-        }
-        if hello.name != *name {
-            return Some(format!("the hello line says {name} and the hello frame {}", hello.name));
-        }
-        let other = *self.hosts.get(name)?;
-        let places = format!("at {} and at {}", self.address(other), self.address(id));
-        if self.identity(other)? != hello.identity {
-            let remedy = "rename one of them or set NAME; or wait, if this machine has lost its state directory";
-            return Some(format!("the name {name} is taken by another machine, they are {places}; {remedy}"));
-        }
-        (self.takeovers(name, now) > MOST_TAKEOVERS).then(|| {
-            let remedy = "remove STATE_DIR/identity on one of them and give it another name";
-            format!("two machines share the name {name} and an identity, they are {places}; {remedy}")
-        })
-    }
-
-    /// How often in a row this name has been taken over from a link that was alive.
-    fn takeovers(&self, name: &HostName, now: Instant) -> u32 {
-        match self.hosts.get(name).and_then(|id| self.peers.get(id)) {
-            Some(Peer { speaker: Speaker::New(client), heard, .. }) if now.since(*heard) < ALIVE => {
-                client.takeovers + 1
-            }
-            _ => 0,
-        }
-    }
-
-    fn identity(&self, id: PeerId) -> Option<Identity> {
-        match &self.peers.get(&id)?.speaker {
-            Speaker::New(client) => Some(client.identity),
-            Speaker::Unclassified | Speaker::Old | Speaker::Greeted(_) => None,
-        }
-    }
-
-    /// The same machine on a new link: the old one is dead, whether TCP knows it or not.
-    fn supersede(&mut self, hello: &Hello, now: Instant) -> Vec<Action> {
-        let Some(&old) = self.hosts.get(&hello.name) else { return Vec::new() };
-        let mut actions = vec![Action::Close(old), info(format!("{} reconnected; its old link is closed", hello.name))];
-        // It is not gone, so nobody is told that it is.
-        actions.extend(self.forget(old, now).into_iter().filter(|action| !matches!(action, Action::Tell(..))));
-        actions
     }
 
     fn refuse(&mut self, id: PeerId, why: String, now: Instant) -> Vec<Action> {
@@ -563,7 +547,15 @@ impl House {
         if let Some(host) = self.host(id) {
             self.memory.record(&host, "server", "left".into(), vec![format!("it {words}")], now);
         }
-        let mut actions = vec![Action::Close(id), if why.is_some() { warn(note) } else { info(note) }];
+        let mut actions = vec![Action::Close(id)];
+        match self.guard.is_unproven(id) {
+            true => {
+                let address = self.peers.get(&id).and_then(|peer| peer.address);
+                let what = format!("{words} before it had said who it is");
+                actions.extend(self.stranger(address, Attempt::Silence, what, now));
+            }
+            false => actions.push(if why.is_some() { warn(note) } else { info(note) }),
+        }
         actions.extend(self.forget(id, now));
         actions
     }
@@ -573,12 +565,16 @@ impl House {
         let full = self.peers.len() == self.rules.most_peers;
         let Some(peer) = self.peers.remove(&id) else { return Vec::new() };
         self.leave_address(peer.address);
+        self.guard.proven(id);
         let told = self.tell_gone(&peer.speaker);
         let carries = matches!(&peer.speaker, Speaker::New(client) if client.bus);
         let party = match peer.speaker {
             Speaker::New(client) => {
                 self.leased[slot(id)] -= 1;
                 self.hosts.remove(&client.name);
+                if client.paired.is_some() {
+                    self.guard.seen.insert(client.name.clone(), now);
+                }
                 Party::New(client.name)
             }
             Speaker::Greeted(_) => {
@@ -618,6 +614,8 @@ impl House {
         self.moment = self.moment.max(current);
         actions.extend(self.review(now));
         actions.extend(self.end_grace(now));
+        actions.extend(self.end_unproven(now));
+        actions.extend(self.end_old_pairing(now));
         actions
     }
 

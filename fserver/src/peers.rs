@@ -1,10 +1,16 @@
 //! The sockets of all peers. Writing never waits: what a full window leaves over is kept, up to a cap, and sent when
 //! the socket has room again. Reading needs one small task a peer and one buffer for all, so an idle peer costs about
 //! a kilobyte.
+//!
+//! On a sealed link each message is sealed when it is sent, once and in order; what waits is sealed already. The
+//! reader opens what comes; after a handshake's bytes it waits to be told what the next ones are.
 
+use crate::gate::Enrolled;
 use crate::machine::{Input, PeerId};
+use bus::secure::{Opener, Sealer};
+use protocol::Message;
 use protocol::line::ClientLine;
-use protocol::session::Session;
+use protocol::session::{Heard, Session};
 use socket2::SockRef;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,7 +22,7 @@ use std::thread;
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::mpsc::Sender;
+use tokio::sync::{mpsc::Sender, oneshot};
 use tokio::task::AbortHandle;
 
 /// What a peer that does not read may leave unsent, in bytes: hundreds of beats, and nothing next to a machine's memory.
@@ -24,6 +30,9 @@ pub const MOST_UNSENT: usize = 64 * 1024;
 
 /// How long somebody who is turned away may take to read why.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// So many may be on their way out at once; more are cut off.
+const MOST_AWAY: usize = 64;
 
 /// From so many peers on, threads save more time than they cost; the beats of one moment stay below it.
 const WORTH_A_THREAD: usize = 1000;
@@ -42,6 +51,11 @@ pub enum Event {
     Input(Input),
     /// A socket has room again.
     Writable(PeerId),
+    /// Bytes of a handshake, for the machine; the reader of that link waits for what its next bytes are opened with, if
+    /// they are sealed.
+    Handshake(Input, oneshot::Sender<Option<Box<Opener>>>),
+    /// The list of paired machines was changed.
+    Enrolled(Enrolled),
 }
 
 /// A peer's socket.
@@ -106,6 +120,9 @@ struct Link {
     reader: AbortHandle,
     unsent: Vec<u8>,
     half_close: bool,
+    sealer: Option<Box<Sealer>>,
+    /// It is turned away, and closed when this task ends.
+    away: Option<AbortHandle>,
 }
 
 impl Link {
@@ -118,6 +135,7 @@ impl Link {
 impl Drop for Link {
     fn drop(&mut self) {
         self.reader.abort();
+        self.away.iter().for_each(AbortHandle::abort);
     }
 }
 
@@ -125,13 +143,14 @@ impl Drop for Link {
 #[derive(Debug)]
 pub struct Peers {
     links: HashMap<PeerId, Link>,
+    away: usize,
     events: Sender<Event>,
 }
 
 impl Peers {
     /// No peers yet; what they say goes to `events`.
     pub fn new(events: Sender<Event>) -> Self {
-        Self { links: HashMap::new(), events }
+        Self { links: HashMap::new(), away: 0, events }
     }
 
     /// Takes a new socket and begins to read from it.
@@ -143,12 +162,37 @@ impl Peers {
         }
         let stream = Arc::new(stream);
         let reader = tokio::spawn(read(peer, stream.clone(), self.events.clone())).abort_handle();
-        self.links.insert(peer, Link { stream, reader, unsent: Vec::new(), half_close: false });
+        self.links
+            .insert(peer, Link { stream, reader, unsent: Vec::new(), half_close: false, sealer: None, away: None });
+    }
+
+    /// The way into the loop.
+    pub fn events(&self) -> Sender<Event> {
+        self.events.clone()
+    }
+
+    /// Whatever is sent from here on is sealed.
+    pub fn seal(&mut self, peer: PeerId, sealer: Sealer) {
+        if let Some(link) = self.links.get_mut(&peer) {
+            link.sealer = Some(Box::new(sealer));
+        }
     }
 
     /// Sends what the socket takes now and keeps the rest. A peer over the cap, or with a broken link, is told to the
     /// machine as ended.
     pub fn send(&mut self, peer: PeerId, bytes: &[u8]) -> Option<Input> {
+        match self.links.get_mut(&peer)? {
+            Link { half_close: true, .. } => None,
+            Link { sealer: None, .. } => self.send_as_is(peer, bytes),
+            Link { sealer: Some(sealer), .. } => {
+                let mut sealed = Vec::new();
+                sealer.seal(bytes, &mut sealed);
+                self.send_as_is(peer, &sealed)
+            }
+        }
+    }
+
+    fn send_as_is(&mut self, peer: PeerId, bytes: &[u8]) -> Option<Input> {
         let sent = self.links.get(&peer)?.write(bytes);
         self.sent(peer, bytes, sent)
     }
@@ -159,15 +203,18 @@ impl Peers {
         if peers.len() < WORTH_A_THREAD {
             return peers.iter().filter_map(|&peer| self.send(peer, bytes)).collect();
         }
-        let unfinished = self.write_on_all_cores(peers, bytes);
-        unfinished.into_iter().filter_map(|(peer, sent)| self.sent(peer, bytes, sent)).collect()
+        let is_plain = |peer: &&PeerId| self.links.get(peer).is_none_or(|link| link.sealer.is_none());
+        let (plain, sealed): (Vec<PeerId>, Vec<PeerId>) = peers.iter().partition(is_plain);
+        let unfinished = self.write_on_all_cores(&plain, bytes);
+        let ended = unfinished.into_iter().filter_map(|(peer, sent)| self.sent(peer, bytes, sent)).collect::<Vec<_>>();
+        ended.into_iter().chain(sealed.into_iter().filter_map(|peer| self.send(peer, bytes))).collect()
     }
 
     fn write_on_all_cores(&self, peers: &[PeerId], bytes: &[u8]) -> Vec<(PeerId, io::Result<usize>)> {
         let links = &self.links;
         let cores = thread::available_parallelism().map_or(1, usize::from);
         thread::scope(|scope| {
-            let mut shares = peers.chunks(peers.len().div_ceil(cores));
+            let mut shares = peers.chunks(peers.len().div_ceil(cores).max(1));
             let own = shares.next().unwrap_or_default();
             let start = |share| thread::Builder::new().spawn_scoped(scope, move || write(links, share, bytes));
             let others: Vec<_> = shares.map(|share| (share, start(share))).collect();
@@ -221,7 +268,7 @@ impl Peers {
     /// The socket has room again.
     pub fn writable(&mut self, peer: PeerId) -> Option<Input> {
         let unsent = std::mem::take(&mut self.links.get_mut(&peer)?.unsent);
-        let ended = self.send(peer, &unsent);
+        let ended = self.send_as_is(peer, &unsent);
         if self.links.get(&peer).is_some_and(|link| link.half_close && link.unsent.is_empty()) {
             self.half_close(peer);
         }
@@ -232,36 +279,56 @@ impl Peers {
     pub fn half_close(&mut self, peer: PeerId) {
         let Some(link) = self.links.get_mut(&peer) else { return };
         link.half_close = true;
+        if let Some(sealer) = link.sealer.take() {
+            let mut last = Vec::new();
+            sealer.end(&mut last);
+            // A link that is broken, or over its cap, has no last word.
+            let _ = self.send_as_is(peer, &last);
+        }
+        let Some(link) = self.links.get_mut(&peer) else { return };
         if link.unsent.is_empty() {
             let _ = link.stream.socket().shutdown(Shutdown::Write);
         }
     }
 
     /// Says nothing more, and closes soon even if the other end does not.
+    /// A crowd of those is not waited for.
     pub fn turn_away(&mut self, peer: PeerId) {
+        if self.away >= MOST_AWAY {
+            return self.reset(peer);
+        }
         self.half_close(peer);
+        let Some(link) = self.links.get_mut(&peer) else { return };
         let events = self.events.clone();
-        tokio::spawn(async move {
+        let close = tokio::spawn(async move {
             tokio::time::sleep(LAST_WORDS).await;
             let _ = events.send(Event::Input(Input::Ended(peer, None))).await;
         });
+        link.away = Some(close.abort_handle());
+        self.away += 1;
+    }
+
+    fn remove(&mut self, peer: PeerId) -> Option<Link> {
+        let link = self.links.remove(&peer)?;
+        self.away -= usize::from(link.away.is_some());
+        Some(link)
     }
 
     /// Closes a socket; what was not sent is lost.
     pub fn close(&mut self, peer: PeerId) {
-        self.links.remove(&peer);
+        self.remove(peer);
     }
 
     /// Closes by reset, so that the other end sees an error and not an end.
     pub fn reset(&mut self, peer: PeerId) {
-        if let Some(link) = self.links.remove(&peer) {
+        if let Some(link) = self.remove(peer) {
             let _ = link.stream.socket().set_linger(Some(Duration::ZERO));
         }
     }
 
     /// Hands out the socket of a peer that is to live on elsewhere.
     pub fn release(&mut self, peer: PeerId) -> Option<Arc<Stream>> {
-        self.links.remove(&peer).map(|link| link.stream.clone())
+        self.remove(peer).map(|link| link.stream.clone())
     }
 
     /// Tells all that nothing more follows.
@@ -292,22 +359,75 @@ pub fn watch_silently(socket: &SockRef<'_>, dead_after: Duration) -> io::Result<
     socket.set_tcp_user_timeout(Some(dead_after))
 }
 
+/// What is heard on one link, and how.
+#[derive(Default)]
+struct Ear {
+    session: Session<ClientLine>,
+    opener: Option<Box<Opener>>,
+}
+
+impl Ear {
+    /// Takes the bytes of one read, but for those behind a handshake's, which are left in `bytes`. On a sealed link a
+    /// handshake is a message like any other.
+    fn hear(&mut self, bytes: &mut &[u8], heard: &mut Vec<Heard<ClientLine>>) -> Result<(), String> {
+        let (session, mut result) = (&mut self.session, Ok(()));
+        let Some(opener) = &mut self.opener else {
+            while let Some(thing) = session.next(bytes).map_err(|why| why.to_string())? {
+                heard.push(thing);
+                if ends_with_handshake(heard) {
+                    break;
+                }
+            }
+            return Ok(());
+        };
+        let opened = opener.receive(bytes, |plain| {
+            if result.is_ok() {
+                result = session.receive(plain, |thing| heard.push(thing));
+            }
+        });
+        *bytes = &[];
+        opened.map_err(|why| why.to_string())?;
+        result.map_err(|why| why.to_string())
+    }
+
+    /// Why an end of file is none of the peer's making.
+    fn cut(&self) -> Option<String> {
+        let finished = self.opener.as_ref()?.finish();
+        finished.err().map(|why| format!("has a broken link: {why}"))
+    }
+}
+
+fn ends_with_handshake(heard: &[Heard<ClientLine>]) -> bool {
+    matches!(heard.last(), Some(Heard::Message(Message::Handshake(_))))
+}
+
 /// Reads one peer until it ends.
 async fn read(peer: PeerId, stream: Arc<Stream>, events: Sender<Event>) {
-    let mut session = Session::<ClientLine>::default();
+    let mut ear = Ear::default();
     let why = loop {
         if let Err(why) = stream.ready(Interest::READABLE).await {
             break Some(format!("has a broken link: {why}"));
         }
-        let mut heard = Vec::new();
+        let (mut heard, mut rest) = (Vec::new(), Vec::new());
         let taken = BUFFER.with_borrow_mut(|buffer| {
-            stream.try_read(buffer).map(|n| (n, session.receive(&buffer[..n], |thing| heard.push(thing))))
+            stream.try_read(buffer).map(|n| {
+                let mut bytes = &buffer[..n];
+                let taken = ear.hear(&mut bytes, &mut heard);
+                rest.extend_from_slice(bytes);
+                (n, taken)
+            })
         });
-        for thing in heard {
-            let _ = events.send(Event::Input(Input::Heard(peer, thing))).await;
-        }
+        let taken = match taken {
+            Ok((n, Ok(()))) if ear.opener.is_none() && ends_with_handshake(&heard) => {
+                Ok((n, Box::pin(shake(peer, &mut ear, heard, rest, &events)).await))
+            }
+            taken => {
+                tell(peer, heard, &events).await;
+                taken
+            }
+        };
         match taken {
-            Ok((0, _)) => break None,
+            Ok((0, _)) => break ear.cut(),
             Ok((_, Ok(()))) => {}
             Ok((_, Err(broken))) => break Some(format!("is closed: {broken}")),
             Err(why) if why.kind() == io::ErrorKind::WouldBlock => {}
@@ -315,6 +435,34 @@ async fn read(peer: PeerId, stream: Arc<Stream>, events: Sender<Event>) {
         }
     };
     let _ = events.send(Event::Input(Input::Ended(peer, why))).await;
+}
+
+async fn tell(peer: PeerId, heard: Vec<Heard<ClientLine>>, events: &Sender<Event>) {
+    for thing in heard {
+        let _ = events.send(Event::Input(Input::Heard(peer, thing))).await;
+    }
+}
+
+/// What was heard ends with a handshake: asks what the rest of the bytes is, and hears that too.
+async fn shake(
+    peer: PeerId,
+    ear: &mut Ear,
+    mut heard: Vec<Heard<ClientLine>>,
+    rest: Vec<u8>,
+    events: &Sender<Event>,
+) -> Result<(), String> {
+    let (mut bytes, mut result) = (&rest[..], Ok(()));
+    while result.is_ok() && ear.opener.is_none() && ends_with_handshake(&heard) {
+        let handshake = heard.pop().expect("it ends with one");
+        tell(peer, std::mem::take(&mut heard), events).await;
+        let (answer, answered) = oneshot::channel();
+        let _ = events.send(Event::Handshake(Input::Heard(peer, handshake), answer)).await;
+        // Without an answer the loop has ended, and this task ends with it.
+        ear.opener = answered.await.unwrap_or_default();
+        result = ear.hear(&mut bytes, &mut heard);
+    }
+    tell(peer, heard, events).await;
+    result
 }
 
 #[cfg(test)]

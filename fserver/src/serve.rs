@@ -1,25 +1,28 @@
 //! The one loop of fserver: it feeds the machine with what sockets, signals, timers and hooks say, and performs
 //! what the machine answers. No decision is taken here.
 
+mod guard;
+mod hooks;
+
 use crate::announce::{self, Probe};
 use crate::config::Config;
+use crate::gate::Gate;
 use crate::keep::{self, Kept};
 use crate::listen::{self, Listeners};
 use crate::local::{self, Local};
 use crate::logind::{self, Said};
-use crate::machine::{Action, ControlId, House, Input, Level, PeerId, Released, Rules, Via};
+use crate::machine::{Action, ControlId, House, Input, Level, PeerId, Rules, Via};
 use crate::peers::{Event, Peers, Stream};
 use bus::agent::{Agent, Order, Out};
 use bus::options::{self, Host};
-use bus::secure::Roles;
+use bus::secure::{Opener, SecretKey};
+use guard::{LOOK_EVERY, List};
 use protocol::control::{Join, Reply, Request, ShutdownRequest};
-use protocol::hook::{self, HookEvent};
 use protocol::message::HookOutcome;
 use protocol::shutdown::Afterwards;
 use protocol::{Cause, Epoch};
 use runner::clock::Clock;
 use runner::exit::Failure;
-use runner::hooks::{self, Limits, Report, Run};
 use runner::signals::{Signal, Signals};
 use runner::state::StateDir;
 use runner::supervisor::{self, Meaning, Verdict};
@@ -28,7 +31,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::task::TaskTracker;
 
 /// How long the last bytes may take when the server ends.
@@ -45,6 +48,7 @@ pub struct Server {
     listeners: Vec<TcpListener>,
     local: local::Socket,
     bus: Option<(Agent, mpsc::UnboundedReceiver<Out>)>,
+    key: Result<SecretKey, String>,
     _state: StateDir,
 }
 
@@ -64,7 +68,8 @@ pub fn open(config: Config) -> Result<Server, Failure> {
     let rules = rules(&config, &state, &listeners)?;
     let local = local::open(&config.control)?;
     let bus = bus(&config, &rules)?;
-    Ok(Server { config, rules, clock: Clock::start(), signals, listeners, local, bus, _state: state })
+    let key = guard::key(&config.state_dir);
+    Ok(Server { config, rules, clock: Clock::start(), signals, listeners, local, bus, key, _state: state })
 }
 
 /// The agent of this machine's event bus. Presence and shutdown do without it.
@@ -94,6 +99,8 @@ fn rules(config: &Config, state: &StateDir, listeners: &[TcpListener]) -> Result
         back_within: settings.seconds("back-within")?,
         reboot_within: settings.seconds("reboot-within")?,
         shutdown_from: config.shutdown_from.clone(),
+        old_peers: config.old_peers.clone(),
+        presence_only_from: config.presence_only_from.clone(),
     })
 }
 
@@ -127,6 +134,10 @@ struct Loop {
     verdicts: mpsc::UnboundedSender<Verdict>,
     let_machine_go: mpsc::Sender<()>,
     bus: Option<Agent>,
+    gate: Gate,
+    list: List,
+    /// With what the link that has just been sealed is read.
+    opener: Option<Opener>,
     arrived: u64,
     kept: Vec<Kept>,
     ending: bool,
@@ -136,7 +147,7 @@ struct Loop {
 /// Serves until the end that a signal brings.
 pub async fn run(server: Server) -> Result<(), Failure> {
     let addresses = server.addresses();
-    let Server { config, rules, clock, mut signals, listeners, local, bus, _state } = server;
+    let Server { config, rules, clock, mut signals, listeners, local, bus, key, _state } = server;
     let (bus, mut out) = bus.unzip();
     let (events, mut event) = mpsc::channel(MOST_EVENTS);
     let (probes, mut probe) = mpsc::channel::<Probe>(1024);
@@ -147,12 +158,14 @@ pub async fn run(server: Server) -> Result<(), Failure> {
     let (let_machine_go, lock) = mpsc::channel(4);
     let answering = TaskTracker::new();
     let (name, epoch) = (rules.name.clone(), rules.epoch);
+    let mut look = interval(LOOK_EVERY);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for &address in &addresses {
         announce::listen(address, probes.clone());
         tracing::info!("listening on {address} as {name}, run {epoch}");
     }
     if let Some(group) = config.announce {
-        tokio::spawn(announce::announce(group, name, epoch));
+        tokio::spawn(announce::announce(group, name.clone(), epoch));
     }
     if config.machine_lock {
         tokio::spawn(logind::watch(rules.deadline + config.hook_timeout, say, lock));
@@ -163,6 +176,9 @@ pub async fn run(server: Server) -> Result<(), Failure> {
     let mut this = Loop {
         house: House::new(rules, clock.now()),
         peers: Peers::new(events),
+        gate: Gate::new(key, name, epoch),
+        list: List::at(&config.authorized_peers),
+        opener: None,
         askers: HashMap::new(),
         arrived: 0,
         kept: Vec::new(),
@@ -177,6 +193,7 @@ pub async fn run(server: Server) -> Result<(), Failure> {
         let_machine_go,
         bus,
     };
+    this.read_first_list();
     this.order(Order::Tell(this.house.own_state()));
     while !this.over {
         let due = this.house.deadline().map(|at| this.clock.tokio(at));
@@ -190,6 +207,7 @@ pub async fn run(server: Server) -> Result<(), Failure> {
             Some(out) = next_out(&mut out) => this.out(out),
             Some(outcomes) = hooks.recv() => this.feed(Input::HooksEnded(outcomes)),
             signal = signals.next() => this.signal(signal),
+            _ = look.tick() => this.look_at_list(),
             () = sleep_until(due) => this.feed(Input::Tick),
         }
     }
@@ -227,21 +245,35 @@ impl Loop {
         match action {
             Action::Send(peers, bytes) => inputs.extend(self.peers.send_all(&peers, &bytes)),
             Action::HalfClose(peers) => peers.into_iter().for_each(|peer| self.peers.half_close(peer)),
-            Action::TurnAway(peer) => self.peers.turn_away(peer),
-            Action::Close(peer) => self.peers.close(peer),
-            Action::Reset(peer) => self.peers.reset(peer),
+            Action::TurnAway(peer) => {
+                self.gate.forget(peer);
+                self.peers.turn_away(peer);
+            }
+            Action::Close(peer) => {
+                self.gate.forget(peer);
+                self.peers.close(peer);
+            }
+            Action::Reset(peer) => {
+                self.gate.forget(peer);
+                self.peers.reset(peer);
+            }
             Action::Keep(peers) => self.keep(peers),
             Action::Accept(open) => self.accepting = open,
             Action::Reply(asker, reply) => inputs.extend(self.reply(asker, reply)),
             Action::RunHooks(released) => self.run_hooks(released),
             Action::LetMachineGo => self.let_machine_go(),
             Action::Tell(host, fact) => self.order(Order::TellOf(host, fact)),
-            Action::BusUp(peer, host) => self.order(Order::LinkUp { link: peer.0, host, roles: Roles::open_house() }),
+            Action::BusUp(peer, host, roles) => self.order(Order::LinkUp { link: peer.0, host, roles }),
             Action::Bus(peer, message) => self.order(Order::Heard(peer.0, message)),
             Action::BusDown(peer) => self.order(Order::LinkDown(peer.0)),
             Action::Note(Level::Info, text) => tracing::info!("{text}"),
             Action::Note(Level::Warn, text) => tracing::warn!("{text}"),
             Action::Exit => self.over = true,
+            secure @ (Action::Shake(..)
+            | Action::Offer(..)
+            | Action::Withdraw
+            | Action::Enroll(..)
+            | Action::Strike(..)) => inputs.extend(self.guard(secure)),
         }
     }
 
@@ -272,6 +304,8 @@ impl Loop {
     fn event(&mut self, event: Event) {
         match event {
             Event::Input(input) => self.feed(input),
+            Event::Handshake(input, reader) => self.handshake(input, reader),
+            Event::Enrolled(enrolled) => self.enrolled(enrolled),
             Event::Writable(peer) => {
                 if let Some(ended) = self.peers.writable(peer) {
                     self.feed(ended);
@@ -376,64 +410,6 @@ impl Loop {
         }));
     }
 
-    /// Those of `clients-released`, and if the machine goes down with them, those of `going-down` after them.
-    fn run_hooks(&mut self, released: Released) {
-        let events = [HookEvent::ClientsReleased, HookEvent::GoingDown];
-        let runs: Vec<Run> =
-            events[..=usize::from(released.going_down)].iter().map(|&event| self.a_run(event, &released)).collect();
-        let hooks = runs.iter().map(|run| run.hooks.len()).sum::<usize>();
-        runner::ready::extend(self.config.hook_timeout * u32::try_from(hooks).unwrap_or(u32::MAX) + LAST_WORDS);
-        let ended = self.hooks_ended.clone();
-        tokio::task::spawn_local(async move {
-            let mut outcomes = Vec::new();
-            for run in runs {
-                hooks::run(run, CancellationToken::new(), |report| {
-                    if let Report::Ended(outcome) = report {
-                        outcomes.push(outcome);
-                    }
-                })
-                .await;
-            }
-            let _ = ended.send(outcomes);
-        });
-    }
-
-    fn a_run(&self, event: HookEvent, released: &Released) -> Run {
-        let found = hooks::find(event, &self.config.hooks, None);
-        let hooks = found.unwrap_or_else(|why| {
-            tracing::error!("no hooks of {event} are run: {why}");
-            Vec::new()
-        });
-        Run {
-            event,
-            hooks,
-            environment: self.hook_environment(event, released),
-            stdin: hook_stdin(event, released),
-            limits: Limits {
-                per_hook: self.config.hook_timeout,
-                until: None,
-                kill_after: Duration::from_secs(2),
-                temporary_attempts: Some(3),
-            },
-            drill: None,
-            trace: None,
-        }
-    }
-
-    fn hook_environment(&self, event: HookEvent, released: &Released) -> Vec<(std::ffi::OsString, std::ffi::OsString)> {
-        let mut environment = self.config.settings.environment();
-        let facts = [
-            (hook::VARIABLE_EVENT, event.name().to_owned()),
-            (hook::VARIABLE_CAUSE, released.cause().word().to_owned()),
-            (hook::VARIABLE_SERVER, self.config.name.to_string()),
-            (hook::VARIABLE_HOST, self.config.name.to_string()),
-            (hook::VARIABLE_ID, released.id.to_string()),
-            (hook::VARIABLE_REASON, protocol::name::printable(released.reason.as_bytes())),
-        ];
-        environment.extend(facts.map(|(name, value)| (name.into(), value.into())));
-        environment
-    }
-
     async fn finish(mut self, events: &mut mpsc::Receiver<Event>, answering: TaskTracker) {
         if !self.kept.is_empty()
             && let Err(why) = keep::start(&self.kept, &self.config.control)
@@ -464,20 +440,9 @@ impl Loop {
             match events.recv().await {
                 Some(Event::Input(Input::Ended(peer, _))) => self.peers.close(peer),
                 Some(Event::Writable(peer)) => drop(self.peers.writable(peer)),
-                Some(Event::Input(_)) => {}
+                Some(Event::Input(_) | Event::Handshake(..) | Event::Enrolled(_)) => {}
                 None => return,
             }
         }
     }
-}
-
-fn hook_stdin(event: HookEvent, released: &Released) -> Vec<u8> {
-    let facts = serde_json::json!({
-        "event": event.name(),
-        "cause": released.cause().word(),
-        "id": released.id.to_string(),
-        "reason": released.reason,
-        "late": released.late,
-    });
-    format!("{facts}\n").into_bytes()
 }

@@ -27,6 +27,23 @@ pub enum Request {
     Why(HostName),
     /// A child of tcpserver brings its peer along.
     Join(Join),
+    /// Make a code with which one machine can be paired, and tell how that goes until it is over.
+    Pair(PairRequest),
+    /// Who is paired.
+    Paired,
+    /// Pair that machine no longer.
+    Unpair(HostName),
+}
+
+/// Which machine may join, and as what.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PairRequest {
+    /// What it may do, in the words of `authorized_peers`.
+    pub roles: String,
+    /// Only a machine of this name.
+    pub name: Option<HostName>,
+    /// How long the code is good.
+    pub lasts: Duration,
 }
 
 /// What kind of shutdown.
@@ -77,6 +94,56 @@ pub enum Reply {
     },
     /// The peer counts; its bytes follow.
     Joined,
+    /// The first answer to [`Request::Pair`].
+    PairingCode {
+        /// To be typed on the other machine.
+        code: Secret,
+        /// How long it is good.
+        lasts: Duration,
+    },
+    /// Somebody tried to join and could not, in words.
+    PairingFailed(String),
+    /// The machine that has joined, or some of the answer to [`Request::Paired`].
+    Paired(Vec<PairedStatus>),
+    /// The last answer to [`Request::Status`].
+    House(HouseStatus),
+}
+
+/// A text for one person's eyes. It is shown by nothing but [`Secret::reveal`].
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps it from logs.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// A machine that is paired.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PairedStatus {
+    /// Its name.
+    pub name: HostName,
+    /// The print of its key, for people to compare.
+    pub fingerprint: String,
+    /// What it may do, in the words of `authorized_peers`.
+    pub roles: String,
+    /// It has a sealed link now.
+    pub here: bool,
+    /// How long ago it had one; `None` if this run of the server has not seen it.
+    pub seen: Option<Duration>,
 }
 
 /// The server itself.
@@ -98,6 +165,21 @@ pub struct ServerStatus {
     pub most_peers: usize,
     /// The shutdown in progress.
     pub shutdown: Option<ShutdownStatus>,
+}
+
+/// Whom a server lets in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HouseStatus {
+    /// Only paired machines follow it.
+    pub closed: bool,
+    /// How many machines are paired.
+    pub paired: usize,
+    /// How many new clients are here that are not.
+    pub unpaired: usize,
+    /// How many old clients are here.
+    pub old: usize,
+    /// Whether old clients are let in; in a closed house those of some addresses at least.
+    pub old_allowed: bool,
 }
 
 /// A shutdown in progress.
@@ -124,7 +206,7 @@ pub struct PeerStatus {
     pub host: Option<HostName>,
     /// Where it comes from.
     pub address: String,
-    /// `new`, `old`, or `unclassified`.
+    /// `paired`, `new`, `old`, or `unclassified`.
     pub kind: String,
     /// `tcp` or `ucspi`.
     pub via: String,

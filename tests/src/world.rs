@@ -13,6 +13,7 @@
 //! and everything that those processes started, is ended too, by process id, also after a panic.
 
 pub mod actor;
+pub mod between;
 pub mod client;
 pub mod control;
 pub mod door;
@@ -20,6 +21,7 @@ pub mod mosquitto;
 pub mod mqtt;
 pub mod network;
 pub mod old;
+pub mod pairing;
 pub mod pipe;
 pub mod place;
 pub mod process;

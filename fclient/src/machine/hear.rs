@@ -11,6 +11,23 @@ use protocol::{Cause, Epoch, HostName, Instant, Message, ShutdownId};
 
 impl Machine {
     pub(super) fn connected(&mut self) {
+        self.link_begins();
+        self.out.push(Action::SayLine(ClientLine::Hello(self.rules.hello.name.clone())));
+        self.sense(presence::Input::Connected);
+        // An old server says nothing more to one that knew it before: the link itself is the sign.
+        self.seen_again(None);
+    }
+
+    /// The lines are over, and were said while the server proved itself.
+    pub(super) fn proven(&mut self, server: HostName, epoch: Epoch) {
+        self.link_begins();
+        self.greeted();
+        self.sense(presence::Input::Connected);
+        self.sense(presence::Input::Greeted);
+        self.frames(server, epoch);
+    }
+
+    fn link_begins(&mut self) {
         self.links += 1;
         self.refused = false;
         self.link = Some(Link {
@@ -22,10 +39,15 @@ impl Machine {
             unknown: 0,
             bus: false,
         });
-        self.out.push(Action::SayLine(ClientLine::Hello(self.rules.hello.name.clone())));
-        self.sense(presence::Input::Connected);
-        // An old server says nothing more to one that knew it before: the link itself is the sign.
-        self.seen_again(None);
+    }
+
+    /// The server is the same as far as anybody knows, and has to prove that now: no verdict on it follows.
+    pub(super) fn paired(&mut self) {
+        self.note(Level::Info, "this machine is paired now; its link is made anew, sealed");
+        self.refused = false;
+        if self.link.is_some() {
+            self.drop_link(Action::HangUp, Pause::Soon);
+        }
     }
 
     /// The link of tcpclient is given another chance.

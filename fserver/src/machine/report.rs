@@ -1,7 +1,9 @@
 //! The part of the machine that answers questions: who is here, and why something was decided.
 
-use super::{Action, ControlId, House, Peer, Speaker, Via, cut, shown, stopping::kind};
-use protocol::control::{PEERS_PER_REPLY, PeerStatus, Reply, Request, ServerStatus, ShutdownStatus, Verdict};
+use super::{Action, ControlId, House, OldPeers, Peer, Speaker, Via, cut, shown, stopping::kind};
+use protocol::control::{
+    HouseStatus, PEERS_PER_REPLY, PeerStatus, Reply, Request, ServerStatus, ShutdownStatus, Verdict,
+};
 use protocol::message::Decision;
 use protocol::{HostName, Instant};
 use std::collections::{HashMap, VecDeque};
@@ -73,6 +75,9 @@ impl Memory {
 impl House {
     pub(super) fn asked(&mut self, asker: ControlId, request: Request, now: Instant) -> Vec<Action> {
         match request {
+            Request::Pair(request) => self.asked_to_pair(asker, request, now),
+            Request::Paired => self.paired(asker, now),
+            Request::Unpair(host) => vec![Action::Strike(asker, host)],
             Request::Status => self.status(asker, now),
             Request::Shutdown(request) => self.asked_to_shut_down(asker, request, now),
             Request::Cancel => self.asked_to_cancel(asker),
@@ -105,7 +110,7 @@ impl House {
         let pages = peers.chunks(PEERS_PER_REPLY).map(|page| Reply::Peers(page.to_vec()));
         std::iter::once(Reply::Server(self.server_status(now)))
             .chain(pages)
-            .chain(std::iter::once(Reply::Done { late: Vec::new() }))
+            .chain([Reply::House(self.house_status()), Reply::Done { late: Vec::new() }])
             .map(|reply| Action::Reply(asker, reply))
             .collect()
     }
@@ -120,6 +125,21 @@ impl House {
             peers: self.peers.len(),
             most_peers: self.rules.most_peers,
             shutdown: self.shutdown_status(now),
+        }
+    }
+
+    fn house_status(&self) -> HouseStatus {
+        let count = |wanted: fn(&Speaker) -> bool| self.peers.values().filter(|peer| wanted(&peer.speaker)).count();
+        HouseStatus {
+            closed: self.guard.closed,
+            paired: self.guard.list.peers().count(),
+            unpaired: count(|speaker| matches!(speaker, Speaker::New(client) if client.paired.is_none())),
+            old: count(|speaker| matches!(speaker, Speaker::Old)),
+            old_allowed: match self.rules.old_peers {
+                OldPeers::WhileOpen => !self.guard.closed,
+                OldPeers::Any | OldPeers::From(_) => true,
+                OldPeers::Off => false,
+            },
         }
     }
 
@@ -141,8 +161,8 @@ fn peer_status(peer: &Peer, now: Instant) -> PeerStatus {
     let (host, kind) = match &peer.speaker {
         Speaker::Unclassified => (None, "unclassified"),
         Speaker::Old => (None, "old"),
-        Speaker::Greeted(name) => (Some(name.clone()), "unclassified"),
-        Speaker::New(client) => (Some(client.name.clone()), "new"),
+        Speaker::Greeted(greeted) => (Some(greeted.name.clone()), "unclassified"),
+        Speaker::New(client) => (Some(client.name.clone()), if client.paired.is_some() { "paired" } else { "new" }),
     };
     let client = match &peer.speaker {
         Speaker::New(client) => Some(client),

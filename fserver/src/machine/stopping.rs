@@ -81,11 +81,11 @@ impl House {
         match (&self.shutdown, self.hooks_running) {
             (Some(shutdown), _) if shutdown.order().then == Afterwards::Undecided => {
                 actions.extend(self.decide(then, now));
-                actions.extend(self.exit_if_over());
+                actions.extend(self.exit_if_over(now));
             }
             (Some(_), _) | (None, true) => {
                 actions.push(info("a shutdown is in progress; the end comes with its end".into()));
-                actions.extend(self.exit_if_over());
+                actions.extend(self.exit_if_over(now));
             }
             (None, false) => {
                 let mut order = self.order(cause, "the service is being stopped".into());
@@ -212,9 +212,13 @@ impl House {
         Ok(actions)
     }
 
-    /// Peers that said hello in frames, and all others but those in the middle of saying it.
+    /// Peers that said hello in frames, and all others but those in the middle of saying it, or who have yet to show
+    /// that they may stay.
     fn by_dialect(&self) -> (Vec<PeerId>, Vec<PeerId>) {
-        let spoken = self.peers.iter().filter(|(_, peer)| !matches!(peer.speaker, Speaker::Greeted(_)));
+        let spoken = self
+            .peers
+            .iter()
+            .filter(|(id, peer)| !matches!(peer.speaker, Speaker::Greeted(_)) && !self.guard.is_unproven(**id));
         let (new, old): (Vec<_>, Vec<_>) = spoken.partition(|(_, peer)| matches!(peer.speaker, Speaker::New(_)));
         let ids = |peers: Vec<(&PeerId, _)>| peers.into_iter().map(|(id, _)| *id).collect();
         (ids(new), ids(old))
@@ -300,7 +304,7 @@ impl House {
             actions.extend(self.tell_watchers_done());
         }
         actions.extend(self.let_machine_go_if_over());
-        actions.extend(self.exit_if_over());
+        actions.extend(self.exit_if_over(now));
         actions
     }
 
@@ -367,7 +371,7 @@ impl House {
         }
         actions.extend(self.tell_watchers_done());
         actions.extend(self.let_machine_go_if_over());
-        actions.extend(self.exit_if_over());
+        actions.extend(self.exit_if_over(now));
         actions
     }
 
@@ -382,8 +386,13 @@ impl House {
     }
 
     /// After a commit the house stays told, so that whoever comes back hears of it, until the service itself ends.
-    fn exit_if_over(&self) -> Option<Action> {
-        (self.terminating && self.is_over()).then_some(Action::Exit)
+    fn exit_if_over(&mut self, now: Instant) -> Vec<Action> {
+        if !(self.terminating && self.is_over()) {
+            return Vec::new();
+        }
+        let mut actions = self.reset_silent(now);
+        actions.push(Action::Exit);
+        actions
     }
 
     fn cancel(&mut self) -> Result<Vec<Action>, String> {
@@ -465,7 +474,7 @@ impl House {
 
     pub(super) fn asker_gone(&mut self, asker: ControlId) -> Vec<Action> {
         self.watchers.retain(|&watcher| watcher != asker);
-        Vec::new()
+        self.pairing_asker_gone(asker)
     }
 }
 

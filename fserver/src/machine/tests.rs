@@ -1,8 +1,12 @@
 //! Stories of a house: who says what, and what everybody hears. Time is made up; nothing waits.
 
+mod guard;
+mod pairing;
+
 use super::*;
 use protocol::control::ShutdownRequest;
-use protocol::message::{HookResult, Prepare, Progress, Stage};
+use protocol::message::{Hello, HookResult, Prepare, Progress, Stage};
+use protocol::name::Identity;
 use protocol::shutdown::Afterwards;
 use protocol::{ShutdownId, frame::Frame};
 
@@ -32,6 +36,8 @@ fn rules() -> Rules {
         back_within: Duration::from_secs(60),
         reboot_within: Duration::from_secs(300),
         shutdown_from: vec!["10.0.0.9".parse().unwrap()],
+        old_peers: OldPeers::default(),
+        presence_only_from: Vec::new(),
     }
 }
 

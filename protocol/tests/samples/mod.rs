@@ -6,7 +6,8 @@
 
 use protocol::cause::Cause;
 use protocol::control::{
-    Join, Moment, PeerStatus, Reply, Request, ServerStatus, ShutdownRequest, ShutdownStatus, Verdict,
+    HouseStatus, Join, Moment, PairRequest, PairedStatus, PeerStatus, Reply, Request, Secret, ServerStatus,
+    ShutdownRequest, ShutdownStatus, Verdict,
 };
 use protocol::datagram::Datagram;
 use protocol::door::{Ask, From, Health, Subscribe, Tell, Waiting};
@@ -119,6 +120,13 @@ table!(requests, request_name, Request, {
     "request-cancel" Request::Cancel => Request::Cancel;
     "request-why" Request::Why(_) => Request::Why(host("kitchen"));
     "request-join" Request::Join(_) => Request::Join(Join { address: "192.168.1.20".into(), greeted: true });
+    "request-pair" Request::Pair(_) => Request::Pair(PairRequest {
+        roles: "follow publish:camera".into(),
+        name: Some(host("kitchen")),
+        lasts: Duration::from_secs(600),
+    });
+    "request-paired" Request::Paired => Request::Paired;
+    "request-unpair" Request::Unpair(_) => Request::Unpair(host("kitchen"));
 });
 
 table!(replies, reply_name, Reply, {
@@ -135,6 +143,20 @@ table!(replies, reply_name, Reply, {
     "reply-refused" Reply::Refused(_) => Reply::Refused("no shutdown is in progress; nothing to cancel".into());
     "reply-done" Reply::Done { .. } => Reply::Done { late: vec!["kitchen did not answer".into()] };
     "reply-joined" Reply::Joined => Reply::Joined;
+    "reply-pairing-code" Reply::PairingCode { .. } => Reply::PairingCode {
+        code: Secret::new("7k3-m9q-xw4-t2b-h8n-5zc"),
+        lasts: Duration::from_secs(600),
+    };
+    "reply-pairing-failed" Reply::PairingFailed(_) => Reply::PairingFailed("192.168.1.66 has another code".into());
+    "reply-paired" Reply::Paired(_) => Reply::Paired(vec![PairedStatus {
+        name: host("kitchen"),
+        fingerprint: "k7qd-2m9x-41ht".into(),
+        roles: "follow publish:*".into(),
+        here: false,
+        seen: Some(Duration::from_secs(60)),
+    }]);
+    "reply-house" Reply::House(_) =>
+        Reply::House(HouseStatus { closed: true, paired: 3, unpaired: 0, old: 1, old_allowed: true });
 });
 
 /// Every frame: the kinds of message, and each way in which a hook may end inside one.

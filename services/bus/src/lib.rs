@@ -13,6 +13,7 @@
 //! | [`client`] | what programs use |
 //! | [`mqtt`] | the uplink to an MQTT broker, and Home Assistant |
 //! | [`options`] | the settings that agents share |
+//! | [`knock`] | the first words of a client on a link that is to be sealed |
 //! | [`secure`] | who may do what: keys, sealed links, pairing |
 
 pub mod agent;
@@ -20,6 +21,7 @@ pub mod carry;
 pub mod client;
 pub mod command;
 pub mod journal;
+pub mod knock;
 pub mod mqtt;
 pub mod options;
 pub mod secure;

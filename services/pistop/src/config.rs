@@ -87,6 +87,17 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// On the server: make a code with which one machine can be paired. On that machine, with --server: pair it
+    Pair(PairFlags),
+    /// Which machines are paired with this server
+    Peers {
+        /// What to do; without it, list them
+        #[command(subcommand)]
+        verb: Option<PeersVerb>,
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
     /// Unmount a disk of this machine; says who keeps it busy
     Unmount(crate::unmount::UnmountFlags),
     /// All phases with harmless commands in place of hooks, and a time line for each host
@@ -104,6 +115,51 @@ pub enum Verb {
     Display(DisplayFlags),
     /// Send a notice to the desktop
     Notify(NotifyFlags),
+}
+
+/// The flags of `pair`.
+#[derive(Debug, Args)]
+pub struct PairFlags {
+    /// Pair this machine with that server
+    #[arg(long, value_name = "HOST[:PORT]")]
+    pub server: Option<String>,
+    /// The code that the server shows; without it, it is asked for
+    #[arg(long, value_name = "CODE", requires = "server")]
+    pub code: Option<String>,
+    /// Where fclient keeps its state; otherwise its setting state-dir
+    #[arg(long, value_name = "DIR", requires = "server")]
+    pub state_dir: Option<PathBuf>,
+    /// fclient's TOML file; /etc/pistop/fclient.toml if it is there
+    #[arg(long, value_name = "FILE", requires = "server")]
+    pub config: Option<PathBuf>,
+    /// On the server: only a machine of this name. With --server: this machine's name, otherwise its setting name
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// What the machine may do: follow, publish:FAMILY, command:VERB (or * for all), shutdown
+    #[arg(long, value_name = "ROLES", default_value = ROLES, conflicts_with = "server")]
+    pub roles: String,
+    /// How many seconds the code is good
+    #[arg(long, value_name = "S", value_parser = seconds, conflicts_with = "server")]
+    pub lasts: Option<Duration>,
+    /// Do not ask whether the house shall be closed
+    #[arg(long, conflicts_with = "server")]
+    pub yes: bool,
+}
+
+/// What a machine may do that is paired without other words.
+pub const ROLES: &str = "follow publish:*";
+
+/// What to do with paired machines.
+#[derive(Debug, Subcommand)]
+pub enum PeersVerb {
+    /// Pair a machine no longer; its link ends
+    Remove {
+        /// Its name
+        name: String,
+        /// Even if it is the last one, without which the house is open to everybody
+        #[arg(long)]
+        yes: bool,
+    },
 }
 
 /// The flags of `cut-power`; each takes precedence over the setting of fserver that it names.

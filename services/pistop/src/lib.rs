@@ -5,6 +5,7 @@
 //! | [`config`] | verbs, flags, and where the socket is |
 //! | [`ask`] | the connection: one request, its replies |
 //! | [`status`], [`shutdown`], [`why`] | one verb each: the request, and its answer for people or as JSON |
+//! | [`pair`], [`join`], [`peers`] | pairs machines: on the server, on the machine; who is paired |
 //! | [`door`] | the way to the event bus |
 //! | [`events`], [`publish`], [`request`], [`queue`] | one verb of the event bus each |
 //! | [`doctor`] | what is wrong with this machine's part of it |
@@ -25,8 +26,11 @@ pub mod doctor;
 pub mod door;
 pub mod drive;
 pub mod events;
+pub mod join;
 pub mod local_time;
 pub mod logs;
+pub mod pair;
+pub mod peers;
 pub mod pishutdown;
 pub mod publish;
 pub mod queue;
@@ -71,6 +75,11 @@ async fn run(options: Options) -> Result<(), Failure> {
         Verb::Request(flags) => request::run(&door()?, flags).await,
         Verb::Queue { json } => queue::run(&door()?, *json).await,
         Verb::Doctor { json } => doctor::run(&door()?, *json).await,
+        Verb::Pair(flags) => match &flags.server {
+            Some(server) => join::run(server, flags, options.variables.clone()).await,
+            None => pair::run(&socket()?, flags).await,
+        },
+        Verb::Peers { verb, json } => peers::run(&socket()?, verb.as_ref(), *json).await,
         Verb::Unmount(flags) => unmount::run(flags),
         Verb::CutPower(flags) => cut_power::run(flags, options.variables.clone()),
         Verb::Display(flags) => display::display(flags, options.variables.clone()),

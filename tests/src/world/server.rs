@@ -28,6 +28,7 @@ impl ServerPlan {
         place.set("CONTROL", &Control::of(&place).path().display().to_string());
         place.set("DOOR", &place.path("bus.sock").display().to_string());
         place.set("STATE_DIR", &place.path("state").display().to_string());
+        place.set("AUTHORIZED_PEERS", &place.path("authorized_peers").display().to_string());
         place.set("HOOKS", &place.hooks().display().to_string());
         place.set("HOME", &place.home().display().to_string());
         let mut launch = Launch::new(programs::find("fserver"));
