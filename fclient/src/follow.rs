@@ -421,10 +421,12 @@ impl Follower {
 
 /// What the bus asks for, if there is one.
 async fn next_out(outs: &mut Option<UnboundedReceiver<Out>>) -> Option<Out> {
-    match outs {
-        Some(outs) => outs.recv().await,
-        None => None,
+    let out = outs.as_mut()?.recv().await;
+    if out.is_none() {
+        tracing::error!("the event bus has ended; everything else goes on, start this program again to have it back");
+        *outs = None;
     }
+    out
 }
 
 async fn next_of(link: &mut Option<Link>) -> Vec<Input> {

@@ -217,10 +217,12 @@ pub async fn run(server: Server) -> Result<(), Failure> {
 
 /// What the bus asks for, if there is one.
 async fn next_out(outs: &mut Option<mpsc::UnboundedReceiver<Out>>) -> Option<Out> {
-    match outs {
-        Some(outs) => outs.recv().await,
-        None => None,
+    let out = outs.as_mut()?.recv().await;
+    if out.is_none() {
+        tracing::error!("the event bus has ended; everything else goes on, start this program again to have it back");
+        *outs = None;
     }
+    out
 }
 
 async fn sleep_until(due: Option<tokio::time::Instant>) {

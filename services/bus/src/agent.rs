@@ -29,7 +29,7 @@ mod subscriptions;
 mod verbs;
 
 use crate::carry;
-use crate::journal::{Bounds, Clock, Failure, Fill, Journal, Notice, Place, Start};
+use crate::journal::{Bounds, Clock, Damage, Failure, Fill, Journal, Notice, Place, Start};
 use crate::mqtt;
 use crate::secure::Roles;
 use clerk::Clerk;
@@ -70,6 +70,8 @@ pub struct Settings {
     pub place: Place,
     /// Whether that directory is in RAM.
     pub ram: bool,
+    /// A directory in RAM, for a disk that is worn out.
+    pub spare: Option<PathBuf>,
     /// How much is kept.
     pub bounds: Bounds,
     /// The Unix socket for programs.
@@ -134,9 +136,8 @@ impl Agent {
     ///
     /// # Errors
     /// The journal or the door cannot be opened; the text names the remedy.
-    pub fn start(settings: Settings) -> Result<(Agent, UnboundedReceiver<Out>), String> {
-        let (journal, damage) =
-            Journal::open(settings.place.clone(), settings.bounds, Clock::system()).map_err(|w| w.to_string())?;
+    pub fn start(mut settings: Settings) -> Result<(Agent, UnboundedReceiver<Out>), String> {
+        let (journal, damage) = open(&mut settings).map_err(|why| why.to_string())?;
         let door = door::Door::open(&settings.door, settings.group.as_deref())?;
         let subscriptions = Subscriptions::open(&settings.place);
         let (orders, order) = unbounded_channel();
@@ -159,6 +160,21 @@ impl Agent {
         self.order(Order::Stop(answer));
         let _ = answered.await;
     }
+}
+
+/// Opens the journal; on a disk that is full, read-only or broken, in RAM, and that is said.
+fn open(settings: &mut Settings) -> Result<(Journal, Vec<Damage>), Failure> {
+    let at = |place: &Place| Journal::open(place.clone(), settings.bounds, Clock::system());
+    let why = match at(&settings.place) {
+        Err(why @ (Failure::Disk { .. } | Failure::Unusable { .. })) => why,
+        opened => return opened,
+    };
+    let Some(spare) = settings.spare.take() else { return Err(why) };
+    tracing::error!("{why}; events are kept in {}, in RAM, until power is lost", spare.display());
+    let place = Place::Directory(spare);
+    let opened = at(&place)?;
+    (settings.place, settings.ram) = (place, true);
+    Ok(opened)
 }
 
 struct Parts {

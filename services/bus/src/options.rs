@@ -61,10 +61,11 @@ pub struct Host<'a> {
 /// A setting that cannot be used.
 pub fn plan(settings: &Settings, host: Host<'_>) -> Result<Option<Agent>, BadConfig> {
     let Host { node, program, epoch, state_dir, server, identity, hooks, hook_timeout } = host;
+    let spare = Path::new(RAM).join(state_dir.strip_prefix("/").unwrap_or(state_dir)).join("journal");
     let (path, ram) = match settings.text(JOURNAL.key) {
         None | Some("off") => return Ok(None),
         Some("disk") => (state_dir.join("journal"), false),
-        Some("ram") => (Path::new(RAM).join(state_dir.strip_prefix("/").unwrap_or(state_dir)).join("journal"), true),
+        Some("ram") => (spare.clone(), true),
         Some(path) if path.starts_with('/') => (PathBuf::from(path), false),
         Some(text) => {
             return Err(settings.bad(JOURNAL.key, format!("`{text}` is neither disk, ram, off nor a path from / on")));
@@ -84,6 +85,7 @@ pub fn plan(settings: &Settings, host: Host<'_>) -> Result<Option<Agent>, BadCon
         uplink: identity.map(|identity| mqtt::Config::plan(settings, identity)).transpose()?.flatten(),
         place: Place::Directory(path),
         ram,
+        spare: (!ram).then_some(spare),
         bounds: if ram { Bounds::in_memory() } else { Bounds::default() },
         door,
         group: settings.text(DOOR_GROUP.key).map(str::to_owned),

@@ -1,6 +1,7 @@
 //! One program at the door. What it publishes is answered in order; what it subscribed to is sent as fast as it reads,
 //! and never faster, so a program that does not read costs one read of the journal and holds up nobody.
 
+use super::links::some_states;
 use super::{Shared, record_now};
 use crate::carry::Carried;
 use crate::journal::{Appended, Entry, Failure, Gap, Position, Standing, Start};
@@ -312,8 +313,7 @@ impl Connection {
 impl Subscription {
     fn next(&mut self, shared: &Shared) -> Result<(Vec<Arc<Entry>>, Option<Gap>), Failure> {
         if !self.states.is_empty() {
-            let count = self.states.len().min(64);
-            return Ok((self.states.drain(..count).collect(), None));
+            return Ok((some_states(&mut self.states, SENDING), None));
         }
         let end = *shared.journal.end().borrow();
         let filters = self.filters.clone();

@@ -315,7 +315,7 @@ impl Links {
 }
 
 /// As many states as fit.
-fn some_states(states: &mut VecDeque<Arc<Entry>>, room: usize) -> Vec<Arc<Entry>> {
+pub(super) fn some_states(states: &mut VecDeque<Arc<Entry>>, room: usize) -> Vec<Arc<Entry>> {
     let (mut some, mut bytes) = (Vec::new(), 0);
     while let Some(entry) = states.pop_front_if(|entry| bytes == 0 || bytes + carry::size(entry) <= room) {
         bytes += carry::size(&entry);
