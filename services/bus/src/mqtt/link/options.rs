@@ -2,7 +2,7 @@
 
 use crate::mqtt::config::Config;
 use crate::mqtt::machine::{Publication, WINDOW};
-use crate::mqtt::payload::MAX_COMMAND;
+use crate::mqtt::payload::{DEADLINE, MAX_COMMAND};
 use rumqttc::{
     AckMode, Broker, ConnectProperties, LastWill, LastWillProperties, MqttOptions, NetworkOptions, PersistedAckMode,
     PersistedSession, QoS, SessionStore, SessionStoreError, SessionStoreKey, TlsConfiguration, Transport,
@@ -11,8 +11,9 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-/// A broker keeps for us what comes while we are away, for a day.
-const SESSION: u32 = 86_400;
+/// So many seconds a broker keeps for us what comes while we are away: as long as a command is worth something if it does
+/// not say so. With more, a machine that comes back would shut down because somebody wanted it to yesterday.
+const SESSION: u32 = DEADLINE.as_secs() as u32;
 /// So long after our end the broker says so: a restart is back before.
 const WILL_DELAY: u32 = 5;
 /// After so many seconds of silence we ask whether the broker is there; after twice as many it is not.

@@ -267,6 +267,16 @@ fn a_command_is_acknowledged_when_the_journal_has_it() {
 }
 
 #[test]
+fn a_command_is_worth_nothing_when_the_broker_says_so() {
+    let mut play = Play::up(true, &[]);
+    let mut left = |expires| match &play.command(Message { expires, ..command(1, r#"{"deadline":60}"#) })[..] {
+        [Action::Keep { event, .. }] => event.ttl,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((left(Some(5)), left(Some(500)), left(None)), (Some(5), Some(60), Some(60)));
+}
+
+#[test]
 fn a_command_that_comes_again_is_not_obeyed_again() {
     let mut play = Play::up(true, &[]);
     let first = play.command(command(1, "{}"));
