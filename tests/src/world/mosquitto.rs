@@ -67,6 +67,11 @@ impl Mosquitto {
         self.process.stop(signal);
     }
 
+    /// Sends it a signal that does not end it.
+    pub fn signal(&mut self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
     /// Starts it again where it was.
     #[track_caller]
     pub fn start_again(&mut self) {

@@ -1,7 +1,6 @@
 //! What is not the same everywhere, each with the reason.
 
 use super::{filters, states};
-use crate::conformance::engine::{Kind, Message, Verdict};
 use crate::conformance::stage::{Stage, event, state};
 use crate::conformance::{Case, case, ending};
 
