@@ -7,6 +7,7 @@ use runner::framing;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use tokio::io::AsyncReadExt;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
@@ -89,14 +90,20 @@ async fn converse(mut stream: UnixStream, arrivals: mpsc::Sender<Local>, answeri
     if arrivals.send(Local::Asked(request, replies)).await.is_err() {
         return;
     }
+    let (mut asker, mut to) = stream.split();
     let answer = async {
         while let Some(reply) = answers.recv().await {
-            if framing::write(&mut stream, &reply).await.is_err() {
+            if framing::write(&mut to, &reply).await.is_err() {
                 return;
             }
         }
     };
-    answering.track_future(answer).await;
+    // Whoever waits for no answer any more is noticed although there is none for a long time.
+    let left = async {
+        let mut words = [0; 64];
+        while let Ok(1..) = asker.read(&mut words).await {}
+    };
+    answering.track_future(async { tokio::select! { () = answer => (), () = left => () } }).await;
 }
 
 #[cfg(test)]

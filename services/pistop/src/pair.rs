@@ -9,6 +9,7 @@ use protocol::control::{HouseStatus, PairRequest, PairedStatus, Reply, Request, 
 use runner::exit::Failure;
 use std::io::{IsTerminal, Write, stdin, stdout};
 use std::path::Path;
+use std::time::Duration;
 
 /// The port that nobody has to name.
 const PORT: &str = "5555";
@@ -29,7 +30,7 @@ async fn wait(mut answers: Answers, server: &ServerStatus) -> Result<(), Failure
         match answers.next().await? {
             Reply::PairingCode { code, lasts } => {
                 let place = place(server);
-                say(&format!("The code is {}, for one machine and for {}.", code.reveal(), span(lasts)));
+                say(&format!("The code is {}, for one machine and for {}.", code.reveal(), span(Duration::from_secs(lasts.as_secs_f64().ceil() as u64))));
                 say(&format!("On that machine, as root:\n\n  pistop pair --server {place} --code {}\n", code.reveal()));
                 say("Waiting for it ...");
             }
