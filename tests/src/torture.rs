@@ -66,7 +66,8 @@ const TRIALS: [Trial; 7] = [
 
 /// Does all of it, and prints the table; whether everything is as it must be.
 pub fn run(measure: Measure, only: &str) -> bool {
-    println!("torture: {} kill points, seed {} (again with --seed {0})", measure.points, measure.seed);
+    let Measure { points, seed } = measure;
+    println!("torture: {points} kill points, --seed {seed}");
     let (start, mut rows) = (Instant::now(), Vec::new());
     for (number, (name, trial)) in TRIALS.iter().enumerate().filter(|(_, (name, _))| name.contains(only)) {
         let (began, mut random) = (Instant::now(), Rng::with_seed(measure.seed.wrapping_add(number as u64)));
