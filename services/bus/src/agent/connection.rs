@@ -194,12 +194,13 @@ impl Connection {
             (Some(name), Some(consumer)) => {
                 let start = if from == From::Oldest { Start::Earliest } else { Start::Latest };
                 self.shared.subscriptions.take(consumer, self.number);
+                // Before there is a cursor: what nobody asks the server for is passed over by it.
+                let kept = self.shared.subscriptions.keep(name, filters.clone());
+                kept.map_err(|why| format!("the subscription {name} cannot be kept: {why}; make room on that disk"))?;
                 if self.shared.consume(consumer, start).map_err(|why| why.to_string())? {
                     // What comes from here on waits for it, whatever is killed then: its cursor is written first.
                     journal.settle().await.map_err(|why| why.to_string())?;
                 }
-                let kept = self.shared.subscriptions.keep(name, filters.clone());
-                kept.map_err(|why| format!("the subscription {name} cannot be kept: {why}; make room on that disk"))?;
             }
             _ => self.shared.subscriptions.add(self.number, filters.clone()),
         }
