@@ -1,6 +1,6 @@
 # make demo | test | check | bench, and a few longer ones. Each installs the Debian packages that it lacks.
 CARGO ?= cargo
-RUN_TESTS = autofs bindfs daemontools dbus-daemon iproute2 mpd nfs-kernel-server procps rsync samba-common-bin shellcheck systemd tzdata ucspi-tcp
+RUN_TESTS = autofs bindfs daemontools dbus-daemon iproute2 mosquitto mpd nfs-kernel-server openssl procps rsync samba-common-bin shellcheck systemd tzdata ucspi-tcp
 RUN_BENCH = ucspi-tcp iproute2 procps mosquitto
 RUN_HOUSE = qemu-system-x86 debootstrap iproute2 e2fsprogs
 
@@ -8,14 +8,14 @@ RUN_HOUSE = qemu-system-x86 debootstrap iproute2 e2fsprogs
 
 ## The main job in front of your eyes: a house of sandboxes goes through an evening. Under two minutes after the build.
 demo: build
-	@tests/install-packages ucspi-tcp iproute2 procps
+	@tests/install-packages ucspi-tcp iproute2 procps mosquitto mosquitto-clients
 	@target/debug/demo
 
 ## All tests, against the real tools from Debian.
 test: build
 	@tests/install-packages $(RUN_TESTS)
 	$(CARGO) test --workspace --no-fail-fast
-	shellcheck hooks/*/*-* tests/install-packages .ci/run tests/packages/stage tests/packages/build tests/packages/rehearse */package/p* f*/service/run f*/service/log/run services/*/service/run services/*/service/log/run
+	shellcheck hooks/*/*-* tests/install-packages .ci/run tests/packages/stage tests/packages/build tests/packages/rehearse */package/p* services/*/package/p* f*/service/run f*/service/log/run services/*/service/run services/*/service/log/run
 	shellcheck tests/house/f* tests/house/*/usr/local/lib/house/*
 	target/debug/flapping --cycles 6 --clients 12
 

@@ -94,7 +94,9 @@ impl Plan {
         let host = &self.host;
         let addresses: Vec<_> = match timeout(self.longest, lookup_host((&**host, self.port))).await {
             Ok(Ok(addresses)) => addresses.collect(),
-            Ok(Err(why)) => return nowhere(format!("{host}: {why}; is the name right, and is it in DNS or /etc/hosts?")),
+            Ok(Err(why)) => {
+                return nowhere(format!("{host}: {why}; is the name right, and is it in DNS or /etc/hosts?"));
+            }
             Err(_) => {
                 return nowhere(format!("{host}: nobody resolves the name; give HOST as an address if DNS is slow"));
             }

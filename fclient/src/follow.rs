@@ -10,9 +10,9 @@ use crate::connect::{Attempt, Attempted, Obstacle, Reached};
 use crate::interface;
 use crate::journal::{Journal, boot_id};
 use crate::link::Link;
-use crate::prove::Prover;
 use crate::machine::{Action, Exit, Input, Leave, Level, Machine, Pause};
 use crate::probe::Probes;
+use crate::prove::Prover;
 use crate::row::{self, Row};
 use bus::agent::{Agent, Order, Out};
 use bus::options::{self, Host};
@@ -101,7 +101,9 @@ pub async fn run(config: Config, world: World) -> Result<(), Failure> {
 /// The agent of this machine's event bus. Everything else does without it.
 fn bus(config: &Config) -> Result<Option<(Agent, UnboundedReceiver<Out>)>, Failure> {
     let (node, program) = (config.name.clone(), concat!("fclient ", env!("CARGO_PKG_VERSION")));
-    let host = Host { node, program, epoch: None, state_dir: &config.state_dir, server: false };
+    let (hooks, hook_timeout) = (config.hooks.clone(), config.hook_timeout);
+    let (epoch, identity, state_dir) = (None, None, &*config.state_dir);
+    let host = Host { node, program, epoch, state_dir, server: false, identity, hooks, hook_timeout };
     let Some(plan) = options::plan(&config.settings, host)? else { return Ok(None) };
     let started = Agent::start(plan).map_err(|why| tracing::error!("no event bus: {why}"));
     Ok(started.ok())
@@ -419,10 +421,12 @@ impl Follower {
 
 /// What the bus asks for, if there is one.
 async fn next_out(outs: &mut Option<UnboundedReceiver<Out>>) -> Option<Out> {
-    match outs {
-        Some(outs) => outs.recv().await,
-        None => None,
+    let out = outs.as_mut()?.recv().await;
+    if out.is_none() {
+        tracing::error!("the event bus has ended; everything else goes on, start this program again to have it back");
+        *outs = None;
     }
+    out
 }
 
 async fn next_of(link: &mut Option<Link>) -> Vec<Input> {

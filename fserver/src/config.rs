@@ -2,6 +2,7 @@
 
 use crate::address::{BadNetwork, Network};
 use crate::machine::OldPeers;
+use bus::mqtt::config as mqtt;
 use bus::options;
 use clap::Parser;
 use protocol::HostName;
@@ -30,9 +31,21 @@ pub const SETTINGS: &[Setting] = &[
     setting("reboot-within", "300", "seconds within which this machine is back when it starts again"),
     setting("machine-lock", "on", "hold systemd's machine back until everybody has let go: on or off"),
     setting("shutdown-from", "", "addresses, separated by commas, that may ask for a shutdown over the network"),
-    setting("authorized-peers", "/etc/pistop/authorized_peers", "the list of paired machines; one in it closes the house"),
-    setting("old-peers", "", "old clients let in: any, off, or addresses and networks; empty for any in an open house only"),
-    setting("presence-only-from", "", "addresses and networks whose unpaired clients a closed house tells of shutdowns"),
+    setting(
+        "authorized-peers",
+        "/etc/pistop/authorized_peers",
+        "the list of paired machines; one in it closes the house",
+    ),
+    setting(
+        "old-peers",
+        "",
+        "old clients let in: any, off, or addresses and networks; empty for any in an open house only",
+    ),
+    setting(
+        "presence-only-from",
+        "",
+        "addresses and networks whose unpaired clients a closed house tells of shutdowns",
+    ),
     setting("on-term", "", "what SIGTERM means: shutdown, restart or reboot; empty to find out"),
     setting("systemctl", "systemctl", "the command that tells whether systemd stops or restarts us"),
     setting("announce", "239.255.55.55:5555", "multicast group and port of announcements, or off"),
@@ -43,6 +56,13 @@ pub const SETTINGS: &[Setting] = &[
     options::JOURNAL,
     options::DOOR,
     options::DOOR_GROUP,
+    mqtt::MQTT,
+    mqtt::MQTT_USER,
+    mqtt::MQTT_PASSWORD_FILE,
+    mqtt::MQTT_CA_FILE,
+    mqtt::MQTT_CLIENT_ID,
+    mqtt::MQTT_PREFIX,
+    mqtt::HA_PREFIX,
     setting("user", "", "kept for old set-ups; handed to hooks"),
     setting("home", "", "kept for old set-ups; handed to hooks"),
     setting("mdrive", "", "the shared directory; handed to hooks"),
@@ -294,7 +314,12 @@ mod tests {
 
     #[test]
     fn a_wrong_value_names_itself_and_the_remedy() {
-        let wrong = [("OLD_PEERS", "kitchen"), ("SHUTDOWN_FROM", "kitchen"), ("ANNOUNCE", "10.0.0.1:5555"), ("HOST", "musicpi")];
+        let wrong = [
+            ("OLD_PEERS", "kitchen"),
+            ("SHUTDOWN_FROM", "kitchen"),
+            ("ANNOUNCE", "10.0.0.1:5555"),
+            ("HOST", "musicpi"),
+        ];
         for (name, value) in wrong {
             let settings = from(None, &[(name, value)]).unwrap();
             let why = addresses(&settings, "shutdown-from")

@@ -31,11 +31,11 @@ use protocol::shutdown::{Afterwards, Party, Shutdown};
 use protocol::time::earliest;
 use protocol::{Cause, Epoch, HostName, Instant, Message, frame};
 use report::Memory;
-use strangers::Attempt;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use strangers::Attempt;
 
 /// New peers hear a beat once a second.
 pub const BEAT_EVERY: Duration = Duration::from_secs(1);

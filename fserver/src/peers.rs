@@ -162,7 +162,8 @@ impl Peers {
         }
         let stream = Arc::new(stream);
         let reader = tokio::spawn(read(peer, stream.clone(), self.events.clone())).abort_handle();
-        self.links.insert(peer, Link { stream, reader, unsent: Vec::new(), half_close: false, sealer: None, away: None });
+        self.links
+            .insert(peer, Link { stream, reader, unsent: Vec::new(), half_close: false, sealer: None, away: None });
     }
 
     /// The way into the loop.

@@ -75,7 +75,10 @@ pub fn open(config: Config) -> Result<Server, Failure> {
 /// The agent of this machine's event bus. Presence and shutdown do without it.
 fn bus(config: &Config, rules: &Rules) -> Result<Option<(Agent, mpsc::UnboundedReceiver<Out>)>, Failure> {
     let (node, program) = (rules.name.clone(), &rules.program);
-    let host = Host { node, program, epoch: Some(rules.epoch), state_dir: &config.state_dir, server: true };
+    let (hooks, hook_timeout) = (config.hooks.clone(), config.hook_timeout);
+    let (epoch, state_dir) = (Some(rules.epoch), &*config.state_dir);
+    let identity = Some(rules.identity);
+    let host = Host { node, program, epoch, state_dir, server: true, identity, hooks, hook_timeout };
     let Some(plan) = options::plan(&config.settings, host)? else { return Ok(None) };
     let started = Agent::start(plan).map_err(|why| tracing::error!("no event bus: {why}"));
     Ok(started.ok())
@@ -214,10 +217,12 @@ pub async fn run(server: Server) -> Result<(), Failure> {
 
 /// What the bus asks for, if there is one.
 async fn next_out(outs: &mut Option<mpsc::UnboundedReceiver<Out>>) -> Option<Out> {
-    match outs {
-        Some(outs) => outs.recv().await,
-        None => None,
+    let out = outs.as_mut()?.recv().await;
+    if out.is_none() {
+        tracing::error!("the event bus has ended; everything else goes on, start this program again to have it back");
+        *outs = None;
     }
+    out
 }
 
 async fn sleep_until(due: Option<tokio::time::Instant>) {
@@ -420,7 +425,7 @@ impl Loop {
         self.order(Order::Tell(self.house.last_state()));
         let _ = tokio::time::timeout(LAST_WORDS, self.part(events)).await;
         if let Some(bus) = &self.bus
-            && tokio::time::timeout(LAST_WORDS, bus.stop()).await.is_err()
+            && tokio::time::timeout(2 * LAST_WORDS, bus.stop()).await.is_err()
         {
             tracing::warn!("the event bus did not end in time; what it was told last may be missing");
         }

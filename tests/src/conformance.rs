@@ -12,10 +12,12 @@
 pub mod cases;
 pub mod engine;
 pub mod mosquitto;
+pub mod relay;
 pub mod stage;
 
 use engine::Engine;
 use stage::Stage;
+use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -54,6 +56,8 @@ pub struct Outcome {
     pub noted: Result<Vec<String>, String>,
     /// Whether that is what was expected.
     pub as_expected: bool,
+    /// What everybody logged, if it is not.
+    pub logs: String,
     /// How long it took.
     pub took: Duration,
 }
@@ -78,21 +82,30 @@ fn tell_one(case: &Case, engine: &(impl Fn(bool) -> Box<dyn Engine> + Sync)) -> 
     let told = catch_unwind(AssertUnwindSafe(|| {
         let mut stage = Stage::new(engine(case.ends));
         (case.story)(&mut stage);
-        stage.noted()
+        let as_expected = stage.noted() == case.expected;
+        let logs = if as_expected { String::new() } else { stage.engine().world().logs() };
+        (stage.noted().to_vec(), logs, as_expected)
     }));
-    let noted = told.map_err(|why| {
-        let text = why.downcast_ref::<String>().cloned();
-        text.or_else(|| why.downcast_ref::<&str>().map(|text| (*text).into())).unwrap_or_else(|| "a panic".into())
-    });
-    let as_expected = noted.as_ref().is_ok_and(|noted| noted == case.expected);
-    Outcome { case: case.name, noted, as_expected, took: start.elapsed() }
+    let (case, took) = (case.name, start.elapsed());
+    match told {
+        Ok((noted, logs, as_expected)) => Outcome { case, noted: Ok(noted), as_expected, logs, took },
+        // A world tells its logs when a panic goes through it.
+        Err(why) => Outcome { case, noted: Err(words(&*why)), as_expected: false, logs: String::new(), took },
+    }
+}
+
+fn words(why: &(dyn Any + Send)) -> String {
+    let text = why.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| why.downcast_ref::<&str>().copied()).unwrap_or("a panic").to_owned()
 }
 
 /// The outcomes that are not what was expected, in words; empty if there are none.
 pub fn deviations(cases: &[Case], outcomes: &[Outcome]) -> String {
     let wrong = cases.iter().zip(outcomes).filter(|(_, outcome)| !outcome.as_expected);
     let tell = |(case, outcome): (&Case, &Outcome)| match &outcome.noted {
-        Ok(noted) => format!("{}:\n  expected {:?}\n  noted    {noted:?}\n", case.name, case.expected),
+        Ok(noted) => {
+            format!("{}:\n  expected {:?}\n  noted    {noted:?}\n{}", case.name, case.expected, outcome.logs)
+        }
         Err(why) => format!("{}:\n  came to no end: {why}\n", case.name),
     };
     wrong.map(tell).collect()

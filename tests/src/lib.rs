@@ -2,6 +2,7 @@
 //! directory in which real servers, clients and old peers run against each other.
 
 pub mod conformance;
+pub mod torture;
 pub mod world;
 
 pub use world::World;

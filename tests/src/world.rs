@@ -16,6 +16,7 @@ pub mod actor;
 pub mod between;
 pub mod client;
 pub mod control;
+pub mod door;
 pub mod mosquitto;
 pub mod mqtt;
 pub mod network;

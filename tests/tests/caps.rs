@@ -167,13 +167,13 @@ fn a_hello_may_come_one_byte_at_a_time() {
 #[test]
 fn a_shortage_of_files_is_logged_and_waited_out() {
     let world = World::new();
-    let attic = world.server("attic").under(&["prlimit", "--nofile=32:32"]).start();
-    let mut crowd: Vec<Raw> = (0..30).map(|_| attic.connect()).collect();
+    let attic = world.server("attic").under(&["prlimit", "--nofile=48:48"]).start();
+    let mut crowd: Vec<Raw> = (0..60).map(|_| attic.connect()).collect();
     attic.until_log("cannot take a new link: Too many open files");
     attic.until_log("if files are short, raise the limit with ulimit -n");
     let last = crowd.last_mut().unwrap();
     assert_eq!(last.heard(), "", "it waits in the kernel's queue");
-    crowd.drain(..27);
+    crowd.drain(..57);
     let last = crowd.last_mut().unwrap();
     last.until_heard("Connection from ");
     assert_eq!(attic.peers().len(), 3);

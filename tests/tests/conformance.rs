@@ -2,14 +2,15 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::collections::BTreeSet;
+use tests::conformance::cases::{self, apart};
 use tests::conformance::engine::Engine;
 use tests::conformance::mosquitto::Broker;
-use tests::conformance::{cases, deviations, tell};
+use tests::conformance::relay::Relay;
+use tests::conformance::{Case, deviations, tell};
 
-fn as_the_list_says(name: &str, engine: impl Fn(bool) -> Box<dyn Engine> + Sync) {
+fn as_the_list_says(name: &str, lists: Vec<Vec<Case>>, engine: impl Fn(bool) -> Box<dyn Engine> + Sync) {
     let only = std::env::var("CASE").unwrap_or_default();
-    let mut list = cases::all();
-    list.retain(|case| case.name.contains(&only));
+    let list: Vec<Case> = lists.into_iter().flatten().filter(|case| case.name.contains(&only)).collect();
     let outcomes = tell(&list, engine);
     for outcome in &outcomes {
         let word = if outcome.as_expected { "as expected" } else { "DIFFERS" };
@@ -21,12 +22,24 @@ fn as_the_list_says(name: &str, engine: impl Fn(bool) -> Box<dyn Engine> + Sync)
 
 #[test]
 fn mosquitto_does_as_the_list_says() {
-    as_the_list_says("mosquitto", Broker::start);
+    as_the_list_says("mosquitto", vec![cases::all(), apart::at_one_machine()], Broker::start);
+}
+
+#[test]
+fn the_relay_does_as_the_list_says() {
+    as_the_list_says("relay", vec![cases::all(), apart::at_one_machine(), apart::of_the_relay()], Relay::near);
+}
+
+#[test]
+fn the_relay_does_as_the_list_says_for_those_who_listen_at_a_satellite() {
+    as_the_list_says("satellite", vec![cases::all(), apart::of_the_relay()], Relay::far);
 }
 
 #[test]
 fn the_list_has_forty_promises_at_least_and_each_once() {
-    let list = cases::all();
-    let names: BTreeSet<&str> = list.iter().map(|case| case.name).collect();
-    assert!(list.len() >= 40 && names.len() == list.len(), "{} cases, {} names", list.len(), names.len());
+    let (list, apart) = (cases::all(), [apart::at_one_machine(), apart::of_the_relay()]);
+    assert!(list.len() >= 40, "{} cases", list.len());
+    let all: Vec<&Case> = list.iter().chain(apart.iter().flatten()).collect();
+    let names: BTreeSet<&str> = all.iter().map(|case| case.name).collect();
+    assert_eq!(names.len(), all.len(), "a name stands twice in the list");
 }

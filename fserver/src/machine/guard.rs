@@ -194,9 +194,7 @@ impl House {
 
     /// Whoever has not said who he is hears nothing of our end, and must not take it for a shutdown.
     pub(super) fn reset_silent(&mut self, now: Instant) -> Vec<Action> {
-        let silent = |id: &PeerId| {
-            self.peers.get(id).is_some_and(|peer| matches!(peer.speaker, Speaker::Unclassified))
-        };
+        let silent = |id: &PeerId| self.peers.get(id).is_some_and(|peer| matches!(peer.speaker, Speaker::Unclassified));
         let unproven: Vec<PeerId> = self.guard.unproven.keys().copied().filter(silent).collect();
         let what = "has not said who it is; its link is reset, since this server ends";
         unproven.into_iter().flat_map(|id| self.reset_stranger(id, Attempt::Silence, what.into(), now)).collect()
@@ -400,4 +398,3 @@ impl House {
 fn holds(networks: &[Network], address: Option<IpAddr>) -> bool {
     address.is_some_and(|address| networks.iter().any(|network| network.contains(address)))
 }
-

@@ -1,9 +1,7 @@
 //! How a new client introduces itself: the hello line, which a handshake may follow, and the hello frame.
 
 use super::strangers::Attempt;
-use super::{
-    ALIVE, Action, Client, Greeted, House, MOST_TAKEOVERS, Peer, PeerId, Speaker, Stage, cut, info, slot,
-};
+use super::{ALIVE, Action, Client, Greeted, House, MOST_TAKEOVERS, Peer, PeerId, Speaker, Stage, cut, info, slot};
 use bus::secure::Peer as Paired;
 use protocol::fact::Condition;
 use protocol::line::ServerLine;
@@ -89,7 +87,9 @@ impl House {
             return Some(self.refuse_unpaired(id, &hello.name, now));
         }
         let taken = self.guard.list.peers().any(|paired| paired.name == hello.name);
-        let why = || format!("the name {} is that of a paired machine, and this one does not prove that it is it", hello.name);
+        let why = || {
+            format!("the name {} is that of a paired machine, and this one does not prove that it is it", hello.name)
+        };
         taken.then(|| self.refuse_stranger(id, (Attempt::Unpaired, why()), why(), now))
     }
 

@@ -125,7 +125,10 @@ impl House {
         let (name, fingerprint) = (paired.name.clone(), paired.key.fingerprint());
         match result {
             Ok(()) => {
-                actions.push(info(format!("{name} is paired, with the key {fingerprint} and the roles: {}", paired.roles)));
+                actions.push(info(format!(
+                    "{name} is paired, with the key {fingerprint} and the roles: {}",
+                    paired.roles
+                )));
                 let fact = Fact::PeerPaired { peer: name.to_string(), key: fingerprint };
                 actions.push(Action::Tell(self.rules.name.clone(), fact));
                 actions.push(Action::Reply(asker, Reply::Paired(vec![self.paired_status(&paired, now)])));

@@ -1,7 +1,9 @@
 //! The part of the machine that answers questions: who is here, and why something was decided.
 
 use super::{Action, ControlId, House, OldPeers, Peer, Speaker, Via, cut, shown, stopping::kind};
-use protocol::control::{HouseStatus, PEERS_PER_REPLY, PeerStatus, Reply, Request, ServerStatus, ShutdownStatus, Verdict};
+use protocol::control::{
+    HouseStatus, PEERS_PER_REPLY, PeerStatus, Reply, Request, ServerStatus, ShutdownStatus, Verdict,
+};
 use protocol::message::Decision;
 use protocol::{HostName, Instant};
 use std::collections::{HashMap, VecDeque};

@@ -1,8 +1,8 @@
 //! The part of the loop that has to do with who may come in: handshakes, the list of paired machines, and codes.
 
 use super::Loop;
-use crate::machine::{Action, ControlId, Input, PeerId};
 use crate::gate::Enrolled;
+use crate::machine::{Action, ControlId, Input, PeerId};
 use crate::peers::Event;
 use bus::secure::{Authorized, AuthorizedFile, KeyFile, Opener, Peer as Paired, SecretKey};
 use protocol::HostName;

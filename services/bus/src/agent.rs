@@ -14,6 +14,7 @@
 //! | `door`, `connection` | programs of this machine, over a Unix socket |
 //! | `clerk` | what the agent itself has to say |
 //! | `subscriptions` | which subscriptions outlive their programs |
+//! | [`hooks`], `rows` | what runs at this machine when something was said |
 //! | `verbs` | commands to this machine |
 //! | [`hooks`] | the hooks of facts |
 
@@ -23,27 +24,38 @@ mod door;
 pub mod hooks;
 mod links;
 pub mod machine;
+mod rows;
 mod subscriptions;
 mod verbs;
 
 use crate::carry;
-use crate::journal::{Bounds, Clock, Fill, Journal, Notice, Place};
+use crate::journal::{Bounds, Clock, Damage, Failure, Fill, Journal, Notice, Place, Start};
+use crate::mqtt;
 use crate::secure::Roles;
 use clerk::Clerk;
+use hooks::HookPlan;
 use links::Links;
 use protocol::fact::Fact;
 use protocol::{Epoch, Filter, HostName, Message};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 use subscriptions::Subscriptions;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::{oneshot, watch};
-use tokio::task::LocalSet;
+use tokio::sync::{Notify, oneshot, watch};
+use tokio::task::{JoinHandle, LocalSet};
+use tokio_util::sync::CancellationToken;
 
 /// The name that a client's journal keeps its cursor towards the server under.
 const TO_SERVER: &str = "link:server";
+
+/// A hook that runs when the agent is to end has so long to end, too.
+const HOOK_ENDS: Duration = Duration::from_secs(1);
+
+/// So long the broker is waited for, to hear that this server ends.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// What an agent has to know.
 #[derive(Debug, Clone)]
@@ -58,12 +70,18 @@ pub struct Settings {
     pub place: Place,
     /// Whether that directory is in RAM.
     pub ram: bool,
+    /// A directory in RAM, for a disk that is worn out.
+    pub spare: Option<PathBuf>,
     /// How much is kept.
     pub bounds: Bounds,
     /// The Unix socket for programs.
     pub door: PathBuf,
     /// Its group, whose members may come in, if there is such a group.
     pub group: Option<String>,
+    /// Which hooks run on events, if any do.
+    pub hooks: Option<HookPlan>,
+    /// The broker beyond this house, if there is one.
+    pub uplink: Option<mqtt::Config>,
     /// What to follow of other machines beside what programs and hooks here want.
     pub follow: Vec<Filter>,
     /// This machine is the server, which relays to all others.
@@ -118,9 +136,8 @@ impl Agent {
     ///
     /// # Errors
     /// The journal or the door cannot be opened; the text names the remedy.
-    pub fn start(settings: Settings) -> Result<(Agent, UnboundedReceiver<Out>), String> {
-        let (journal, damage) =
-            Journal::open(settings.place.clone(), settings.bounds, Clock::system()).map_err(|w| w.to_string())?;
+    pub fn start(mut settings: Settings) -> Result<(Agent, UnboundedReceiver<Out>), String> {
+        let (journal, damage) = open(&mut settings).map_err(|why| why.to_string())?;
         let door = door::Door::open(&settings.door, settings.group.as_deref())?;
         let subscriptions = Subscriptions::open(&settings.place);
         let (orders, order) = unbounded_channel();
@@ -143,6 +160,21 @@ impl Agent {
         self.order(Order::Stop(answer));
         let _ = answered.await;
     }
+}
+
+/// Opens the journal; on a disk that is full, read-only or broken, in RAM, and that is said.
+fn open(settings: &mut Settings) -> Result<(Journal, Vec<Damage>), Failure> {
+    let at = |place: &Place| Journal::open(place.clone(), settings.bounds, Clock::system());
+    let why = match at(&settings.place) {
+        Err(why @ (Failure::Disk { .. } | Failure::Unusable { .. })) => why,
+        opened => return opened,
+    };
+    let Some(spare) = settings.spare.take() else { return Err(why) };
+    tracing::error!("{why}; events are kept in {}, in RAM, until power is lost", spare.display());
+    let place = Place::Directory(spare);
+    let opened = at(&place)?;
+    (settings.place, settings.ram) = (place, true);
+    Ok(opened)
 }
 
 struct Parts {
@@ -177,6 +209,10 @@ pub(crate) struct Shared {
     pub(crate) out: UnboundedSender<Out>,
     /// Changes when somebody here wants something else.
     pub(crate) wants: watch::Sender<()>,
+    /// There is a new consumer.
+    settle: Notify,
+    /// The facts that have hooks here.
+    pub(crate) hooked: std::cell::RefCell<BTreeSet<&'static str>>,
     /// The hosts at the other ends of links, by link.
     pub(crate) hosts: std::cell::RefCell<BTreeMap<u64, HostName>>,
 }
@@ -184,6 +220,25 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn unix(&self) -> u64 {
         runner::clock::unix_now().as_secs()
+    }
+
+    /// A consumer of the journal begins or goes on; says whether it is new.
+    pub(crate) fn consume(&self, name: &str, start: Start) -> Result<bool, Failure> {
+        let new = self.journal.register(name, start)?;
+        if new {
+            self.settle.notify_one();
+        }
+        self.journal.rewind(name).map(|()| new)
+    }
+
+    /// Writes down soon who the consumers are, many together.
+    async fn settle_again_and_again(self: Rc<Self>) {
+        loop {
+            self.settle.notified().await;
+            if let Err(why) = self.journal.settle().await {
+                tracing::error!("who consumes events is not on the disk: {why}");
+            }
+        }
     }
 
     pub(crate) fn fill(&self) -> Fill {
@@ -201,11 +256,22 @@ async fn serve(
     let journal = Rc::new(journal);
     let clerk = Clerk::start(&settings, journal.clone());
     let wants = watch::Sender::new(());
-    let hosts = Default::default();
-    let shared = Rc::new(Shared { settings, journal, clerk, subscriptions, out, wants, hosts });
+    let (hooked, hosts) = Default::default();
+    let shared =
+        Rc::new(Shared { settings, journal, clerk, subscriptions, out, wants, settle: Notify::new(), hooked, hosts });
+    tokio::task::spawn_local(shared.clone().settle_again_and_again());
     notices.into_iter().for_each(|notice| shared.clerk.notice(notice));
     tokio::task::spawn_local(door.serve(shared.clone()));
     tokio::task::spawn_local(verbs::serve(shared.clone()));
+    let ending = CancellationToken::new();
+    let _ends_hooks = ending.clone().drop_guard();
+    let plan = shared.settings.hooks.clone();
+    if let Some(plan) = &plan {
+        // Before the first link is up: what is not asked for then is passed over.
+        shared.hooked.replace(runner::hooks::folders(&plan.directories).facts);
+    }
+    let uplink = uplink(&shared, &ending);
+    let rows = plan.map(|plan| tokio::task::spawn_local(rows::serve(shared.clone(), plan, ending.clone())));
     if shared.settings.server {
         let _ = shared.out.send(Out::Known(known(&shared)));
     }
@@ -221,6 +287,11 @@ async fn serve(
                 Some(Order::Tell(fact)) => shared.clerk.tell(&shared.settings.node, &fact),
                 Some(Order::TellOf(host, fact)) => shared.clerk.tell(&host, &fact),
                 Some(Order::Stop(answer)) => {
+                    ending.cancel();
+                    // A hook that does not end in time is killed with its task, and runs again.
+                    let rows = tokio::time::timeout(HOOK_ENDS, ended(rows));
+                    let uplink = tokio::time::timeout(GOODBYE, ended(uplink));
+                    let _ = tokio::join!(rows, uplink);
                     shared.clerk.settle().await;
                     return Some(answer);
                 }
@@ -234,6 +305,23 @@ async fn serve(
             Ok(()) = told.changed() => shared.journal.notices().into_iter().for_each(|notice| shared.clerk.notice(notice)),
             Ok(()) = wanted.changed() => links.follow(),
         }
+    }
+}
+
+/// The uplink to the broker, if one is wanted.
+fn uplink(shared: &Rc<Shared>, ending: &CancellationToken) -> Option<JoinHandle<()>> {
+    let Settings { node, epoch, program, uplink, .. } = shared.settings.clone();
+    let uplink = mqtt::Uplink { config: uplink?, node, epoch, program };
+    let (teller, ending) = (shared.clone(), ending.clone());
+    let tell = move |fact| teller.clerk.tell(&teller.settings.node, &fact);
+    let stop = async move { ending.cancelled().await };
+    Some(tokio::task::spawn_local(mqtt::run(uplink, shared.journal.clone(), tell, stop)))
+}
+
+async fn ended(task: Option<JoinHandle<()>>) {
+    if let Some(task) = task {
+        // A task that panicked has said so.
+        let _ = task.await;
     }
 }
 

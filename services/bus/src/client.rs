@@ -113,7 +113,8 @@ impl Bus {
         within: Duration,
     ) -> Result<Reply, Refused> {
         let deadline = Instant::now() + within;
-        let node = self.node().await;
+        let absent = || Refused { why: "the agent of this machine did not come in time".into(), temporary: true };
+        let node = timeout_at(deadline, self.node()).await.map_err(|_| absent())?;
         let filters = vec![format!("{node}/res/{verb}")];
         let mut replies = self.subscribe(Subscribe { name: None, filters, from: From::Next });
         let over = |to: EventId| Reply {
@@ -129,7 +130,10 @@ impl Bus {
         let request = Request::new(verb, &node, arguments, within);
         let event = request.event(id.clone(), target, crate::unix_ms());
         let event = event.map_err(|why| Refused { why: why.to_string(), temporary: false })?;
-        self.publisher.publish(Draft::Event(Box::new(event))).await?;
+        match timeout_at(deadline, self.publisher.publish(Draft::Event(Box::new(event)))).await {
+            Ok(published) => published.map(drop)?,
+            Err(_) => return Ok(over(id)),
+        }
         let answer = async {
             loop {
                 let Item::Event(_, event) = replies.next().await else { continue };

@@ -24,7 +24,8 @@
 //! | `shelf`, `sources`, `runs`, `cursor` | what is alive, what goes, what was here already, who is how far. Pure |
 //! | `store` | the few things that are wanted of a disk: a directory, or memory |
 //! | `open`, `pen`, `books`, `rewrite` | open what is there, append, keep the ledger, make room |
-//! | `writer`, `batch` | the one thread that writes, and what becomes of the records of a batch |
+//! | `desk`, `batch` | how records are written, and what becomes of those of a batch |
+//! | `writer` | the one thread that syncs, keeps the ledger and tidies |
 //! | `reader`, `consumers` | reading, which waits for nobody, and reading with a cursor |
 //!
 //! On the disk: `N.records`, segments named by their first position; `ledger.0` and `ledger.1`, cursors and what else
@@ -38,6 +39,7 @@ pub mod codec;
 mod consumers;
 mod core;
 mod cursor;
+mod desk;
 pub mod failure;
 mod ledger;
 pub mod notice;
@@ -56,6 +58,7 @@ mod tests;
 mod wait;
 mod writer;
 
+use batch::Answers;
 pub use batch::Appended;
 pub use bounds::{Bound, Bounds};
 pub use clock::{Clock, Moment};
@@ -67,14 +70,16 @@ pub use reader::Batch;
 pub use record::{Class, Entry, Keep, Key, Position, Record};
 pub use wait::wait;
 
+use desk::{Desk, Waits};
 use open::Opened;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use store::{Disk, Ram, Store};
 use tokio::sync::{Semaphore, oneshot, watch};
-use writer::{Answers, Append, Order, Writer};
+use writer::{Append, Order, Writer};
 
 /// Bytes of records that wait to be written; whoever appends more waits until there is room.
 pub const QUEUE: u32 = 8 * 1024 * 1024;
@@ -104,6 +109,7 @@ pub struct Fill {
 pub struct Journal {
     core: Arc<core::Core>,
     orders: Sender<Order>,
+    desk: Arc<Mutex<Desk>>,
     room: Arc<Semaphore>,
     writer: Option<JoinHandle<()>>,
 }
@@ -123,11 +129,11 @@ impl Journal {
 
     fn on(store: Arc<dyn Store>, bounds: Bounds, clock: Clock) -> Result<(Journal, Vec<Damage>), Failure> {
         let Opened { core, pen, books, damage } = open::open(store, bounds, clock)?;
-        let (core, (orders, queue)) = (Arc::new(core), channel());
-        let writer = Writer::new(core.clone(), queue, pen, books);
+        let (core, desk, (orders, queue)) = (Arc::new(core), Arc::new(Mutex::new(Desk::new(pen))), channel());
+        let writer = Writer::new(core.clone(), queue, desk.clone(), books);
         let thread = std::thread::Builder::new().name("journal".into()).spawn(move || writer.run());
         let writer = Some(thread.map_err(|why| Failure::disk("the thread of the journal", why))?);
-        Ok((Journal { core, orders, room: Arc::new(Semaphore::new(QUEUE as usize)), writer }, damage))
+        Ok((Journal { core, orders, desk, room: Arc::new(Semaphore::new(QUEUE as usize)), writer }, damage))
     }
 
     /// Appends a record; it is kept when this returns. If the caller does not wait for that, it may be kept or not.
@@ -142,17 +148,37 @@ impl Journal {
         answers.into_iter().next().unwrap_or(Err(Failure::Closed))
     }
 
-    /// Appends records in their order, with an answer for each.
+    /// Appends records in their order, with an answer for each. Records that need not be on the disk are mostly written
+    /// by whoever polls this.
     ///
     /// # Errors
     /// The journal is closed.
     pub async fn append_all(&self, records: Vec<Record>) -> Result<Vec<Result<Appended, Failure>>, Failure> {
+        let records = match self.append_now(records) {
+            Ok(answers) => return Ok(answers),
+            Err(records) => records,
+        };
+        let mut waits = Waits::new(self.core.clone());
         let (answer, answered) = oneshot::channel::<Answers>();
         let bytes: usize = records.iter().map(codec::size).sum();
         let permits = u32::try_from(bytes).unwrap_or(QUEUE).min(QUEUE);
-        let room = self.room.clone().acquire_many_owned(permits).await.map_err(|_| Failure::Closed)?;
-        self.order(Order::Append(Append { records, answer, _room: room }))?;
+        waits.room = Some(self.room.clone().acquire_many_owned(permits).await.map_err(|_| Failure::Closed)?);
+        self.order(Order::Append(Append { records, answer, waits }))?;
         answered.await.map_err(|_| Failure::Closed)
+    }
+
+    /// Appends records on this thread, if nothing is in the way; else gives them back.
+    fn append_now(&self, records: Vec<Record>) -> Result<Answers, Vec<Record>> {
+        if self.core.queued.load(SeqCst) > 0 {
+            return Err(records);
+        }
+        let Ok(mut desk) = self.desk.try_lock() else { return Err(records) };
+        let answers = desk.put_now(&self.core, records)?;
+        if self.core.retire() {
+            // There may be something to tidy.
+            let _ = self.order(Order::Note);
+        }
+        Ok(answers)
     }
 
     /// Returns when records of every class and all acknowledgements are on the disk.
@@ -176,15 +202,13 @@ impl Journal {
 
     /// The newest record of each subject that is `wanted` and of which the last word counts, in their order.
     ///
+    /// If a newer one of a subject is appended meanwhile, that subject may be missing; the newer record is then behind
+    /// where the journal ended before.
+    ///
     /// # Errors
     /// The disk refused.
     pub fn latest(&self, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Arc<Entry>>, Failure> {
-        let positions = self.core.lock().shelf.latest(wanted);
-        let mut entries = Vec::with_capacity(positions.len());
-        for position in positions {
-            entries.extend(self.core.read(position, &|entry| entry.position == position, 1)?.entries);
-        }
-        Ok(entries)
+        self.core.latest(wanted)
     }
 
     /// How long ago a record was appended, in time that the journal was open, in seconds.

@@ -11,6 +11,7 @@
 //! | [`command`] | commands and what became of them, as bodies of events |
 //! | [`agent`] | the one who keeps a machine's events: a thread in fserver and in fclient |
 //! | [`client`] | what programs use |
+//! | [`mqtt`] | the uplink to an MQTT broker, and Home Assistant |
 //! | [`options`] | the settings that agents share |
 //! | [`knock`] | the first words of a client on a link that is to be sealed |
 //! | [`secure`] | who may do what: keys, sealed links, pairing |
@@ -21,6 +22,7 @@ pub mod client;
 pub mod command;
 pub mod journal;
 pub mod knock;
+pub mod mqtt;
 pub mod options;
 pub mod secure;
 pub mod told;

@@ -1,11 +1,16 @@
 //! The settings that fserver and fclient share about the bus, each with its default and its meaning, and what follows
 //! from them.
 
+use crate::agent::hooks::HookPlan;
 use crate::agent::{Settings as Agent, machine};
 use crate::journal::{Bounds, Place};
+use crate::mqtt;
+use protocol::name::Identity;
 use protocol::{Epoch, Filter, HostName};
 use runner::settings::{BadConfig, Setting, Settings};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Where events are kept.
 pub const JOURNAL: Setting = Setting {
@@ -42,6 +47,12 @@ pub struct Host<'a> {
     pub state_dir: &'a Path,
     /// It is the server.
     pub server: bool,
+    /// Its identity, if there may be an uplink to a broker.
+    pub identity: Option<Identity>,
+    /// Directories of hooks.
+    pub hooks: Vec<PathBuf>,
+    /// The time of each attempt of each.
+    pub hook_timeout: Duration,
 }
 
 /// What the agent has to know; `None` if it is switched off.
@@ -49,11 +60,12 @@ pub struct Host<'a> {
 /// # Errors
 /// A setting that cannot be used.
 pub fn plan(settings: &Settings, host: Host<'_>) -> Result<Option<Agent>, BadConfig> {
-    let Host { node, program, epoch, state_dir, server } = host;
+    let Host { node, program, epoch, state_dir, server, identity, hooks, hook_timeout } = host;
+    let spare = Path::new(RAM).join(state_dir.strip_prefix("/").unwrap_or(state_dir)).join("journal");
     let (path, ram) = match settings.text(JOURNAL.key) {
         None | Some("off") => return Ok(None),
         Some("disk") => (state_dir.join("journal"), false),
-        Some("ram") => (Path::new(RAM).join(state_dir.strip_prefix("/").unwrap_or(state_dir)).join("journal"), true),
+        Some("ram") => (spare.clone(), true),
         Some(path) if path.starts_with('/') => (PathBuf::from(path), false),
         Some(text) => {
             return Err(settings.bad(JOURNAL.key, format!("`{text}` is neither disk, ram, off nor a path from / on")));
@@ -64,14 +76,29 @@ pub fn plan(settings: &Settings, host: Host<'_>) -> Result<Option<Agent>, BadCon
         node,
         program: program.into(),
         epoch: epoch.unwrap_or_else(|| Epoch(crate::fresh_epoch())),
+        hooks: Some(HookPlan {
+            directories: hooks,
+            environment: environment(settings),
+            timeout: hook_timeout,
+            state: Some(path.join("hooks")),
+        }),
+        uplink: identity.map(|identity| mqtt::Config::plan(settings, identity)).transpose()?.flatten(),
         place: Place::Directory(path),
         ram,
+        spare: (!ram).then_some(spare),
         bounds: if ram { Bounds::in_memory() } else { Bounds::default() },
         door,
         group: settings.text(DOOR_GROUP.key).map(str::to_owned),
         follow: if server { Vec::new() } else { follow(settings)? },
         server,
     }))
+}
+
+/// All settings, but how a machine is powered off: that is for the hooks of `power-off` only.
+fn environment(settings: &Settings) -> Vec<(OsString, OsString)> {
+    let mut all = settings.environment();
+    all.retain(|(name, _)| name != "POWER_OFF_COMMAND");
+    all
 }
 
 fn follow(settings: &Settings) -> Result<Vec<Filter>, BadConfig> {
@@ -91,7 +118,9 @@ mod tests {
         let environment = environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
         let sources = Sources { config: None, variables: None, environment, flags: Vec::new() };
         let (node, state_dir) = (HostName::parse("attic").unwrap(), Path::new("/var/lib/pistop/fserver"));
-        plan(&Settings::load(ALL, sources)?, Host { node, program: "fserver 1", epoch: None, state_dir, server: false })
+        let (program, epoch, hooks, hook_timeout) = ("fserver 1", None, Vec::new(), Duration::from_secs(60));
+        let host = Host { node, program, epoch, state_dir, server: false, identity: None, hooks, hook_timeout };
+        plan(&Settings::load(ALL, sources)?, host)
     }
 
     #[test]

@@ -3,11 +3,17 @@
 
 mod common;
 
+use bus::agent::hooks::HookPlan;
+use bus::agent::{Agent, Order, Out, Settings};
 use bus::client::Item;
 use bus::command::Outcome;
-use common::{Machine, PATIENCE, event, host, link, wanted};
-use protocol::door::From;
+use bus::secure::Roles;
+use common::{Machine, PATIENCE, event, host, link, settings, wanted};
+use protocol::Message;
+use protocol::door::{Ask, From, Tell};
+use protocol::event::{Class, Keep};
 use protocol::fact::Fact;
+use protocol::frame::{self, Frame};
 use serde_json::Map;
 use tokio::time::timeout;
 
@@ -159,4 +165,49 @@ async fn a_command_is_done_where_it_is_served_and_refused_where_it_is_not() {
     })
     .await
     .unwrap();
+}
+
+#[tokio::test]
+async fn a_machine_that_comes_back_asks_at_once_for_what_its_hooks_want() {
+    let attic = Machine::start("attic", true);
+    let hooks = tempfile::tempdir().unwrap();
+    std::fs::create_dir(hooks.path().join("motion")).unwrap();
+    let plan = HookPlan { directories: vec![hooks.path().into()], ..HookPlan::default() };
+    let folder = tempfile::tempdir().unwrap();
+    let (agent, outs) = Agent::start(Settings { hooks: Some(plan), ..settings("hall", &folder, false) }).unwrap();
+    let mut hall = Machine { agent, outs, node: host("hall"), folder };
+    hall.agent.order(Order::LinkUp { link: 1, host: attic.node.clone(), roles: Roles::all() });
+    let first = timeout(PATIENCE, hall.outs.recv()).await.unwrap().unwrap();
+    let Out::Send(_, bytes) = first else { panic!("{first:?}") };
+    let Ok(Some((Frame::Known(Message::Follow(filters)), _))) = frame::take(&bytes) else { panic!("no wishes") };
+    assert!(filters.contains(&"+/evt/camera/motion".to_owned()), "{filters:?}");
+    attic.agent.stop().await;
+}
+
+#[tokio::test]
+async fn on_a_disk_that_cannot_be_used_events_are_kept_in_ram() {
+    let (folder, spare) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::fs::write(folder.path().join("journal"), "a file where the directory should be").unwrap();
+    let place = Some(spare.path().join("journal"));
+    let started = Agent::start(Settings { spare: place, ..settings("attic", &folder, true) });
+    let (agent, outs) = started.unwrap();
+    let attic = Machine { agent, outs, node: host("attic"), folder };
+    attic.bus().publish(&motion("cam1")).await.unwrap();
+    let health = bus::client::ask(&attic.door(), "test 1", Ask::Health).await.unwrap();
+    assert!(matches!(&health, Tell::Health(health) if health.ram), "{health:?}");
+}
+
+#[tokio::test]
+async fn many_states_of_a_house_come_in_frames_that_can_be_read() {
+    let attic = Machine::start("attic", true);
+    let bus = attic.bus();
+    let topic = |number: usize| format!("attic/st/host/note/{number}");
+    let class = Class { keep: Keep::LatestPerSubject, durable: false };
+    for number in 0..100 {
+        bus.say_text(topic(number), class, None, vec![b'.'; 20_000]).await.unwrap();
+    }
+    let mut states = bus.subscribe(wanted(None, &["+/st/#"], From::States));
+    for number in 0..100 {
+        assert_eq!(event(&mut states).await.1.topic, topic(number));
+    }
 }

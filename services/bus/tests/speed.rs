@@ -176,7 +176,7 @@ fn many_consumers() {
     let scratch = tempfile::tempdir().unwrap();
     let (journal, mut from) = (open(scratch.path(), "many"), 0);
     let names: Vec<_> = (0..1000).map(|n| format!("link:client-{n}.house.example")).collect();
-    names.iter().for_each(|name| journal.register(name, Start::Latest).unwrap());
+    assert!(names.iter().all(|name| journal.register(name, Start::Latest).unwrap()));
     timed("a ledger of 1000 consumers, each with open records", 1, || {
         put(&journal, &mut from, 50);
         names.iter().for_each(|name| drop(journal.take(name, &|_| true, 1 << 20).unwrap()));

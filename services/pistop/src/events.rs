@@ -15,7 +15,7 @@ pub mod since;
 
 use crate::door::{self, SILENCE};
 use crate::local_time::Zone;
-use crate::words::out;
+use crate::words::{is_unread, out};
 use body::Fields;
 use bus::client::{Item, Subscription};
 use clap::Args;
@@ -24,10 +24,15 @@ use line::Columns;
 use protocol::Event;
 use protocol::door::{From, Subscribe};
 use runner::exit::Failure;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
 use tokio::time::timeout;
+
+/// So much is written at a time.
+const ENOUGH: usize = 32 * 1024;
+/// Between two looks whether anybody still reads, while nothing comes.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// The flags of `events`.
 #[derive(Debug, Args)]
@@ -61,45 +66,53 @@ pub async fn run(door: &Path, flags: &EventsFlags) -> Result<(), Failure> {
     let since = since
         .map_err(Failure::Permanent)?
         .map(|moment| Duration::try_from(moment.duration_since(jiff::Timestamp::UNIX_EPOCH)).unwrap_or(Duration::ZERO));
-    let (bus, _) = door::open(door, Duration::ZERO).await?;
+    let (bus, keeper) = door::open(door, Duration::ZERO).await?;
     let subscription = bus.subscribe(Subscribe { name: None, filters, from: From::Oldest });
-    let show =
-        Show { zone, json: flags.json, columns: Columns::default(), sieve: Sieve { since, shows: since.is_none() } };
-    tell(subscription, show, flags.follow).await.unwrap_or_else(|| Err(Failure::Temporary(door::silent(door))))
+    let sieve = Sieve { since, shows: since.is_none() };
+    let mut show =
+        Show { zone, json: flags.json, columns: Columns::default(), sieve, text: String::new(), shown: false };
+    tell(subscription, &mut show, flags.follow).await.unwrap_or_else(|| Err(Failure::Temporary(door::silent(door))))?;
+    show.print()?;
+    if !show.shown && !flags.json {
+        eprintln!("nothing of that kind is kept on {}; the server keeps what all machines say", keeper.node);
+    }
+    Ok(())
 }
 
 /// Until everything was told, or for ever; `None` if the agent says nothing any more.
-async fn tell(mut heard: Subscription, mut show: Show, follow: bool) -> Option<Result<(), Failure>> {
-    let (mut once, mut live, mut text) = (Once::default(), false, String::new());
+async fn tell(mut heard: Subscription, show: &mut Show, follow: bool) -> Option<Result<(), Failure>> {
+    let (mut once, mut live) = (Once::default(), false);
     loop {
         let item = match heard.next().now_or_never() {
             Some(item) => item,
             None => {
-                if let Err(why) = out(&std::mem::take(&mut text)) {
+                if let Err(why) = show.print() {
                     return Some(Err(why));
                 }
-                if live { heard.next().await } else { timeout(SILENCE, heard.next()).await.ok()? }
+                match timeout(if live { LOOK } else { SILENCE }, heard.next()).await {
+                    Ok(item) => item,
+                    Err(_) if !live => return None,
+                    Err(_) if is_unread() => return Some(Ok(())),
+                    Err(_) => continue,
+                }
             }
         };
         match item {
-            Item::Event(number, event) if once.is_new(number) => text += &show.event(&event),
+            Item::Event(number, event) if once.is_new(number) => show.event(&event),
             Item::Event(..) => {}
-            Item::Missed(count) => text += &show.missed(count, once.last),
-            Item::Restarted => text += &show.restarted(),
+            Item::Missed(count) => show.missed(count, once.last),
+            Item::Restarted => show.restarted(),
             Item::Live if follow => live = true,
-            Item::Live => return Some(out(&text)),
+            Item::Live => return Some(Ok(())),
             Item::Refused(why) => return Some(Err(Failure::Permanent(why))),
         }
-        if text.len() > ENOUGH
-            && let Err(why) = out(&std::mem::take(&mut text))
+        if show.text.len() > ENOUGH
+            && let Err(why) = show.print()
         {
             return Some(Err(why));
         }
     }
 }
-
-/// So much is written at a time.
-const ENOUGH: usize = 32 * 1024;
 
 /// An agent that restarts tells all that it keeps again, under the same numbers.
 #[derive(Debug, Default)]
@@ -137,34 +150,44 @@ struct Show {
     json: bool,
     columns: Columns,
     sieve: Sieve,
+    /// What is not printed yet.
+    text: String,
+    /// There was something to show.
+    shown: bool,
 }
 
 impl Show {
-    fn event(&mut self, event: &Event) -> String {
+    fn event(&mut self, event: &Event) {
         let fields = Fields::of(&event.body.0);
-        match self.sieve.passes(line::at(&fields)) {
-            false => String::new(),
-            true if self.json => line::json(event, &fields),
-            true => self.columns.line(event, &fields, &self.zone),
+        if !self.sieve.passes(line::at(&fields)) {
+            return;
         }
+        self.shown = true;
+        self.text += &match self.json {
+            true => line::json(event, &fields),
+            false => self.columns.line(event, &fields, &self.zone),
+        };
     }
 
     /// Before the first event it is the past that nobody keeps; that is no loss, but it is to be seen where the list begins.
-    fn missed(&self, count: u64, last: Option<u64>) -> String {
-        match (self.json, last) {
-            (true, _) => format!("{}\n", json!({"missed": count})),
-            (false, None) => self.columns.note("what was before is not kept any more"),
-            (false, Some(_)) => self
-                .columns
-                .note(&format!("up to {count} events are missing here; see pistop events --filter events-dropped")),
-        }
+    fn missed(&mut self, count: u64, last: Option<u64>) {
+        let words = match last {
+            None => "what was before is not kept any more".into(),
+            Some(_) => format!("up to {count} events are missing here; see pistop events --filter events-dropped"),
+        };
+        self.note(&json!({"missed": count}), &words);
     }
 
-    fn restarted(&self) -> String {
-        match self.json {
-            true => format!("{}\n", json!({"restarted": true})),
-            false => self.columns.note("the event bus of this machine started again"),
-        }
+    fn restarted(&mut self) {
+        self.note(&json!({"restarted": true}), "the event bus of this machine started again");
+    }
+
+    fn note(&mut self, program: &Value, people: &str) {
+        self.text += &if self.json { format!("{program}\n") } else { self.columns.note(people) };
+    }
+
+    fn print(&mut self) -> Result<(), Failure> {
+        out(&std::mem::take(&mut self.text))
     }
 }
 

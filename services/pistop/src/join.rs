@@ -55,7 +55,9 @@ async fn join(
 ) -> Result<PinnedServer, Failure> {
     let (host, port) = place;
     let stream = TcpStream::connect(place).await.map_err(|why| {
-        Failure::Temporary(format!("{host}:{port} is not reached: {why}; does fserver run there, and is the name right?"))
+        Failure::Temporary(format!(
+            "{host}:{port} is not reached: {why}; does fserver run there, and is the name right?"
+        ))
     })?;
     let unheard = |why: Unheard| Failure::Permanent(format!("{host}:{port} does not pair this machine: {why}"));
     let failed = |why: bus::secure::Failure| Failure::Permanent(format!("{host}:{port}: {why}"));

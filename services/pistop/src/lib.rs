@@ -74,7 +74,7 @@ async fn run(options: Options) -> Result<(), Failure> {
         Verb::Publish(flags) => publish::run(door, flags).await,
         Verb::Request(flags) => request::run(&door()?, flags).await,
         Verb::Queue { json } => queue::run(&door()?, *json).await,
-        Verb::Doctor { json } => doctor::run(&door()?, &socket()?, *json).await,
+        Verb::Doctor { json } => doctor::run(&door()?, *json).await,
         Verb::Pair(flags) => match &flags.server {
             Some(server) => join::run(server, flags, options.variables.clone()).await,
             None => pair::run(&socket()?, flags).await,

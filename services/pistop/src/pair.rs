@@ -79,7 +79,8 @@ fn consequence(house: &HouseStatus, told: &Told) -> String {
     );
     let count = house.unpaired + house.old;
     if count > 0 {
-        let (who, they) = if count == 1 { ("1 machine is here that is", "it") } else { ("machines are here that are", "they") };
+        let (who, they) =
+            if count == 1 { ("1 machine is here that is", "it") } else { ("machines are here that are", "they") };
         let number = if count == 1 { String::new() } else { format!("{count} ") };
         text += &format!("\n{number}{who} not paired: {}; {they} will be refused until paired", here.join(", "));
         text += ", old clients unless OLD_PEERS lets them in.";

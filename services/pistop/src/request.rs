@@ -2,7 +2,7 @@
 
 use crate::door;
 use crate::events::body::Fields;
-use crate::words::{out, span, table};
+use crate::words::{self, out, table};
 use bus::client::Bus;
 use bus::command::{Outcome, Reply};
 use bus::told::escaped;
@@ -103,7 +103,10 @@ fn one(answer: Answer, as_json: bool) -> Result<(), Failure> {
         Outcome::Done if as_json => Ok(()),
         Outcome::Done => out(&format!("{words}\n")),
         Outcome::Failed | Outcome::Refused => Err(Failure::Permanent(words)),
-        Outcome::Expired => Err(Failure::Temporary(words)),
+        Outcome::Expired => {
+            let remedy = "is that its name, and is it on? `pistop request all ping` shows who is there";
+            Err(Failure::Temporary(format!("{words}; {remedy}")))
+        }
     }
 }
 
@@ -146,7 +149,7 @@ fn people(answers: &[Answer]) -> String {
     let row = |Answer { host, reply, took }: &Answer| {
         let data = data(reply);
         let remarks = format!("{} {data}", escaped(&reply.remarks)).trim().to_owned();
-        vec![host.to_string(), reply.outcome.to_string(), span(*took), remarks]
+        vec![host.to_string(), reply.outcome.to_string(), words::took(*took), remarks]
     };
     table(&std::iter::once(head).chain(answers.iter().map(row)).collect::<Vec<_>>())
 }
@@ -178,11 +181,7 @@ mod tests {
         let host = HostName::parse(host).unwrap();
         let to = EventId { node: host.clone(), epoch: Epoch(1), sequence: 1 };
         let data = if outcome == Outcome::Done { Map::from_iter([("n".to_owned(), 1.into())]) } else { Map::new() };
-        Answer {
-            host,
-            reply: Reply { to, outcome, remarks: remarks.into(), data },
-            took: Duration::from_millis(40),
-        }
+        Answer { host, reply: Reply { to, outcome, remarks: remarks.into(), data }, took: Duration::from_millis(40) }
     }
 
     #[test]
@@ -214,7 +213,7 @@ mod tests {
         let both = verdict(&[attic.clone(), hall.clone(), cave]).unwrap_err();
         assert_eq!((both.code(), both.to_string().contains("not done on cave;")), (100, true));
         let expected =
-            "host   outcome  took   remarks\nattic  done     0.0 s  fserver 1 n=1\nhall   expired  0.0 s  late\n";
+            "host   outcome  took     remarks\nattic  done     40.0 ms  fserver 1 n=1\nhall   expired  40.0 ms  late\n";
         assert_eq!(people(&[attic, hall]), expected);
         assert_eq!(one(answer("hall", Outcome::Failed, "x"), false).unwrap_err().code(), 100);
     }

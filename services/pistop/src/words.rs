@@ -1,8 +1,10 @@
 //! Durations, tables and moments for people, and how a line reaches them.
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use protocol::control::Moment;
 use runner::exit::Failure;
 use std::io::{ErrorKind, Write};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 /// Prints a line. Nobody who listens any more is no reason to stop: a terminal may be gone in the middle of a shutdown.
@@ -22,6 +24,15 @@ pub fn out(text: &str) -> Result<(), Failure> {
     }
 }
 
+/// Whether nobody reads standard output any more; whoever waits for something to print learns it so.
+pub fn is_unread() -> bool {
+    let stdout = std::io::stdout();
+    let mut look = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
+    let gone = PollFlags::POLLERR | PollFlags::POLLHUP;
+    poll(&mut look, PollTimeout::ZERO).is_ok_and(|n| n > 0)
+        && look[0].revents().is_some_and(|events| events.intersects(gone))
+}
+
 /// A line of the time line.
 pub fn moment(Moment { at, who, what }: &Moment) -> String {
     format!("{:8.3} s  {who:16}  {what}", at.as_secs_f64())
@@ -36,6 +47,11 @@ pub fn span(span: Duration) -> String {
         3600..86400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
         _ => format!("{} d {} h", seconds / 86400, seconds % 86400 / 3600),
     }
+}
+
+/// `2.3 ms`, and longer ones as [`span`]: what takes time on the bus.
+pub fn took(took: Duration) -> String {
+    if took < Duration::from_secs(1) { format!("{:.1} ms", took.as_secs_f64() * 1000.0) } else { span(took) }
 }
 
 /// Columns of equal width, two blanks apart, without trailing blanks.
@@ -60,6 +76,7 @@ mod tests {
     fn spans_have_two_units() {
         let spans = [3.24, 250.0, 7500.0, 273_600.0].map(|s| span(Duration::from_secs_f64(s)));
         assert_eq!(spans, ["3.2 s", "4 min 10 s", "2 h 5 min", "3 d 4 h"]);
+        assert_eq!([0.00234, 1.2].map(|s| took(Duration::from_secs_f64(s))), ["2.3 ms", "1.2 s"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The list.
 
+pub mod apart;
 mod expiry;
 mod filters;
 mod load;

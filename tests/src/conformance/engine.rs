@@ -64,6 +64,10 @@ pub trait Session: Send {
     fn publish(&mut self, messages: &[Message]) -> Vec<Verdict>;
     /// Publishes these and cuts the link at once; so many were acknowledged by then, the first ones.
     fn publish_and_die(&mut self, messages: &[Message]) -> usize;
+    /// Publishes the last message once more, under the id that it has.
+    fn repeat(&mut self) -> Verdict {
+        panic!("messages of this engine have no ids")
+    }
     /// Subscribes to what matches one of these. When it returns, what is published is heard.
     fn subscribe(&mut self, filters: &[&str], from: From) -> Verdict;
     /// The next message; nothing if none comes in time.

@@ -128,6 +128,13 @@ impl Stage {
         &mut **self.speakers.entry(node.into()).or_insert_with(|| engine.speaker(node))
     }
 
+    /// Returns when all that was said has come to where those are who listen.
+    #[track_caller]
+    pub fn until_heard_everywhere(&mut self) {
+        let mut ear = self.late_ear(&[]);
+        self.listen(&mut ear);
+    }
+
     /// Everything that an ear hears until the fences of all who have spoken; acknowledged. Nothing is noted.
     #[track_caller]
     pub fn listen(&mut self, ear: &mut Ear) -> Vec<Heard> {
@@ -182,8 +189,8 @@ impl Stage {
     }
 
     /// What was noted.
-    pub fn noted(self) -> Vec<String> {
-        self.notes
+    pub fn noted(&self) -> &[String] {
+        &self.notes
     }
 
     fn set_fences(&mut self) -> Vec<(String, Vec<u8>)> {

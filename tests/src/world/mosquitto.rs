@@ -6,7 +6,7 @@ use super::process::Process;
 use super::{World, read};
 use nix::sys::signal::Signal;
 use std::fs;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// A broker that runs, or did.
@@ -15,6 +15,7 @@ pub struct Mosquitto {
     address: SocketAddr,
     folder: PathBuf,
     process: Process,
+    starts: usize,
 }
 
 impl Mosquitto {
@@ -27,11 +28,11 @@ impl Mosquitto {
         let place = folder.display();
         let (port, ip) = (address.port(), address.ip());
         let text = format!(
-            "listener {port} {ip}\nallow_anonymous true\nuser root\nlog_dest stderr\npersistence_location {place}/\n{settings}\n"
+            "listener {port} {ip}\nallow_anonymous true\nuser root\nlog_dest stderr\nlog_type information\npersistence_location {place}/\n{settings}\n"
         );
         fs::write(folder.join("mosquitto.conf"), text).expect("the scratch directory can be written");
         let process = Self::process(world, &folder);
-        let broker = Self { world: world.clone(), address, folder, process };
+        let mut broker = Self { world: world.clone(), address, folder, process, starts: 0 };
         broker.until_it_listens();
         broker
     }
@@ -66,6 +67,11 @@ impl Mosquitto {
         self.process.stop(signal);
     }
 
+    /// Sends it a signal that does not end it.
+    pub fn signal(&mut self, signal: Signal) {
+        self.process.signal(signal);
+    }
+
     /// Starts it again where it was.
     #[track_caller]
     pub fn start_again(&mut self) {
@@ -73,8 +79,10 @@ impl Mosquitto {
         self.until_it_listens();
     }
 
+    /// By its log: version 2.0.11 now and then resets a connection that comes while one that said nothing goes.
     #[track_caller]
-    fn until_it_listens(&self) {
-        self.world.until("mosquitto listens", || TcpStream::connect(self.address).is_ok());
+    fn until_it_listens(&mut self) {
+        self.starts += 1;
+        self.world.until("mosquitto listens", || self.log().matches(" running\n").count() >= self.starts);
     }
 }

@@ -1,7 +1,7 @@
 //! A connection that is read in whole packets, each with a patience: what MQTT and the agent's door have in common.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,8 @@ pub type Take<P> = fn(&[u8]) -> Result<Option<(P, usize)>, String>;
 pub trait Stream: Read + Write + Send {
     /// The longest that a read or a write takes from here on.
     fn patience(&self, span: Duration) -> io::Result<()>;
+    /// Ends it in both directions.
+    fn end(&self);
 }
 
 impl Stream for TcpStream {
@@ -19,12 +21,20 @@ impl Stream for TcpStream {
         self.set_read_timeout(Some(span))?;
         self.set_write_timeout(Some(span))
     }
+
+    fn end(&self) {
+        let _ = self.shutdown(Shutdown::Both);
+    }
 }
 
 impl Stream for UnixStream {
     fn patience(&self, span: Duration) -> io::Result<()> {
         self.set_read_timeout(Some(span))?;
         self.set_write_timeout(Some(span))
+    }
+
+    fn end(&self) {
+        let _ = self.shutdown(Shutdown::Both);
     }
 }
 
@@ -93,5 +103,12 @@ impl<P> Pipe<P> {
             Err(why) if why.kind() == ErrorKind::Interrupted => Ok(true),
             Err(why) => Err(why),
         }
+    }
+}
+
+/// Closing is not enough: a process that is just being started may hold a copy of the descriptor for a moment.
+impl<P> Drop for Pipe<P> {
+    fn drop(&mut self) {
+        self.stream.end();
     }
 }

@@ -87,7 +87,9 @@ fn wrong_codes_are_told_to_the_one_who_waits_until_the_code_is_void() {
     let peer = scene.tries("kitchen");
     scene.feed(Input::Shaken(peer, Shaken::NotJoined(Failure::WrongCode { left: 4 })));
     let replies = scene.replies(0, asker);
-    assert!(matches!(&replies[0], Reply::PairingFailed(why) if why.starts_with("kitchen at 10.0.0.66: the code is not")));
+    assert!(
+        matches!(&replies[0], Reply::PairingFailed(why) if why.starts_with("kitchen at 10.0.0.66: the code is not"))
+    );
     let peer = scene.tries("kitchen");
     scene.feed(Input::Shaken(peer, Shaken::NotJoined(Failure::Void)));
     assert!(scene.ended_with(asker).unwrap().contains("void after too many wrong tries"));

@@ -1,11 +1,13 @@
 //! One program at the door. What it publishes is answered in order; what it subscribed to is sent as fast as it reads,
 //! and never faster, so a program that does not read costs one read of the journal and holds up nobody.
 
+use super::links::some_states;
 use super::{Shared, record_now};
 use crate::carry::Carried;
 use crate::journal::{Appended, Entry, Failure, Gap, Position, Standing, Start};
 use protocol::door::{Ask, From, Health, Subscribe, Tell, Waiting};
 use protocol::event::{Event, MAX_BODY};
+use protocol::topic::Kind;
 use protocol::{Filter, codec, frame};
 use runner::framing;
 use serde::{Serialize, Serializer};
@@ -106,7 +108,7 @@ impl Connection {
         match ask {
             Ask::Hello(program) => self.welcome(&program),
             Ask::Publish(events) => self.publish(events).await,
-            Ask::Subscribe(subscribe) => self.subscribe(subscribe)?,
+            Ask::Subscribe(subscribe) => self.subscribe(subscribe).await?,
             Ask::Done(positions) => {
                 self.done(&positions, |name, position| self.shared.journal.acknowledge(name, position).map(drop))?
             }
@@ -162,8 +164,16 @@ impl Connection {
     /// Why an event of a program of this machine is not kept.
     fn objection(&self, event: &Event) -> Option<String> {
         let node = &self.shared.settings.node;
-        if let Err(why) = event.topic() {
-            return Some(why.to_string());
+        let topic = match event.topic() {
+            Ok(topic) => topic,
+            Err(why) => return Some(why.to_string()),
+        };
+        // The server would not take it; so it is refused while its program is still there to hear it.
+        if topic.node != *node && !matches!(topic.kind, Kind::Request(_) | Kind::Reply(_)) {
+            return Some(format!(
+                "this machine, {node}, does not speak for {}; begin the topic with {node}",
+                topic.node
+            ));
         }
         if event.body.0.len() > MAX_BODY {
             return Some(format!(
@@ -174,7 +184,7 @@ impl Connection {
         (event.id.node != *node).then(|| format!("an event of {}; this machine is {node}", event.id.node))
     }
 
-    fn subscribe(&self, subscribe: Subscribe) -> Result<(), String> {
+    async fn subscribe(&self, subscribe: Subscribe) -> Result<(), String> {
         let Subscribe { name, filters, from } = subscribe;
         let filters = super::machine::filters(&filters)?;
         let journal = &self.shared.journal;
@@ -183,10 +193,11 @@ impl Connection {
         match (&name, &consumer) {
             (Some(name), Some(consumer)) => {
                 let start = if from == From::Oldest { Start::Earliest } else { Start::Latest };
-                journal
-                    .register(consumer, start)
-                    .and_then(|()| journal.rewind(consumer))
-                    .map_err(|why| why.to_string())?;
+                self.shared.subscriptions.take(consumer, self.number);
+                if self.shared.consume(consumer, start).map_err(|why| why.to_string())? {
+                    // What comes from here on waits for it, whatever is killed then: its cursor is written first.
+                    journal.settle().await.map_err(|why| why.to_string())?;
+                }
                 let kept = self.shared.subscriptions.keep(name, filters.clone());
                 kept.map_err(|why| format!("the subscription {name} cannot be kept: {why}; make room on that disk"))?;
             }
@@ -197,7 +208,8 @@ impl Connection {
             From::Next | From::Oldest => Ok(Vec::new()),
         };
         let states = states.map_err(|why| why.to_string())?.into();
-        let next = if from == From::Oldest { Position::START } else { end };
+        // A cursor knows its place better.
+        let next = if from == From::Oldest || consumer.is_some() { Position::START } else { end };
         *self.subscription.borrow_mut() =
             Some(Subscription { consumer, filters: filters.into(), next, states, past: Some(end) });
         self.shared.wants.send_replace(());
@@ -214,9 +226,11 @@ impl Connection {
     }
 
     fn forget(&self, name: &str) -> Result<(), String> {
+        let consumer = format!("sub:{name}");
+        self.subscription.borrow_mut().take_if(|subscription| subscription.consumer.as_deref() == Some(&*consumer));
         let known = self.shared.subscriptions.forget(name).map_err(|why| why.to_string())?;
         // A name without a cursor was told of below.
-        let _ = self.shared.journal.forget(&format!("sub:{name}"));
+        let _ = self.shared.journal.forget(&consumer);
         self.shared.wants.send_replace(());
         match known {
             true => self.answer(Tell::Kept(0)),
@@ -244,10 +258,11 @@ impl Connection {
             self.put_events(&mut bytes)?;
             if !bytes.is_empty() {
                 write.write_all(&bytes).await?;
+                if failed {
+                    return write.shutdown().await;
+                }
                 bytes.clear();
                 bytes.shrink_to(4 * SENDING);
-            } else if failed {
-                return write.shutdown().await;
             } else {
                 tokio::select! {
                     () = self.news.notified() => {}
@@ -264,13 +279,22 @@ impl Connection {
             failed |= matches!(tell, Tell::Error(_));
             bytes.extend(framed(&tell));
         }
-        failed && bytes.is_empty()
+        failed
     }
 
     /// The next events, if there are any.
     fn put_events(&self, bytes: &mut Vec<u8>) -> io::Result<()> {
         let mut place = self.subscription.borrow_mut();
         let Some(subscription) = place.as_mut() else { return Ok(()) };
+        if let Some(name) = &subscription.consumer
+            && !self.shared.subscriptions.has(name, self.number)
+        {
+            let name = name.strip_prefix("sub:").unwrap_or(name);
+            let remedy = "give each program a name of its own";
+            self.answer(Tell::Error(format!("another program has taken the subscription `{name}`; {remedy}")));
+            *place = None;
+            return Ok(());
+        }
         let (entries, gap) = subscription.next(&self.shared).map_err(io::Error::other)?;
         if let Some(gap) = gap {
             bytes.extend(framed(&Tell::Missed(gap.to.0.saturating_sub(gap.from.0) + 1)));
@@ -289,8 +313,7 @@ impl Connection {
 impl Subscription {
     fn next(&mut self, shared: &Shared) -> Result<(Vec<Arc<Entry>>, Option<Gap>), Failure> {
         if !self.states.is_empty() {
-            let count = self.states.len().min(64);
-            return Ok((self.states.drain(..count).collect(), None));
+            return Ok((some_states(&mut self.states, SENDING), None));
         }
         let end = *shared.journal.end().borrow();
         let filters = self.filters.clone();

@@ -86,8 +86,7 @@ impl Links {
         let server = self.shared.settings.server;
         let consumer: Rc<str> = if server { format!("link:{host}").into() } else { TO_SERVER.into() };
         let start = if server { Start::Latest } else { Start::Earliest };
-        let known = self.shared.journal.register(&consumer, start).and_then(|()| self.shared.journal.rewind(&consumer));
-        if let Err(why) = known {
+        if let Err(why) = self.shared.consume(&consumer, start) {
             return tracing::error!("no events for {host}: {why}");
         }
         self.shared.hosts.borrow_mut().insert(number, host.clone());
@@ -316,7 +315,7 @@ impl Links {
 }
 
 /// As many states as fit.
-fn some_states(states: &mut VecDeque<Arc<Entry>>, room: usize) -> Vec<Arc<Entry>> {
+pub(super) fn some_states(states: &mut VecDeque<Arc<Entry>>, room: usize) -> Vec<Arc<Entry>> {
     let (mut some, mut bytes) = (Vec::new(), 0);
     while let Some(entry) = states.pop_front_if(|entry| bytes == 0 || bytes + carry::size(entry) <= room) {
         bytes += carry::size(&entry);
@@ -341,6 +340,7 @@ impl Shared {
         let own = ["req/#", "res/#"].map(|rest| format!("{}/{rest}", self.settings.node));
         wanted.extend(own.iter().map(|text| Filter::parse(text).expect("a host name and a pattern")));
         wanted.extend(self.subscriptions.filters());
+        wanted.extend(super::rows::filters(&self.hooked.borrow()));
         wanted.sort();
         wanted.dedup();
         wanted

@@ -20,6 +20,8 @@ pub(crate) struct Subscriptions {
     place: Option<PathBuf>,
     named: RefCell<BTreeMap<String, Vec<Filter>>>,
     passing: RefCell<BTreeMap<u64, Vec<Filter>>>,
+    /// Which connection has a consumer of the journal: the last one that asked for it.
+    holders: RefCell<BTreeMap<String, u64>>,
 }
 
 impl Subscriptions {
@@ -31,7 +33,7 @@ impl Subscriptions {
             Place::Memory => None,
         };
         let named = place.as_deref().map(read).unwrap_or_default();
-        Subscriptions { place, named: RefCell::new(named), passing: RefCell::default() }
+        Subscriptions { place, named: RefCell::new(named), passing: RefCell::default(), holders: RefCell::default() }
     }
 
     /// What all of them want.
@@ -46,6 +48,16 @@ impl Subscriptions {
         self.named.borrow().get(name).cloned()
     }
 
+    /// A connection takes a consumer, from whichever has it.
+    pub(crate) fn take(&self, consumer: &str, connection: u64) {
+        self.holders.borrow_mut().insert(consumer.into(), connection);
+    }
+
+    /// Whether no other connection has taken it since.
+    pub(crate) fn has(&self, consumer: &str, connection: u64) -> bool {
+        self.holders.borrow().get(consumer) == Some(&connection)
+    }
+
     /// The names.
     pub(crate) fn names(&self) -> Vec<String> {
         self.named.borrow().keys().cloned().collect()
@@ -58,6 +70,7 @@ impl Subscriptions {
 
     /// The connection has ended.
     pub(crate) fn end(&self, connection: u64) -> bool {
+        self.holders.borrow_mut().retain(|_, holder| *holder != connection);
         self.passing.borrow_mut().remove(&connection).is_some()
     }
 

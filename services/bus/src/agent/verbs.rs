@@ -19,7 +19,7 @@ pub(crate) const SERVES: &str = "serve:";
 /// Answers commands until the agent ends.
 pub(super) async fn serve(shared: Rc<Shared>) {
     let topics = Filter::parse(&format!("{}/req/+", shared.settings.node)).expect("a host name and a pattern");
-    if let Err(why) = shared.journal.register(CONSUMER, Start::Latest).and_then(|()| shared.journal.rewind(CONSUMER)) {
+    if let Err(why) = shared.consume(CONSUMER, Start::Latest) {
         return tracing::error!("no commands are taken: {why}");
     }
     let mut end = shared.journal.end();

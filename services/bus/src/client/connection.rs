@@ -79,9 +79,11 @@ pub async fn ask(door: &Path, program: &str, what: Ask) -> Result<Tell, String> 
 /// Why there is no agent, and the remedy.
 pub(super) fn unreachable(door: &Path, why: &io::Error) -> String {
     let remedy = match why.kind() {
-        io::ErrorKind::PermissionDenied | io::ErrorKind::UnexpectedEof => {
-            "become root, or a member of the socket's group, pistop"
-        }
+        // One that may not come in is shown the door, which may end in the middle of his first word.
+        io::ErrorKind::PermissionDenied
+        | io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::BrokenPipe => "become root, or a member of the socket's group, pistop",
         _ => "is fserver or fclient running? set DOOR or --door if its socket is elsewhere",
     };
     format!("the event bus does not answer at {}: {why}; {remedy}", door.display())

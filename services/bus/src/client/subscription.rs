@@ -142,12 +142,17 @@ impl Follower {
         framing::write(&mut write, &Ask::Subscribe(self.wanted.clone())).await?;
         let hear = async {
             loop {
+                // Whatever is heard has a place before it counts as heard: this future may be dropped at any wait.
+                let Ok(place) = self.tell.reserve().await else { return Ok(()) };
                 let Some(tell) = framing::read::<Tell>(&mut read).await? else {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 };
                 let refused = matches!(tell, Tell::Error(_));
                 let items = self.items(tell);
-                if !items.is_empty() && self.tell.send(items).await.is_err() || refused {
+                if !items.is_empty() {
+                    place.send(items);
+                }
+                if refused {
                     return Ok(());
                 }
             }

@@ -16,6 +16,9 @@ pub enum Appended {
     Already(Option<Position>),
 }
 
+/// The answers to the records of one append.
+pub(crate) type Answers = Vec<Result<Appended, Failure>>;
+
 /// What becomes of one record of a batch.
 pub(crate) enum Verdict {
     Done(Result<Appended, Failure>),
@@ -32,6 +35,16 @@ pub(crate) fn judge(records: Vec<Record>, shelf: &Shelf) -> (Vec<Verdict>, Vec<R
     let fresh = records.into_iter().zip(&verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::Fresh(_)));
     let fresh = fresh.map(|(record, _)| record).collect();
     (verdicts, fresh)
+}
+
+/// The answers, when it is known where the fresh records are.
+pub(crate) fn answers(verdicts: Vec<Verdict>, stored: &[Result<Position, Failure>]) -> Answers {
+    let answer = |verdict| match verdict {
+        Verdict::Done(answer) => answer,
+        Verdict::Fresh(n) => stored[n].clone().map(Appended::Stored),
+        Verdict::Twin(n) => stored[n].clone().map(|position| Appended::Already(Some(position))),
+    };
+    verdicts.into_iter().map(answer).collect()
 }
 
 /// What becomes of a record, after those whose `keys` are in the same batch.

@@ -3,7 +3,6 @@
 use super::core::Core;
 use super::failure::Failure;
 use super::ledger::Ledger;
-use super::pen::Pen;
 use super::store::place;
 
 /// Its two files.
@@ -19,17 +18,20 @@ pub(crate) struct Books {
 }
 
 impl Books {
-    /// Writes down how things are. Records go first: no cursor on the disk is ahead of them.
-    pub(crate) fn write(&mut self, core: &Core, pen: &mut Pen, closed: bool) -> Result<(), Failure> {
-        if pen.volume.is_some() {
-            pen.sync(core)?;
-        }
+    /// Writes down how things are. Records go first, by `sync`: no cursor on the disk is ahead of them.
+    pub(crate) fn write(
+        &mut self,
+        core: &Core,
+        sync: impl FnOnce() -> Result<(), Failure>,
+        closed: bool,
+    ) -> Result<(), Failure> {
         let ledger = self.ledger(core, closed);
         let name = NAMES[(ledger.generation % 2) as usize];
-        let placed = place(&*core.store, name, &ledger.encode()).and_then(|_| core.store.sync());
-        if let Err(why) = placed {
+        let place = || place(&*core.store, name, &ledger.encode()).and_then(|_| core.store.sync());
+        let placed = sync().and_then(|()| place().map_err(|why| core.refused(name, why)));
+        if placed.is_err() {
             core.lock().unwritten = true;
-            return Err(core.refused(name, why));
+            return placed;
         }
         (self.generation, self.closed) = (ledger.generation, closed);
         Ok(())

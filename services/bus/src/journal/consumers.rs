@@ -6,7 +6,7 @@ use super::core::State;
 use super::cursor::Cursor;
 use super::failure::Failure;
 use super::notice::Gap;
-use super::reader::Batch;
+use super::reader::{Batch, Plan};
 use super::record::{Entry, Position};
 use super::writer::Order;
 
@@ -39,15 +39,16 @@ pub struct Standing {
 }
 
 impl Journal {
-    /// Gives a consumer a cursor, if it has none yet; one that has goes on where it was.
+    /// Gives a consumer a cursor, if it has none yet; one that has goes on where it was. Says whether it is new: then a
+    /// crash within the next second forgets it, unless [`Journal::settle`] is waited for.
     ///
     /// # Errors
     /// There are [`MAX_CONSUMERS`] already, or the name is over [`MAX_NAME`] bytes.
-    pub fn register(&self, name: &str, start: Start) -> Result<(), Failure> {
+    pub fn register(&self, name: &str, start: Start) -> Result<bool, Failure> {
         let mut state = self.core.lock();
         let shelf = &mut state.shelf;
         if shelf.consumers.contains_key(name) {
-            return Ok(());
+            return Ok(false);
         }
         let refuse = |why| Err(Failure::Consumer { name: name.chars().take(40).collect(), why });
         if name.len() > MAX_NAME {
@@ -58,7 +59,7 @@ impl Journal {
         }
         let next = if start == Start::Latest { shelf.next } else { Position::START };
         shelf.consumers.insert(name.into(), Cursor::new(next));
-        self.changed(&mut state)
+        self.changed(&mut state).map(|()| true)
     }
 
     /// Takes a consumer's cursor away.
@@ -79,24 +80,46 @@ impl Journal {
     /// # Errors
     /// There is no such consumer, or the disk refused.
     pub fn take(&self, name: &str, wanted: &dyn Fn(&Entry) -> bool, most: usize) -> Result<Batch, Failure> {
-        let mut batch = self.take_again(name, most)?;
-        let used: usize = batch.entries.iter().map(|entry| codec::size(&entry.record)).sum();
-        let (room, next, again) = self.with(name, |cursor| (cursor.room(), cursor.next(), cursor.again()))?;
+        let (mut batch, mut left) = (Batch::default(), most);
+        if self.with(name, Cursor::again)?.is_some() {
+            batch = self.take_again(name, most)?;
+            left -= batch.entries.iter().map(|entry| codec::size(&entry.record)).sum::<usize>().min(left);
+        }
+        let (next, room, plan) = self.next_for(name)?;
         batch.next = next;
-        if again.is_some() || room == 0 || used >= most {
+        if room == 0 || left == 0 {
             return Ok(batch);
         }
-        let mut fresh = self.core.read(next, wanted, most - used)?;
+        let fresh = self.core.follow(plan, next, wanted, left)?;
+        self.hand(name, room, batch, fresh)
+    }
+
+    /// Where a consumer goes on, how many records it may be handed, and where they are; none if it has to get others
+    /// again before.
+    fn next_for(&self, name: &str) -> Result<(Position, usize, Plan), Failure> {
+        let state = self.core.lock();
+        let cursor = state.shelf.consumers.get(name).ok_or_else(|| unknown(name))?;
+        let room = if cursor.again().is_some() { 0 } else { cursor.room() };
+        let plan = if room > 0 { state.plan(cursor.next()) } else { Plan::End };
+        Ok((cursor.next(), room, plan))
+    }
+
+    /// Hands out of what was read as much as there is room for, behind what was handed out again.
+    fn hand(&self, name: &str, room: usize, mut batch: Batch, mut fresh: Batch) -> Result<Batch, Failure> {
         if let Some(beyond) = fresh.entries.get(room) {
             fresh.next = beyond.position;
             fresh.entries.truncate(room);
-            fresh.gap = self.core.lock().shelf.gap(next, fresh.next);
         }
-        let positions: Vec<_> = fresh.entries.iter().map(|entry| entry.position).collect();
-        self.change(name, |cursor| cursor.hand(positions, fresh.next))?;
+        let mut state = self.core.lock();
+        let gap = state.shelf.gap(batch.next, fresh.next);
+        batch.gap = batch.gap.into_iter().chain(gap).reduce(Gap::and);
+        let cursor = state.shelf.consumers.get_mut(name).ok_or_else(|| unknown(name))?;
+        cursor.hand(fresh.entries.iter().map(|entry| entry.position), fresh.next);
+        if fresh.next > batch.next {
+            self.changed(&mut state)?;
+        }
         batch.entries.append(&mut fresh.entries);
         batch.next = fresh.next;
-        batch.gap = batch.gap.into_iter().chain(fresh.gap).reduce(Gap::and);
         Ok(batch)
     }
 

@@ -11,6 +11,7 @@ use protocol::Instant;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
@@ -57,6 +58,8 @@ pub(crate) struct Core {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) end: watch::Sender<Position>,
     pub(crate) told: watch::Sender<u64>,
+    /// So many appends wait for the thread that writes.
+    pub(crate) queued: AtomicUsize,
     state: Mutex<State>,
     clock: Clock,
     opened: Instant,
@@ -68,7 +71,8 @@ impl Core {
     pub(crate) fn new(store: Arc<dyn Store>, state: State, clock: Clock, base: u32) -> Core {
         let end = watch::Sender::new(state.shelf.next);
         let opened = clock.read().instant;
-        Core { store, end, told: watch::Sender::new(0), state: Mutex::new(state), clock, opened, base }
+        let (told, queued) = (watch::Sender::new(0), AtomicUsize::new(0));
+        Core { store, end, told, queued, state: Mutex::new(state), clock, opened, base }
     }
 
     /// What is behind the lock is changed in steps that each leave it whole, so one that is poisoned is as good as any.
@@ -86,10 +90,18 @@ impl Core {
         Now { second: self.base.saturating_add(open), unix: moment.unix }
     }
 
-    pub(crate) fn tell_dropped(&self, dropped: Vec<Dropped>) {
-        if dropped.is_empty() {
-            return;
+    /// Lets go what is too much, too old or expired; whether something was lost by it.
+    pub(crate) fn retire(&self) -> bool {
+        let now = self.now();
+        let dropped = self.lock().shelf.retire(now);
+        let lost = !dropped.is_empty();
+        if lost {
+            self.tell_dropped(dropped);
         }
+        lost
+    }
+
+    fn tell_dropped(&self, dropped: Vec<Dropped>) {
         let mut state = self.lock();
         state.unwritten = true;
         dropped.into_iter().for_each(|dropped| notice::add(&mut state.notices, Notice::Dropped(dropped)));

@@ -49,16 +49,23 @@ impl Pen {
 
     /// Returns when all that was appended is on the disk.
     pub(crate) fn sync(&mut self, core: &Core) -> Result<(), Failure> {
+        let Some(medium) = self.begin_sync(core)? else { return Ok(()) };
+        self.end_sync(core, medium.sync())
+    }
+
+    /// What has to be synced, if anything; what is appended from here on is left to the next sync.
+    pub(crate) fn begin_sync(&mut self, core: &Core) -> Result<Option<Arc<dyn Medium>>, Failure> {
         if self.spoilt {
             let why = io::Error::other("a part of it could not be written");
             return Err(core.refused(&name(self.first), why));
         }
-        if !self.unsynced {
-            return Ok(());
-        }
-        let synced = self.medium().sync();
-        self.spoilt = synced.is_err();
-        self.unsynced = false;
+        let unsynced = std::mem::take(&mut self.unsynced) && self.volume.is_some();
+        Ok(unsynced.then(|| self.medium().clone()))
+    }
+
+    /// What the disk said to that.
+    pub(crate) fn end_sync(&mut self, core: &Core, synced: io::Result<()>) -> Result<(), Failure> {
+        self.spoilt |= synced.is_err();
         synced.map_err(|why| core.refused(&name(self.first), why))
     }
 

@@ -1,7 +1,7 @@
 //! Reading: from memory for those who follow, from the files for those who were away. Nobody waits for the writer.
 
 use super::codec;
-use super::core::{Core, Volume, name};
+use super::core::{Core, State, Volume, name};
 use super::failure::Failure;
 use super::notice::Gap;
 use super::record::{Entry, Position};
@@ -29,14 +29,15 @@ pub struct Batch {
 }
 
 /// Where to look next.
-enum Plan {
+pub(crate) enum Plan {
     End,
-    Memory(Vec<Arc<Entry>>, Position),
+    /// Living records from memory, where to read on, and whether that is the end.
+    Memory(Vec<Arc<Entry>>, Position, bool),
     File(Reach),
 }
 
 /// A part of a file.
-struct Reach {
+pub(crate) struct Reach {
     volume: Volume,
     first: Position,
     offset: u64,
@@ -49,61 +50,107 @@ struct Reach {
 struct Reading<'a> {
     core: &'a Core,
     wanted: &'a dyn Fn(&Entry) -> bool,
+    unix: u64,
     most: usize,
     bytes: usize,
     batch: Batch,
 }
 
-impl Core {
-    /// Reads from a position on, up to `most` bytes of records, at least one record if there is one.
-    pub(crate) fn read(&self, from: Position, wanted: &dyn Fn(&Entry) -> bool, most: usize) -> Result<Batch, Failure> {
-        let batch = Batch { next: from, ..Batch::default() };
-        let mut reading = Reading { core: self, wanted, most, bytes: 0, batch };
-        let mut patience = PATIENCE.max(most as u64);
-        loop {
-            let seen = match self.plan(reading.batch.next) {
-                Plan::End => break,
-                Plan::Memory(entries, next) => reading.take(entries, next),
-                Plan::File(reach) => reading.look(reach)?,
-            };
-            patience = patience.saturating_sub(seen);
-            if reading.bytes >= reading.most || patience == 0 {
-                break;
-            }
-        }
-        reading.batch.gap = self.lock().shelf.gap(from, reading.batch.next);
-        Ok(reading.batch)
-    }
-
-    fn plan(&self, from: Position) -> Plan {
-        let state = self.lock();
-        if from >= state.shelf.next {
+impl State {
+    /// Where to look for what is at a position or behind it.
+    pub(crate) fn plan(&self, from: Position) -> Plan {
+        let shelf = &self.shelf;
+        if from >= shelf.next {
             return Plan::End;
         }
-        if let Some(recent) = state.shelf.recent.from(from) {
-            let entries: Vec<_> = recent.take(HANDFUL).cloned().collect();
-            let full = entries.len() == HANDFUL;
-            let next = entries.last().filter(|_| full).map_or(state.shelf.next, |entry| entry.position.next());
-            return Plan::Memory(entries, next);
+        if let Some(recent) = shelf.recent.from(from) {
+            let (mut entries, mut last, mut count) = (Vec::new(), from, 0);
+            for entry in recent.take(HANDFUL) {
+                (last, count) = (entry.position, count + 1);
+                entries.extend(shelf.is_alive(entry).then(|| entry.clone()));
+            }
+            let more = count == HANDFUL && last.next() < shelf.next;
+            return Plan::Memory(entries, if more { last.next() } else { shelf.next }, !more);
         }
-        let Some(segment) = state.shelf.segment_from(from) else { return Plan::Memory(Vec::new(), state.shelf.next) };
+        let Some(segment) = shelf.segment_from(from) else { return Plan::Memory(Vec::new(), shelf.next, true) };
         let (first, offset, end) = (segment.first, segment.offset(from), segment.bytes);
         // An open segment without a record ends before it begins.
-        let last = segment.last.min(state.shelf.next.before());
-        let volume = state.volumes.get(&first).expect("each segment has its file").clone();
+        let last = segment.last.min(shelf.next.before());
+        let volume = self.volumes.get(&first).expect("each segment has its file").clone();
         Plan::File(Reach { volume, first, offset, end, last })
     }
 }
 
+impl Core {
+    /// Reads from a position on, up to `most` bytes of records, at least one record if there is one.
+    pub(crate) fn read(&self, from: Position, wanted: &dyn Fn(&Entry) -> bool, most: usize) -> Result<Batch, Failure> {
+        let plan = self.lock().plan(from);
+        let mut batch = self.follow(plan, from, wanted, most)?;
+        batch.gap = self.lock().shelf.gap(from, batch.next);
+        Ok(batch)
+    }
+
+    /// The same with the first step planned already; the gap is left to the caller.
+    pub(crate) fn follow(
+        &self,
+        first: Plan,
+        from: Position,
+        wanted: &dyn Fn(&Entry) -> bool,
+        most: usize,
+    ) -> Result<Batch, Failure> {
+        let batch = Batch { next: from, ..Batch::default() };
+        let mut reading = Reading { core: self, wanted, unix: self.now().unix, most, bytes: 0, batch };
+        let (mut plan, mut patience) = (first, PATIENCE.max(most as u64));
+        while let Some(seen) = reading.step(plan)? {
+            patience = patience.saturating_sub(seen);
+            if reading.bytes >= reading.most || patience == 0 {
+                break;
+            }
+            plan = self.lock().plan(reading.batch.next);
+        }
+        Ok(reading.batch)
+    }
+
+    /// What is wanted of the newest record of each subject, in their order. Reads no more of the files than holds them.
+    pub(crate) fn latest(&self, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<Arc<Entry>>, Failure> {
+        let positions = self.lock().shelf.latest(wanted);
+        let is_one = |entry: &Entry| positions.binary_search(&entry.position).is_ok();
+        let (most, unix, mut next) = (MARK_EVERY as usize, self.now().unix, Position::START);
+        let mut entries = Vec::with_capacity(positions.len());
+        while let Some(&at) = positions.get(positions.partition_point(|&position| position < next)) {
+            let (plan, batch) = (self.lock().plan(at), Batch { next: at, ..Batch::default() });
+            let mut reading = Reading { core: self, wanted: &is_one, unix, most, bytes: 0, batch };
+            reading.step(plan)?;
+            entries.append(&mut reading.batch.entries);
+            next = reading.batch.next.max(at.next());
+        }
+        Ok(entries)
+    }
+
+    /// Of some records those that are alive.
+    fn living(&self, entries: impl Iterator<Item = Entry>) -> Vec<Arc<Entry>> {
+        let state = self.lock();
+        entries.filter(|entry| state.shelf.is_alive(entry)).map(Arc::new).collect()
+    }
+}
+
 impl Reading<'_> {
-    /// Takes of `entries` what is wanted, then all before `next` was looked at; says how many bytes were.
+    /// One look; how many bytes were looked at, or nothing if there is no more to be seen.
+    fn step(&mut self, plan: Plan) -> Result<Option<u64>, Failure> {
+        Ok(match plan {
+            Plan::End => None,
+            Plan::Memory(entries, next, at_end) => Some(self.take(entries, next)).filter(|_| !at_end),
+            Plan::File(reach) => Some(self.look(reach)?),
+        })
+    }
+
+    /// Takes of `entries`, which are alive, what is wanted, then all before `next` was looked at; says how many bytes
+    /// were.
     fn take(&mut self, entries: Vec<Arc<Entry>>, next: Position) -> u64 {
-        let unix = self.core.now().unix;
-        let alive = self.alive(&entries);
         let mut seen = 0;
-        for (entry, alive) in entries.into_iter().zip(alive) {
+        for entry in entries {
             let size = codec::size(&entry.record);
-            if alive && !entry.is_expired(unix) && (self.wanted)(&entry) {
+            if !entry.is_expired(self.unix) && (self.wanted)(&entry) {
                 if self.bytes > 0 && self.bytes + size > self.most {
                     self.batch.next = entry.position;
                     self.bytes = self.most;
@@ -116,11 +163,6 @@ impl Reading<'_> {
         }
         self.batch.next = self.batch.next.max(next);
         seen.max(1)
-    }
-
-    fn alive(&self, entries: &[Arc<Entry>]) -> Vec<bool> {
-        let state = self.core.lock();
-        entries.iter().map(|entry| state.shelf.is_alive(entry)).collect()
     }
 
     fn look(&mut self, reach: Reach) -> Result<u64, Failure> {
@@ -138,18 +180,16 @@ impl Reading<'_> {
         }
     }
 
-    /// The records behind those that were read already, and where they end; nothing if that cannot be said from so
-    /// few bytes.
+    /// The living records behind those that were read already, and where they end; nothing if that cannot be said from
+    /// so few bytes.
     fn sift(&self, bytes: &[u8], reach: &Reach, at_end: bool) -> (Vec<Arc<Entry>>, Option<Position>) {
         let before = self.batch.next;
         let survey = survey(bytes, 0, reach.volume.salt, Position::START);
         self.core.tell_survey(reach.first, reach.offset, &survey, at_end.then_some(reach.last));
         let entries = survey.entries.into_iter().map(|(_, entry)| entry).filter(|entry| entry.position >= before);
-        let entries: Vec<_> = entries.map(Arc::new).collect();
-        let next = match at_end {
-            true => Some(reach.last.next()),
-            false => entries.last().map(|entry| entry.position.next()),
-        };
-        (entries, next)
+        let mut last = None;
+        let entries = self.core.living(entries.inspect(|entry| last = Some(entry.position)));
+        let next = if at_end { Some(reach.last) } else { last };
+        (entries, next.map(Position::next))
     }
 }

@@ -52,8 +52,8 @@ pub(crate) struct Past {
 /// The next thing to do with the files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Tidy {
-    /// Nothing in this one is alive.
-    Remove(usize),
+    /// Nothing in these is alive.
+    Remove(Vec<usize>),
     /// These are to become one, of their live records only.
     Rewrite(Range<usize>),
 }
@@ -252,7 +252,8 @@ impl Shelf {
     /// The next thing to do with the closed segments: so each of them stays at least half alive, and they stay few.
     pub(crate) fn tidy(&self) -> Option<Tidy> {
         let (_, closed) = self.segments.split_last()?;
-        if let Some(dead) = closed.iter().position(|segment| segment.alive() == 0) {
+        let dead: Vec<usize> = (0..closed.len()).filter(|&at| closed[at].alive() == 0).collect();
+        if !dead.is_empty() {
             return Some(Tidy::Remove(dead));
         }
         let half_dead = (0..closed.len()).find(|&start| is_half_dead(&closed[start]));

@@ -1,11 +1,13 @@
 //! The journal as a whole, on disks that do what real ones do on bad days.
 
 mod damage;
+mod desk;
 mod drops;
 mod full;
 mod model;
 mod reading;
 
+use super::shelf::Segment;
 use super::store::worn::Worn;
 use super::*;
 use protocol::{Epoch, HostName, Instant};

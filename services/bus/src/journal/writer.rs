@@ -1,20 +1,21 @@
-//! The one thread that writes. Whoever appends leaves an order and waits; the orders that came together go to the disk
-//! together, and one sync serves them all.
+//! The one thread that writes what has to be on the disk. Whoever appends leaves an order and waits; the orders that
+//! came together go to the disk together, and one sync serves them all. The thread also keeps the ledger and tidies.
 
-use super::batch::{Appended, Verdict, judge};
+use super::batch::{Answers, answers, judge};
 use super::books::Books;
 use super::codec;
 use super::core::{Core, name};
+use super::desk::{Desk, Waits, sync_apart};
 use super::failure::Failure;
 use super::pen::Pen;
-use super::record::{Entry, Position, Record};
+use super::record::{Position, Record};
 use super::rewrite::{Take, rewrite};
-use super::shelf::{Now, Tidy};
+use super::shelf::Tidy;
 use protocol::Instant;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 /// Acknowledgements of so long are written together. So much a consumer may get again after a crash.
 const LEDGER_DELAY: Duration = Duration::from_secs(1);
@@ -26,9 +27,8 @@ const ROUND: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_millis(2);
 /// So many records go to the disk together at most.
 const BATCH: usize = 4096;
-
-/// The answers to the records of one order.
-pub(crate) type Answers = Vec<Result<Appended, Failure>>;
+/// Tidying waits for a pause of so long, unless room is short.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// What the writer is asked for.
 #[derive(Debug)]
@@ -49,8 +49,8 @@ pub(crate) enum Order {
 pub(crate) struct Append {
     pub(crate) records: Vec<Record>,
     pub(crate) answer: oneshot::Sender<Answers>,
-    /// Given back with the answer, so that those who wait have bounded memory.
-    pub(crate) _room: OwnedSemaphorePermit,
+    /// Ends before the answer.
+    pub(crate) waits: Waits,
 }
 
 /// The thread's own.
@@ -58,7 +58,7 @@ pub(crate) struct Append {
 pub(crate) struct Writer {
     pub(crate) core: Arc<Core>,
     pub(crate) orders: Receiver<Order>,
-    pub(crate) pen: Pen,
+    pub(crate) desk: Arc<Mutex<Desk>>,
     pub(crate) books: Books,
     /// An order that was taken and not yet served.
     next: Option<Order>,
@@ -79,11 +79,11 @@ enum Turn {
 }
 
 impl Writer {
-    pub(crate) fn new(core: Arc<Core>, orders: Receiver<Order>, pen: Pen, books: Books) -> Writer {
+    pub(crate) fn new(core: Arc<Core>, orders: Receiver<Order>, desk: Arc<Mutex<Desk>>, books: Books) -> Writer {
         Writer {
             core,
             orders,
-            pen,
+            desk,
             books,
             next: None,
             ledger_due: None,
@@ -95,7 +95,7 @@ impl Writer {
 
     /// Writes until the journal is closed.
     pub(crate) fn run(mut self) {
-        self.retire();
+        self.core.retire();
         loop {
             match self.turn() {
                 Turn::Serve(Order::Append(append)) => self.append(append),
@@ -121,14 +121,14 @@ impl Writer {
         match self.next.take().map_or_else(|| self.orders.try_recv(), Ok) {
             Ok(order) => Turn::Serve(order),
             Err(TryRecvError::Disconnected) => Turn::End,
-            Err(TryRecvError::Empty) if self.has_to_tidy() => Turn::Idle,
-            Err(TryRecvError::Empty) => self.wait(),
+            Err(TryRecvError::Empty) if self.has_to_tidy() => self.wait(PAUSE),
+            Err(TryRecvError::Empty) => self.wait(ROUND),
         }
     }
 
-    fn wait(&mut self) -> Turn {
-        let due = self.ledger_due.map_or(ROUND, |due| due.since(self.core.instant()));
-        match self.orders.recv_timeout(due.min(ROUND)) {
+    fn wait(&mut self, most: Duration) -> Turn {
+        let due = self.ledger_due.map_or(most, |due| due.since(self.core.instant()));
+        match self.orders.recv_timeout(due.min(most)) {
             Ok(order) => Turn::Serve(order),
             Err(RecvTimeoutError::Timeout) => Turn::Idle,
             Err(RecvTimeoutError::Disconnected) => Turn::End,
@@ -136,7 +136,7 @@ impl Writer {
     }
 
     fn idle(&mut self) {
-        self.retire();
+        self.core.retire();
         if self.has_to_tidy() {
             self.refused = self.tidy().is_err();
         }
@@ -152,9 +152,16 @@ impl Writer {
         let _ = self.write_books(true);
     }
 
+    /// Others may write records meanwhile.
     fn write_books(&mut self, closed: bool) -> Result<(), Failure> {
-        self.heal()?;
-        self.books.write(&self.core, &mut self.pen, closed)
+        let desk = self.desk.clone();
+        heal(&self.core, &mut locked(&desk))?;
+        self.books.write(&self.core, || sync_apart(&self.core, &desk), closed)
+    }
+
+    /// The same for whoever has the desk.
+    fn write_books_at(&mut self, desk: &mut Desk) -> Result<(), Failure> {
+        self.books.write(&self.core, || desk.pen.sync(&self.core), false)
     }
 
     /// Takes along what was appended meanwhile, and what those are about to append who have just got their answers:
@@ -187,34 +194,32 @@ impl Writer {
     fn serve(&mut self, appends: Vec<Append>) {
         let mut waiting = Vec::with_capacity(appends.len());
         let mut records = Vec::new();
-        for Append { records: mut own, answer, _room } in appends {
-            waiting.push((own.len(), answer, _room));
+        for Append { records: mut own, answer, waits } in appends {
+            waiting.push((own.len(), answer, waits));
             records.append(&mut own);
         }
         let mut answers = self.store(records).into_iter();
-        self.retire();
-        for (count, answer, _room) in waiting {
+        for (count, answer, waits) in waiting {
+            drop(waits);
             // Whoever does not wait any more does not want to know.
             let _ = answer.send(answers.by_ref().take(count).collect());
         }
     }
 
     fn store(&mut self, records: Vec<Record>) -> Answers {
-        if let Err(why) = self.heal() {
+        let desk = self.desk.clone();
+        let mut desk = locked(&desk);
+        if let Err(why) = heal(&self.core, &mut desk) {
             return records.iter().map(|_| Err(why.clone())).collect();
         }
         let (verdicts, fresh) = judge(records, &self.core.lock().shelf);
-        let stored = self.put_all(fresh);
-        let answer = |verdict| match verdict {
-            Verdict::Done(answer) => answer,
-            Verdict::Fresh(n) => stored[n].clone().map(Appended::Stored),
-            Verdict::Twin(n) => stored[n].clone().map(|position| Appended::Already(Some(position))),
-        };
-        verdicts.into_iter().map(answer).collect()
+        let stored = self.put_all(&mut desk, fresh);
+        self.core.retire();
+        answers(verdicts, &stored)
     }
 
     /// Puts records on the disk, as many at a time as may be; after one refusal the rest is refused as well.
-    fn put_all(&mut self, fresh: Vec<Record>) -> Vec<Result<Position, Failure>> {
+    fn put_all(&mut self, desk: &mut Desk, fresh: Vec<Record>) -> Vec<Result<Position, Failure>> {
         let most = self.core.lock().shelf.bounds.record() as usize;
         let (count, mut stored) = (fresh.len(), Vec::with_capacity(fresh.len()));
         let mut rest = fresh.into_iter().peekable();
@@ -224,7 +229,7 @@ impl Writer {
                 bytes += codec::size(&record);
                 part.push(record);
             }
-            match self.put(part, bytes as u64) {
+            match self.make_ready(desk, bytes as u64).and_then(|()| desk.put(&self.core, part)) {
                 Ok(positions) => stored.extend(positions.into_iter().map(Ok)),
                 Err(why) => stored.resize(count, Err(why)),
             }
@@ -232,91 +237,89 @@ impl Writer {
                 break;
             }
         }
+        self.refused &= stored.iter().all(Result::is_err);
         stored
-    }
-
-    fn put(&mut self, records: Vec<Record>, size: u64) -> Result<Vec<Position>, Failure> {
-        let now = self.core.now();
-        self.make_ready(size, now)?;
-        let (start, salt) = (self.pen.length, self.pen.volume().salt);
-        let durable = records.iter().any(|record| record.class.durable);
-        let (mut bytes, mut entries) = (Vec::with_capacity(size as usize), Vec::with_capacity(records.len()));
-        let mut position = self.core.lock().shelf.next;
-        for record in records {
-            let entry = Arc::new(Entry { position, second: now.second, record });
-            entries.push((start + bytes.len() as u64, entry.clone()));
-            codec::encode(&entry, salt, &mut bytes);
-            position = position.next();
-        }
-        self.pen.append(&self.core, &bytes, durable)?;
-        Ok(self.publish(entries))
-    }
-
-    fn publish(&mut self, entries: Vec<(u64, Arc<Entry>)>) -> Vec<Position> {
-        self.refused = false;
-        let positions = entries.iter().map(|(_, entry)| entry.position).collect();
-        let mut state = self.core.lock();
-        state.unwritten = true;
-        entries.into_iter().for_each(|(at, entry)| state.shelf.append(entry, at));
-        let end = state.shelf.next;
-        drop(state);
-        self.core.end.send_replace(end);
-        positions
     }
 
     /// A file with room for so many bytes, on a disk where the journal takes no more than it may, and no ledger that
     /// says nothing was appended.
-    fn make_ready(&mut self, size: u64, now: Now) -> Result<(), Failure> {
-        while self.core.lock().shelf.is_over() && self.tidy()? {}
+    fn make_ready(&mut self, desk: &mut Desk, size: u64) -> Result<(), Failure> {
+        while self.core.lock().shelf.is_over() && self.make_room(desk)? {}
         if self.books.closed {
-            self.write_books(false)?;
+            self.write_books_at(desk)?;
         }
-        if self.pen.is_full(&self.core, size, now) { self.pen.turn(&self.core) } else { Ok(()) }
-    }
-
-    /// If the open segment is spoilt, what it holds is written anew.
-    fn heal(&mut self) -> Result<(), Failure> {
-        if !self.pen.spoilt {
-            return Ok(());
+        if desk.pen.is_full(&self.core, size, self.core.now()) {
+            desk.pen.turn(&self.core)?;
         }
-        let last = self.core.lock().shelf.segments.len() - 1;
-        let volume = rewrite(&self.core, last..last + 1, Take::All)?;
-        let length = self.core.lock().shelf.segments[last].bytes;
-        self.pen = Pen::at(volume, self.pen.first, length);
+        desk.ready = true;
         Ok(())
-    }
-
-    fn retire(&mut self) {
-        let now = self.core.now();
-        let dropped = self.core.lock().shelf.retire(now);
-        self.core.tell_dropped(dropped);
     }
 
     fn has_to_tidy(&self) -> bool {
         !self.refused && self.core.lock().shelf.tidy().is_some()
     }
 
-    /// One step, if there is one. The ledger goes first: what is known from a record only must outlive it.
+    /// One step, if there is one. Records may be written while segments are removed, but not while some are rewritten:
+    /// a record that went meanwhile would be counted among the living ones.
     fn tidy(&mut self) -> Result<bool, Failure> {
+        let step = self.core.lock().shelf.tidy();
+        match step {
+            None => Ok(false),
+            Some(Tidy::Rewrite(_)) => {
+                let desk = self.desk.clone();
+                self.make_room(&mut locked(&desk))
+            }
+            Some(Tidy::Remove(segments)) => {
+                if self.core.lock().unwritten {
+                    self.write_books(false)?;
+                }
+                self.remove(&segments).map(|()| true)
+            }
+        }
+    }
+
+    /// One step for whoever has the desk. The ledger goes first: what is known from a record only must outlive it.
+    fn make_room(&mut self, desk: &mut Desk) -> Result<bool, Failure> {
         let Some(step) = self.core.lock().shelf.tidy() else { return Ok(false) };
+        heal(&self.core, desk)?;
         if self.core.lock().unwritten {
-            self.write_books(false)?;
+            self.write_books_at(desk)?;
         }
         match step {
-            Tidy::Remove(segment) => self.remove(segment)?,
+            Tidy::Remove(segments) => self.remove(&segments)?,
             Tidy::Rewrite(segments) => drop(rewrite(&self.core, segments, Take::Living)?),
         }
         Ok(true)
     }
 
-    fn remove(&mut self, segment: usize) -> Result<(), Failure> {
-        let first = self.core.lock().shelf.segments[segment].first;
-        self.core.store.remove(&name(first)).map_err(|why| self.core.refused(&name(first), why))?;
-        let mut state = self.core.lock();
-        state.shelf.segments.remove(segment);
-        state.volumes.remove(&first);
+    /// Only this thread adds and removes segments, so they are where they were when that was decided.
+    fn remove(&mut self, segments: &[usize]) -> Result<(), Failure> {
+        for &segment in segments.iter().rev() {
+            let first = self.core.lock().shelf.segments[segment].first;
+            self.core.store.remove(&name(first)).map_err(|why| self.core.refused(&name(first), why))?;
+            let mut state = self.core.lock();
+            state.shelf.segments.remove(segment);
+            state.volumes.remove(&first);
+        }
         Ok(())
     }
+}
+
+/// Whoever wrote records at the desk and fell over it has left it as it was before or behind that, so it is taken.
+fn locked(desk: &Mutex<Desk>) -> MutexGuard<'_, Desk> {
+    desk.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// If the open segment is spoilt, what it holds is written anew.
+fn heal(core: &Core, desk: &mut Desk) -> Result<(), Failure> {
+    if !desk.pen.spoilt {
+        return Ok(());
+    }
+    let last = core.lock().shelf.segments.len() - 1;
+    let volume = rewrite(core, last..last + 1, Take::All)?;
+    let length = core.lock().shelf.segments[last].bytes;
+    desk.pen = Pen::at(volume, desk.pen.first, length);
+    Ok(())
 }
 
 /// Bytes and number of the records of an order.

@@ -34,9 +34,12 @@ pub fn settings(name: &str, folder: &TempDir, server: bool) -> Settings {
         epoch: Epoch(1),
         place: Place::Directory(folder.path().join("journal")),
         ram: false,
+        spare: None,
         bounds: Bounds::default(),
         door: folder.path().join("bus.sock"),
         group: None,
+        hooks: None,
+        uplink: None,
         follow: vec![],
         server,
     }

@@ -63,9 +63,10 @@ fn unknown(text: &str) -> String {
     let names = shapes().iter().map(|shape| shape.rule.name.to_owned()).chain(Family::ALL.map(|f| f.name().to_owned()));
     let known: Vec<String> = if text.contains('/') { full().collect() } else { names.collect() };
     let nearest = nearest(text, known.iter().map(String::as_str)).unwrap_or_default();
+    let machine = HostName::parse(text).map_or_else(|_| "`kitchen:`".into(), |host| format!("`{host}:`"));
     format!(
-        "`{text}` is no family and no fact; did you mean `{nearest}`? A machine is written with a colon, as in \
-         `kitchen:`, and anything else as a pattern of topics, as in +/evt/camera/#"
+        "`{text}` is no family and no fact, the nearest is `{nearest}`; a machine is written {machine}, and anything else \
+         as a pattern of topics, as in +/evt/camera/#"
     )
 }
 
@@ -109,11 +110,15 @@ mod tests {
 
     #[test]
     fn what_means_nothing_is_told_with_the_nearest() {
-        assert!(said("moton").unwrap_err().starts_with("`moton` is no family and no fact; did you mean `motion`?"));
-        assert!(said("camera/moton").unwrap_err().contains("did you mean `camera/motion`?"));
-        assert!(said("camra").unwrap_err().contains("did you mean `camera`? A machine is written with a colon"));
+        assert!(said("moton").unwrap_err().starts_with("`moton` is no family and no fact, the nearest is `motion`;"));
+        assert!(
+            said("camera/moton")
+                .unwrap_err()
+                .contains("the nearest is `camera/motion`; a machine is written `kitchen:`")
+        );
+        assert!(said("camra").unwrap_err().contains("the nearest is `camera`; a machine is written `camra:`"));
         assert!(said("kit chen:").unwrap_err().contains("`kit chen` is no host name"));
         assert!(said("a#b").unwrap_err().contains("no pattern of topics"));
-        assert!(said("kitchen:moton").unwrap_err().contains("did you mean `motion`"));
+        assert!(said("kitchen:moton").unwrap_err().contains("the nearest is `motion`"));
     }
 }

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// What every body holds, and a line shows elsewhere or not at all.
 const OWN: [&str; 3] = ["at", "clock", "fact"];
+/// As wide as most names of machines and of facts.
+const USUAL: [usize; 2] = [8, 22];
 /// A name that is longer moves only its own line.
 const WIDEST: [usize; 2] = [20, 34];
 /// A time that nobody knows, as wide as one that is known.
@@ -23,8 +25,14 @@ pub fn at(fields: &Fields) -> Option<Duration> {
 }
 
 /// The widths of the columns. Nobody knows what comes, so they grow.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Columns([usize; 2]);
+
+impl Default for Columns {
+    fn default() -> Columns {
+        Columns(USUAL)
+    }
+}
 
 impl Columns {
     /// `2026-11-21 20:15:00  attic    camera/motion  camera=cam1 percent=12.5`, with `=` before the name of a state.
@@ -145,11 +153,11 @@ mod tests {
             ("kitchen/res/update", &reply),
         ]);
         let expected = "\
-2026-11-21 20:15:00  kitchen   camera/motion  camera=cam1 percent=12.5
-2026-11-21 20:15:00  kitchen = camera/camera  camera=cam1 online=true
-(clock not set)      hall    = presence/machine-state  state=online
-2026-11-21 20:15:00  attic   > asks kitchen: update    package=mpd
-2026-11-21 20:15:00  attic   < answers kitchen: update  done: it is new version=2
+2026-11-21 20:15:00  kitchen    camera/motion           camera=cam1 percent=12.5
+2026-11-21 20:15:00  kitchen  = camera/camera           camera=cam1 online=true
+(clock not set)      hall     = presence/machine-state  state=online
+2026-11-21 20:15:00  attic    > asks kitchen: update    package=mpd
+2026-11-21 20:15:00  attic    < answers kitchen: update  done: it is new version=2
 ";
         assert_eq!(said, expected);
     }
@@ -159,7 +167,7 @@ mod tests {
         let long = format!("{}/state", "n".repeat(40));
         let said = lines(&[("a/state", "{}"), (&long, "{}"), ("b/state", "{}")]);
         let starts: Vec<usize> = said.lines().map(|line| line.find('=').unwrap()).collect();
-        assert_eq!(starts, [23, 62, 42]);
+        assert_eq!(starts, [30, 62, 42]);
     }
 
     #[test]

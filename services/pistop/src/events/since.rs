@@ -28,7 +28,8 @@ fn midnight(now: &Zoned, days_ago: i64) -> Option<Timestamp> {
 
 fn ago(text: &str, now: &Zoned) -> Option<Timestamp> {
     let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    let number: i64 = number.parse().ok().filter(|number| *number >= 0)?;
+    let digits = number.bytes().all(|byte| byte.is_ascii_digit());
+    let number = i64::from(number.parse::<u32>().ok().filter(|_| digits)?);
     let span = Span::new();
     let span = match unit {
         "s" => span.try_seconds(number),

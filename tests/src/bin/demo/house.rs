@@ -1,5 +1,6 @@
 //! The machines of the house: who they are, where they mount, and what is special about each.
 
+use crate::broker::Broker;
 use crate::network::Network;
 use crate::watch::{Machine, Watch};
 use std::net::SocketAddr;
@@ -29,6 +30,8 @@ pub struct House {
     pub network: Network,
     /// The time line.
     pub watch: Watch,
+    /// The MQTT broker, on a machine that is none of the house.
+    pub broker: Broker,
     /// The file server.
     pub server: Server,
     /// Its clients, in the order of [`NEW`].
@@ -45,8 +48,13 @@ impl House {
         symlink(programs::find("fclient"), world.path("bin/fclient")).expect("the scratch directory can be written");
         let mut network = Network::new(&world);
         let address = network.add(SERVER);
+        let broker = Broker::start(&world, &mut network);
         let listen = SocketAddr::new(address.into(), 5555).to_string();
-        let plan = world.server(SERVER).hook("clients-released/10-tell-demo", "").listen(&listen);
+        let plan = world
+            .server(SERVER)
+            .hook("clients-released/10-tell-demo", "")
+            .listen(&listen)
+            .variable("MQTT", &broker.url());
         let server = words(&network, SERVER, |on| plan.variable("ANNOUNCE", "239.255.55.55:5555").under(on)).start();
         watch.add(Machine { place: server.place().clone(), share: PathBuf::from("/nowhere") }, network.pid(SERVER));
         let mut house = Vec::new();
@@ -62,7 +70,7 @@ impl House {
             let pid = network.pid(place.name());
             watch.add(Machine { place, share }, pid);
         }
-        Self { world, network, watch, server, clients: house, old }
+        Self { world, network, watch, broker, server, clients: house, old }
     }
 
     /// A client by its name.
@@ -74,6 +82,18 @@ impl House {
     pub fn start_again(&mut self, name: &str) {
         let client = if name == OLD { &mut self.old } else { self.client(name) };
         client.start_again();
+    }
+
+    /// Waits until the listener at the broker has heard this topic; the line.
+    pub fn hears(&self, topic: &str) -> Option<String> {
+        let end = std::time::Instant::now() + Duration::from_secs(20);
+        while std::time::Instant::now() < end {
+            if let Some(line) = self.broker.heard(topic) {
+                return Some(line);
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        None
     }
 
     /// Waits until this was seen on a machine since then; whether it was, before the patience ended.
@@ -114,6 +134,7 @@ fn furnished(plan: ClientPlan, world: &World) -> ClientPlan {
         .hook("server-up/30-start-player", "")
         .hook("server-stopping/30-stop-player", "")
         .hook("server-lost/30-stop-player", "")
+        .hook("motion/50-ring-bell", "event \"the bell rings for $FACT_CAMERA at $PISTOP_NODE\"")
         .variable("HOOKS", &hooks)
         .variable("MDRIVE", &share.display().to_string())
         .variable("LIBMOUNT_FSTAB", &fstab.display().to_string())

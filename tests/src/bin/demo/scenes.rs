@@ -1,14 +1,17 @@
 //! The scenes of the evening, and what each must show.
 
+use crate::broker::BROKER;
 use crate::house::{House, NEW, OLD, SERVER};
 use crate::ledger::Ledger;
 use nix::sys::signal::Signal;
 use std::thread;
 use std::time::{Duration, Instant};
+use tests::world::programs;
 
 const PLANNED: &str = "planned shutdown";
 const KILLED: &str = "server killed";
 const CUT: &str = "server's cable cut";
+const WORD: &str = "a burglar is seen";
 const OWN: &str = "own cable cut";
 
 /// The whole evening.
@@ -17,6 +20,7 @@ pub fn evening(ledger: &mut Ledger) {
     planned(&mut house, ledger);
     killed(&mut house, ledger);
     cut(&mut house, ledger);
+    word(&mut house, ledger);
     own_cable(&mut house, ledger);
     house.watch.tell("demo", "good night");
 }
@@ -151,6 +155,37 @@ fn own_cable(house: &mut House, ledger: &mut Ledger) {
     ledger.row(OWN, "kitchen", "hooks that ran, mounts that changed", 0, hooks);
     ledger.row(OWN, "bedroom", "hooks that ran, mounts that changed", 0, house.watch.since(mended, "bedroom").len());
     nobody_more_off(house, ledger, OWN);
+}
+
+/// What a program says on one machine is heard on all others that have a hook for it, and at the broker. One machine is
+/// away, and is told when it comes back.
+fn word(house: &mut House, ledger: &mut Ledger) {
+    house.client("bedroom").stop(Signal::SIGKILL);
+    let told =
+        house.watch.tell("demo", "fclient of bedroom is killed; on cellar: pistop publish camera/motion camera=cam1");
+    let said = publish(house, "cellar", &["camera/motion", "camera=cam1", "percent=12.5"]);
+    ledger.row(WORD, "cellar", "pistop's exit code", 0, said);
+    let bell = "the bell rings for cam1 at cellar";
+    ledger.row(WORD, "kitchen", "its hook of motion runs", "yes", yes(house.sees(told, "kitchen", bell)));
+    let took = house.watch.first(told, "kitchen", bell).map_or(99.0, |at| (at - told).as_secs_f64());
+    ledger.at_most(WORD, "kitchen", "heard within", 0.5, took);
+    let line = house.hears("fs/v1/cellar/evt/camera/motion");
+    house.watch.tell(BROKER, line.as_deref().unwrap_or("nothing"));
+    ledger.row(WORD, BROKER, "an MQTT subscriber hears it", "yes", yes(line.is_some_and(|line| line.contains("cam1"))));
+    let back = house.watch.tell("demo", "fclient of bedroom is started again");
+    house.start_again("bedroom");
+    ledger.row(WORD, "bedroom", "is told what it missed", "yes", yes(house.sees(back, "bedroom", bell)));
+    ledger.row(WORD, "bedroom", "how often", "once", times(house.watch.count(told, "bedroom", bell)));
+}
+
+/// What a program of a machine would do; the exit code.
+fn publish(house: &House, who: &str, words: &[&str]) -> i32 {
+    let on = house.network.on(who);
+    let machine = house.clients.iter().find(|client| client.place().name() == who).expect("a client of this house");
+    let mut command = house.world.command(&on[0]);
+    command.args(&on[1..]).arg(programs::find("pistop")).arg("publish").args(words);
+    command.env("DOOR", machine.place().path("bus.sock"));
+    command.output().map_or(-1, |output| output.status.code().unwrap_or(-1))
 }
 
 fn everybody_mounts(house: &mut House, ledger: &mut Ledger, scene: &'static str, since: Duration) {

@@ -118,6 +118,7 @@ pub fn cases() -> Vec<Case> {
 /// Says everything once, and notes what came.
 pub(super) fn matching(stage: &mut Stage, filters: &[&str]) {
     stage.say(&[event("kitchen/evt/display/notice", "the kitchen is there")]);
+    stage.until_heard_everywhere();
     let mut ear = stage.ear(filters);
     for (number, topic) in TOPICS.iter().enumerate() {
         stage.say(&[said(topic, number)]);

@@ -94,6 +94,7 @@ fn nobody(stage: &mut Stage) {
     let mut ear = stage.ear(&[MOTION]);
     ear.session().cut();
     stage.say(&[motion(1)]);
+    stage.until_heard_everywhere();
     ear.session().come_back();
     stage.say(&[motion(2)]);
     stage.hear(&mut ear);
@@ -158,6 +159,7 @@ fn forgotten(stage: &mut Stage) {
     let mut ear = listener(stage);
     ear.session().forget();
     stage.say(&[motion(1)]);
+    stage.until_heard_everywhere();
     ear.session().come_back();
     stage.say(&[motion(2)]);
     stage.hear(&mut ear);

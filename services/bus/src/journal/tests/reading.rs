@@ -141,8 +141,48 @@ fn consumers_are_bounded() {
     let bench = Bench::new(SMALL);
     let why = bench.journal().register(&"n".repeat(257), Start::Latest).unwrap_err();
     assert!(why.to_string().ends_with("over 256 bytes; take a shorter one"), "{why}");
-    (0..MAX_CONSUMERS).for_each(|n| bench.journal().register(&format!("n{n}"), Start::Latest).unwrap());
+    assert!(
+        (0..MAX_CONSUMERS).all(|n| bench.journal().register(&format!("n{n}"), Start::Latest).unwrap()),
+        "each is new"
+    );
     let why = bench.journal().register("one more", Start::Latest).unwrap_err();
     assert!(!why.is_temporary() && why.to_string().contains("let it forget one"), "{why}");
-    bench.journal().register("n7", Start::Latest).unwrap();
+    assert!(!bench.journal().register("n7", Start::Latest).unwrap(), "that one is known");
+}
+
+#[test]
+fn how_everything_is_now_is_known_without_reading_everything() {
+    let mut bench = Bench::new(Bounds {
+        keep_all: Bound { bytes: 1 << 22, ..SMALL.keep_all },
+        segment: 1 << 20,
+        ..Bounds::default()
+    });
+    for n in 1..=6000 {
+        let (class, subject) = if n % 1200 == 0 { (STATE, format!("st/{}", n % 3600)) } else { (ALL, "evt".into()) };
+        bench.append(record(n, Class { durable: false, ..class }, &subject)).unwrap();
+    }
+    for _ in 0..2 {
+        bench.disk.mood.reads.store(0, SeqCst);
+        let all = bench.journal().latest(&|_| true).unwrap();
+        assert_eq!(all.iter().map(|entry| entry.record.key.sequence).collect::<Vec<_>>(), [3600, 4800, 6000]);
+        assert!(bench.disk.mood.reads.load(SeqCst) <= 3, "one reading of a few KiB for each");
+        let one = bench.journal().latest(&|subject| subject == "st/1200").unwrap();
+        assert_eq!(one.iter().map(|entry| entry.record.key.sequence).collect::<Vec<_>>(), [4800]);
+        bench.open();
+    }
+    assert!(bench.journal().latest(&|subject| subject == "evt").unwrap().is_empty(), "no state was ever told of it");
+}
+
+#[test]
+fn how_a_thing_is_ends_when_it_expires() {
+    let bench = Bench::new(SMALL);
+    bench.append(Record { expires: Some(1_800_000_010), ..record(1, STATE, "a") }).unwrap();
+    bench.append(record(2, STATE, "b")).unwrap();
+    bench.append(record(3, STATE, "b")).unwrap();
+    let now = |bench: &Bench| -> Vec<u64> {
+        bench.journal().latest(&|_| true).unwrap().iter().map(|entry| entry.record.key.sequence).collect()
+    };
+    assert_eq!(now(&bench), [1, 3]);
+    bench.advance(10);
+    assert_eq!(now(&bench), [3]);
 }
