@@ -103,7 +103,11 @@ async fn converse(mut stream: UnixStream, arrivals: mpsc::Sender<Local>, answeri
         let mut words = [0; 64];
         while let Ok(1..) = asker.read(&mut words).await {}
     };
-    answering.track_future(async { tokio::select! { () = answer => (), () = left => () } }).await;
+    answering
+        .track_future(async {
+            tokio::select! { () = answer => (), () = left => () }
+        })
+        .await;
 }
 
 #[cfg(test)]

@@ -132,7 +132,8 @@ fn a_line_that_is_deleted_ends_the_link_and_one_that_is_changed_holds_at_once() 
     let (kitchen, bath) = (kitchen.start(), bath.start());
     attic.until_peers(2, "paired");
     let list = fs::read_to_string(attic.list()).unwrap();
-    let without: String = list.lines().filter(|line| !line.starts_with("bath")).map(|line| format!("{line}\n")).collect();
+    let without: String =
+        list.lines().filter(|line| !line.starts_with("bath")).map(|line| format!("{line}\n")).collect();
     fs::write(attic.list(), without).unwrap();
     world.until_within(Duration::from_secs(4), "the link ends", || {
         attic.peers().iter().filter(|peer| peer["kind"] == "paired").count() == 1

@@ -74,7 +74,11 @@ fn event(topic: &str) -> Message {
     let id = EventId { node: host("kitchen"), epoch: Epoch(1), sequence: 1 };
     let class = Class { keep: Keep::All, durable: true };
     let body = Body(br#"{"at":1,"fact":"motion","camera":"cam1"}"#.to_vec());
-    Message::Events(Batch { through: 1, events: vec![Event { id, class, topic: topic.into(), ttl: None, body }], lost: 0 })
+    Message::Events(Batch {
+        through: 1,
+        events: vec![Event { id, class, topic: topic.into(), ttl: None, body }],
+        lost: 0,
+    })
 }
 
 #[test]
@@ -84,9 +88,10 @@ fn a_stranger_cannot_follow_publish_or_command() {
     let mut follows = Raw::connect_from(&world, from(60), attic.address());
     follows.say(ClientLine::Hello(host("bath")).encode());
     follows.tell(&hello("bath"));
-    follows.until_message("a refusal with the remedy", |message| {
-        matches!(message, Message::Refused(why) if why.contains("pistop pair --server attic"))
-    });
+    follows.until_message(
+        "a refusal with the remedy",
+        |message| matches!(message, Message::Refused(why) if why.contains("pistop pair --server attic")),
+    );
     assert_eq!(follows.until_end(), End::Closed);
     until_told(&world, &attic, "127.0.0.60", "came as bath and is not paired");
 
@@ -131,8 +136,7 @@ fn liar(world: &World) -> SocketAddr {
     let listener = TcpListener::bind((world.address(), 0)).unwrap();
     let address = listener.local_addr().unwrap();
     let id = ShutdownId { epoch: Epoch(99), number: 1 };
-    let prepare =
-        Prepare { id, cause: Cause::Shutdown, within: Duration::ZERO, reason: String::new(), drill: false };
+    let prepare = Prepare { id, cause: Cause::Shutdown, within: Duration::ZERO, reason: String::new(), drill: false };
     let server = ServerLine::Hello { server: host("attic"), epoch: Epoch(99) }.encode();
     let frames = [hello("attic"), Message::Prepare(prepare), Message::Commit(id), Message::Refused("go away".into())];
     let frames: Vec<u8> = frames.iter().flat_map(frame::encode).collect();
@@ -169,7 +173,8 @@ fn a_false_server_is_believed_nothing_and_named_once_for_each_reason() {
     kitchen.until_log("it says in the clear: go away");
     kitchen.until_log("changed or repeated on the way");
     world.throughout(WHILE, "nothing happens", || kitchen.events().is_empty() && kitchen.powered_off() == 0);
-    let reasons: Vec<String> = kitchen.log().lines().filter(|line| line.contains("does not prove")).map(Into::into).collect();
+    let reasons: Vec<String> =
+        kitchen.log().lines().filter(|line| line.contains("does not prove")).map(Into::into).collect();
     assert!(reasons.len() <= 5, "{reasons:#?}");
     assert!(reasons.iter().enumerate().all(|(at, why)| !reasons[..at].contains(why)), "{reasons:#?}");
 }
@@ -240,12 +245,21 @@ fn a_paired_link_cannot_be_made_a_plain_one() {
     let world = World::new();
     let attic = world.server("attic").variable("OLD_PEERS", "any").start();
     let tampers: [(&str, tests::world::between::Tamper); 4] = [
-        ("as-old", |way, bytes| if way == Way::Up { replaced(&bytes, b"wait pistop/2 as-old", b"wait") } else { bytes }),
+        (
+            "as-old",
+            |way, bytes| if way == Way::Up { replaced(&bytes, b"wait pistop/2 as-old", b"wait") } else { bytes },
+        ),
         ("renamed", |way, bytes| if way == Way::Up { replaced(&bytes, b"renamed\n", b"unnamed\n") } else { bytes }),
-        ("no-hello", |way, bytes| if way == Way::Down { replaced(&bytes, b"pistop/2 attic", b"no hello here") } else { bytes }),
-        ("other-name", |way, bytes| {
-            if way == Way::Down { replaced(&bytes, b"pistop/2 attic ", b"pistop/2 ittac ") } else { bytes }
-        }),
+        (
+            "no-hello",
+            |way, bytes| if way == Way::Down { replaced(&bytes, b"pistop/2 attic", b"no hello here") } else { bytes },
+        ),
+        (
+            "other-name",
+            |way, bytes| {
+                if way == Way::Down { replaced(&bytes, b"pistop/2 attic ", b"pistop/2 ittac ") } else { bytes }
+            },
+        ),
     ];
     let clients: Vec<Actor> = tampers
         .into_iter()
@@ -344,9 +358,10 @@ fn a_flood_of_handshakes_and_of_endless_frames_costs_little() {
     let mut guesses = Raw::connect_from(&world, from(82), attic.address());
     guesses.say(ClientLine::Hello(host("kitchen")).encode());
     guesses.tell(&Message::Handshake([&[2][..], &[9; 48]].concat()));
-    guesses.until_message("that nobody is being paired", |message| {
-        matches!(message, Message::Refused(why) if why.contains("pistop pair"))
-    });
+    guesses.until_message(
+        "that nobody is being paired",
+        |message| matches!(message, Message::Refused(why) if why.contains("pistop pair")),
+    );
     until_told(&world, &attic, "127.0.0.82", "tried to join as kitchen");
     assert!(attic.memory().saturating_sub(memory) < 4 * 1024);
     all_is_well(&attic, &kitchen);

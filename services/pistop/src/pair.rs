@@ -30,7 +30,11 @@ async fn wait(mut answers: Answers, server: &ServerStatus) -> Result<(), Failure
         match answers.next().await? {
             Reply::PairingCode { code, lasts } => {
                 let place = place(server);
-                say(&format!("The code is {}, for one machine and for {}.", code.reveal(), span(Duration::from_secs(lasts.as_secs_f64().ceil() as u64))));
+                say(&format!(
+                    "The code is {}, for one machine and for {}.",
+                    code.reveal(),
+                    span(Duration::from_secs(lasts.as_secs_f64().ceil() as u64))
+                ));
                 say(&format!("On that machine, as root:\n\n  pistop pair --server {place} --code {}\n", code.reveal()));
                 say("Waiting for it ...");
             }
