@@ -133,7 +133,9 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::session::Heard;
+    use bus::secure::{Authorized, Hellos, Initiator, Responder, SecretKey};
+    use protocol::message::{Beat, Message};
+    use protocol::{frame, session::Heard};
 
     #[tokio::test]
     async fn lines_come_in_and_words_go_out() {
@@ -184,5 +186,78 @@ mod tests {
             n
         });
         assert_eq!((n.unwrap(), heard.as_str()), (14, "a long goodbye"));
+    }
+
+    /// A link to a server that has proved itself, and the server's end of it.
+    fn sealed(stream: impl Stream + 'static) -> (Link, Sealed) {
+        let name = |text: &str| protocol::HostName::parse(text).unwrap();
+        let hellos = Hellos { client: name("kitchen"), server: name("attic"), epoch: protocol::Epoch(7) };
+        let (server, client) = (SecretKey::generate().unwrap(), SecretKey::generate().unwrap());
+        let (list, _) = Authorized::parse("list", &format!("kitchen {} follow", client.public()));
+        let (initiator, first) = Initiator::new(&client, server.public(), &hellos).unwrap();
+        let (responder, answer) = Responder::answer(&server, &hellos, &first).unwrap();
+        let (last, sealed) = initiator.receive(&answer).unwrap();
+        let mut session = Session::default();
+        session.receive(b"pistop/2 attic 7\n", drop).unwrap();
+        let proven = Proven { sealed, session, server: hellos.server, epoch: hellos.epoch };
+        (Link::sealed(stream, proven), responder.finish(&last, &list).unwrap().sealed)
+    }
+
+    #[tokio::test]
+    async fn a_sealed_link_is_sealed_both_ways_and_ends_by_a_last_word() {
+        let (near, mut far) = tokio::io::duplex(4096);
+        let (mut link, mut server) = sealed(near);
+        let beat = Message::Beat(Beat { number: 1, next_ms: 1000 });
+        let mut bytes = Vec::new();
+        server.sealer.seal(&frame::encode(&beat), &mut bytes);
+        server.sealer.end(&mut bytes);
+        far.write_all(&bytes).await.unwrap();
+        assert_eq!(link.next().await, [Input::Heard(Heard::Message(beat))]);
+        link.say(b"echo");
+        let mut heard = Vec::new();
+        let (_, read) = tokio::join!(link.hang_up(), async {
+            let read = far.read_to_end(&mut heard).await;
+            drop(far);
+            read
+        });
+        read.unwrap();
+        let mut plain = Vec::new();
+        server.opener.receive(&heard, |part| plain.extend_from_slice(part)).unwrap();
+        assert_eq!((plain.as_slice(), server.opener.finish()), (&b"echo"[..], Ok(())));
+    }
+
+    #[tokio::test]
+    async fn an_end_of_a_sealed_link_counts_only_if_the_server_said_so() {
+        for said in [true, false] {
+            let (near, mut far) = tokio::io::duplex(4096);
+            let (mut link, server) = sealed(near);
+            let mut bytes = Vec::new();
+            server.sealer.end(&mut bytes);
+            far.write_all(if said { &bytes } else { b"" }).await.unwrap();
+            drop(far);
+            let mut inputs = link.next().await;
+            while inputs.is_empty() {
+                inputs = link.next().await;
+            }
+            match said {
+                true => assert_eq!(inputs, [Input::Closed]),
+                false => assert!(matches!(&inputs[..], [Input::Broken(why)] if why.contains("cut off")), "{inputs:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_sealed_breaks_a_sealed_link() {
+        for lie in [&b"shutdown\nshutdown\nshutdown\n"[..], &[0, 0, 0, 20], &[0; 64]] {
+            let (near, mut far) = tokio::io::duplex(4096);
+            let (mut link, _server) = sealed(near);
+            far.write_all(lie).await.unwrap();
+            drop(far);
+            let mut inputs = link.next().await;
+            while inputs.is_empty() {
+                inputs = link.next().await;
+            }
+            assert!(matches!(&inputs[..], [Input::Broken(_)]), "{inputs:?}");
+        }
     }
 }

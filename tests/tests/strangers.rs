@@ -179,7 +179,6 @@ fn a_false_server_is_believed_nothing_and_named_once_for_each_reason() {
     assert!(reasons.iter().enumerate().all(|(at, why)| !reasons[..at].contains(why)), "{reasons:#?}");
 }
 
-/// The server that is powered off for the night must not look like an attack, nor a false one like the real one that went.
 #[test]
 fn a_false_server_in_place_of_one_that_is_up_is_no_shutdown() {
     let world = World::new();
@@ -196,7 +195,9 @@ fn a_false_server_in_place_of_one_that_is_up_is_no_shutdown() {
         world.until("it links anew", || between.overheard().len() > links);
         attic.until_peers(1, "paired");
     }
-    all_is_well(&attic, &kitchen);
+    // Whoever can cut a link and swallow probes can make a server look lost, and no more than that.
+    assert!(!kitchen.has("server-stopping") && !kitchen.has("power-off"), "{:?}", kitchen.events());
+    assert_eq!(kitchen.powered_off(), 0);
 }
 
 #[test]
@@ -208,8 +209,9 @@ fn a_session_that_was_recorded_is_worth_nothing() {
     attic.pairs(plan.place());
     let kitchen = plan.start();
     kitchen.until_event("server-up/20-mount-share");
-    let recorded = between.overheard()[0].clone();
-    assert!(recorded.up.len() > 200 && recorded.down.len() > 300);
+    let recorded = || between.overheard()[0].clone();
+    world.until("a few beats were recorded", || recorded().up.len() > 400 && recorded().down.len() > 500);
+    let recorded = recorded();
     assert!(!String::from_utf8_lossy(&recorded.up).contains("fclient"), "its hello is sealed");
 
     let mut replays = Raw::connect_from(&world, from(70), attic.address());
@@ -341,11 +343,9 @@ fn a_flood_of_handshakes_and_of_endless_frames_costs_little() {
     let (attic, kitchen) = house(&world);
     let memory = attic.memory();
     let first = frame::encode(&Message::Handshake([&[1][..], &[9; 32]].concat()));
-    for _ in 0..200 {
-        let mut raw = Raw::connect_from(&world, from(80), attic.address());
-        let _ = raw.offer(&[ClientLine::Hello(host("kitchen")).encode(), first.clone()].concat());
-        drop(raw);
-    }
+    let first = [ClientLine::Hello(host("kitchen")).encode(), first].concat();
+    let mut crowd: Vec<Raw> = (0..100).map(|_| Raw::connect_from(&world, from(80), attic.address())).collect();
+    crowd.iter_mut().for_each(|raw| drop(raw.offer(&first)));
     until_told(&world, &attic, "127.0.0.80", "tries too many handshakes");
     let endless: [&[u8]; 4] = [&[0xff; 8], &[0, 1, 0, 0, 0xff], &[0, 0, 0xff, 0xff], &[0; 4]];
     for bytes in endless {

@@ -173,3 +173,28 @@ fn under_tcpclient_an_earlier_end_does_not_end_the_next_run() {
     assert_eq!(next.rows(), ["server-up"]);
     assert!(!next.did(&Action::Exit(Exit::Done)));
 }
+
+#[test]
+fn a_server_that_proved_itself_is_spoken_to_in_frames_at_once() {
+    let mut client = Client::new(OFF);
+    client.tell(Input::Proven { server: attic(), epoch: RUN_1 });
+    assert_eq!(client.done, [Action::Say(Message::Hello(rules(OFF).hello))], "the lines are over");
+    client.passes(1.0);
+    assert!(!matches!(client.machine.presence.phase(), presence::Phase::Up { .. }), "silent, it is no old server");
+    client.beat();
+    assert!(matches!(client.machine.presence.phase(), presence::Phase::Up { epoch: Some(RUN_1), .. }));
+}
+
+#[test]
+fn when_this_machine_is_paired_its_link_is_made_anew_and_nobody_is_accused() {
+    let mut client = Client::new(OFF);
+    client.tell(Input::Connected).hears_line(ServerLine::Hello { server: attic(), epoch: RUN_1 });
+    client.beat();
+    client.done.clear();
+    client.tell(Input::Paired);
+    assert!(client.did(&Action::HangUp) && client.did(&Action::Retry(Pause::Soon)));
+    client.tell(Input::Proven { server: attic(), epoch: RUN_1 });
+    client.beat();
+    client.passes(1.0);
+    assert!(!client.done.iter().any(|action| matches!(action, Action::Decided(..))), "{:?}", client.done);
+}
