@@ -58,7 +58,7 @@ pub fn text(rows: &[Row]) -> String {
 
 fn cells(row: &Row) -> [String; 9] {
     let Account { acknowledged, heard, in_doubt, lost, twice, disordered, again, .. } = row.account;
-    let lost = if row.destroyed > 0 { format!("{lost} (of {} destroyed)", row.destroyed) } else { lost.to_string() };
+    let lost = if row.destroyed > 0 { format!("{lost} (at most {})", row.destroyed) } else { lost.to_string() };
     let numbers = [row.times, acknowledged, heard, in_doubt].map(|number| number.to_string());
     let [times, acknowledged, heard, in_doubt] = numbers;
     let [twice, disordered, again] = [twice, disordered, again].map(|number| number.to_string());
