@@ -224,7 +224,7 @@ fn children_of_tcpserver_and_tcpclient_carry_sealed_links() {
     let mut words = plan.words();
     words.push("--ucspi".into());
     let attic = plan.start();
-    let door = world.tcpserver("door").program(&words.remove(0), &words.iter().map(String::as_str).collect::<Vec<_>>());
+    let door = world.tcpserver("door").program(words.remove(0), &words.iter().map(String::as_str).collect::<Vec<_>>());
     let door = door.start();
     let through = world.client("kitchen").behind(&door);
     let child = world.client("bath").of(&attic).under_tcpclient();
