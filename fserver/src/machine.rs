@@ -7,6 +7,7 @@
 
 mod guard;
 mod hello;
+mod judge;
 mod pairing;
 mod report;
 mod stopping;
