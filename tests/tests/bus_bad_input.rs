@@ -231,15 +231,19 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 #[test]
-fn a_journal_that_cannot_be_used_costs_the_bus_and_nothing_else() {
+fn a_journal_that_cannot_be_used_is_named_and_events_are_kept_in_ram() {
     let world = World::new();
     let file = world.path("not-a-directory");
     fs::write(&file, "x").unwrap();
     let attic = world.server("attic").variable("JOURNAL", &file.display().to_string()).start();
+    let ram = Path::new("/run/pistop/ram").join(attic.place().path("").strip_prefix("/").unwrap());
     let (text, file) = (attic.log(), file.display().to_string());
-    assert!(text.contains("no event bus") && text.contains(&file) && text.contains("make it a directory"), "{text}");
-    let _kitchen = world.client("kitchen").of(&attic).start();
-    attic.until_peers(1, "new");
+    assert!(text.contains(&format!("error fserver: {file}: cannot be used")), "{text}");
+    assert!(text.contains("make it a directory") && text.contains("in RAM, until power is lost"), "{text}");
+    let mut house = House::around(world, attic);
+    house.goes_on();
+    drop(house);
+    fs::remove_dir_all(ram.parent().unwrap()).unwrap();
 }
 
 #[test]

@@ -39,7 +39,8 @@ impl Account {
         account
     }
 
-    fn of_one(name: &str, acknowledged: &BTreeSet<u64>, heard: &[u64]) -> Account {
+    /// Of one who listened, about one who spoke.
+    pub fn of_one(name: &str, acknowledged: &BTreeSet<u64>, heard: &[u64]) -> Account {
         let known: BTreeSet<u64> = heard.iter().copied().collect();
         let lost = acknowledged.difference(&known).map(|number| format!("{name} {number} is lost"));
         let late = heard.windows(2).filter(|pair| pair[1] < pair[0]);

@@ -58,6 +58,11 @@ impl Program {
         self.process = Self::process(&self.world, &self.words, &self.diary);
     }
 
+    /// How it is called.
+    pub fn name(&self) -> String {
+        self.diary.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
     /// Its process, for what else can happen to one.
     pub fn process_mut(&mut self) -> &mut Process {
         &mut self.process
@@ -96,10 +101,7 @@ impl House {
     pub fn around(world: World, broker: Option<Mosquitto>, attic: Server, pause: u64) -> Self {
         let kitchen = world.client("kitchen").of(&attic).start();
         let (at_attic, at_kitchen) = (door(attic.place()), door(kitchen.place()));
-        let listens = |name: &str, door: &PathBuf| {
-            Program::start(&world, name, "listen", &[("door", door.display().to_string())])
-        };
-        let mut ears = vec![listens("ear-attic", &at_attic), listens("ear-kitchen", &at_kitchen)];
+        let mut ears = vec![listener(&world, "ear-attic", &at_attic), listener(&world, "ear-kitchen", &at_kitchen)];
         if let Some(broker) = &broker {
             let words = [("broker", broker.address().to_string())];
             ears.push(Program::start(&world, "ear-broker", "listen-mqtt", &words));
@@ -116,6 +118,11 @@ impl House {
     pub fn speaker(&self, name: &str, door: &Path, pause: u64, count: u64) -> Program {
         let words = [("door", door.display().to_string()), ("pause", pause.to_string()), ("count", count.to_string())];
         Program::start(&self.world, name, "speak", &words)
+    }
+
+    /// One more who listens.
+    pub fn ear(&self, name: &str, door: &Path) -> Program {
+        listener(&self.world, name, door)
     }
 
     /// Says things at the server until everybody has heard one of them.
@@ -224,8 +231,7 @@ impl House {
 
     /// Of one who listens.
     pub fn account_of(&self, ear: &Program) -> Account {
-        let name = |program: &Program| program.diary.path().file_name()?.to_str().map(String::from);
-        let speakers = self.speakers.iter().filter_map(|speaker| Some((name(speaker)?, speaker.diary.clone())));
+        let speakers = self.speakers.iter().map(|speaker| (speaker.name(), speaker.diary.clone()));
         Account::of(&speakers.collect(), &ear.diary)
     }
 
@@ -233,6 +239,10 @@ impl House {
     pub fn refused(&self) -> usize {
         self.speakers.iter().map(|speaker| speaker.diary.refused()).sum()
     }
+}
+
+fn listener(world: &World, name: &str, door: &Path) -> Program {
+    Program::start(world, name, "listen", &[("door", door.display().to_string())])
 }
 
 /// The door of a machine.

@@ -6,7 +6,7 @@ use super::{Shared, record_now};
 use crate::carry::Carried;
 use crate::journal::{Appended, Entry, Failure, Gap, Position, Standing, Start};
 use protocol::door::{Ask, From, Health, Subscribe, Tell, Waiting};
-use protocol::event::{Event, MAX_BODY};
+use protocol::event::Event;
 use protocol::topic::Kind;
 use protocol::{Filter, codec, frame};
 use runner::framing;
@@ -164,21 +164,15 @@ impl Connection {
     /// Why an event of a program of this machine is not kept.
     fn objection(&self, event: &Event) -> Option<String> {
         let node = &self.shared.settings.node;
-        let topic = match event.topic() {
+        let topic = match super::machine::form(event) {
             Ok(topic) => topic,
-            Err(why) => return Some(why.to_string()),
+            Err(why) => return Some(why),
         };
         // The server would not take it; so it is refused while its program is still there to hear it.
         if topic.node != *node && !matches!(topic.kind, Kind::Request(_) | Kind::Reply(_)) {
             return Some(format!(
                 "this machine, {node}, does not speak for {}; begin the topic with {node}",
                 topic.node
-            ));
-        }
-        if event.body.0.len() > MAX_BODY {
-            return Some(format!(
-                "a body of {} bytes; at most {MAX_BODY} are kept, name a file instead",
-                event.body.0.len()
             ));
         }
         (event.id.node != *node).then(|| format!("an event of {}; this machine is {node}", event.id.node))

@@ -350,7 +350,7 @@ impl Shared {
     fn admits(&self, link: &Link, event: &Event) -> bool {
         let verdict = match self.settings.server {
             true => machine::admit(event, &link.host, &link.roles).map(drop),
-            false => event.topic().map(drop).map_err(|why| why.to_string()),
+            false => machine::form(event).map(drop),
         };
         verdict.map_err(|why| self.refused(&link.host, &event.topic, &why)).is_ok()
     }
