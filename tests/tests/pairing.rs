@@ -169,6 +169,14 @@ fn roles_hold_from_end_to_end() {
     let said = on_the_bus(kitchen.place(), &["request", "attic", "ping", "--within", "3"]);
     assert!(!said.status.success(), "{said:?}");
     attic.until_log("kitchen may not command `ping`; give it the role command:ping");
+    on_the_bus(kitchen.place(), &["request", "attic", "shutdown", "--within", "3"]);
+    attic.until_log("kitchen may not command `shutdown`; give it the role shutdown");
+    assert!(!attic.log().contains(" begins: "));
+    let list = fs::read_to_string(attic.list()).unwrap();
+    fs::write(attic.list(), list.replace("follow publish:camera", "follow shutdown")).unwrap();
+    world.until("new roles hold", || attic.pistop(&["peers"]).output.contains("follow shutdown"));
+    on_the_bus(kitchen.place(), &["request", "attic", "shutdown", "--within", "10"]);
+    attic.until_log("is committed, 0 late");
 }
 
 #[test]
