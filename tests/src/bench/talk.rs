@@ -67,9 +67,8 @@ impl Talk {
     pub fn open(dialect: Dialect, number: usize) -> (Self, Vec<u8>) {
         let name = || HostName::parse(&format!("client-{number}")).expect("letters, a dash and digits are a name");
         let pistop = |name, bus| Talk::Pistop { session: Session::default(), name, bus };
-        let mqtt = |topic, qos| {
-            (Talk::Mqtt { pending: Vec::new(), topic, qos }, mqtt::connect(&format!("client-{number}")))
-        };
+        let mqtt =
+            |topic, qos| (Talk::Mqtt { pending: Vec::new(), topic, qos }, mqtt::connect(&format!("client-{number}")));
         match dialect {
             Dialect::Old => (pistop(None, false), ClientLine::Wait.encode()),
             Dialect::New => (pistop(Some(name()), false), ClientLine::Hello(name()).encode()),

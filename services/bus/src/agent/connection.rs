@@ -28,6 +28,8 @@ const SENDING: usize = 24 * 1024;
 const MOST_ANSWERS: usize = 4096;
 /// Of what waits for one consumer so many events are counted.
 const MOST_COUNTED: u64 = 10_000;
+/// So many patterns of each consumer are told.
+const MOST_WISHES: usize = 16;
 /// The largest sync that a doctor writes.
 const PROBE: &[u8; 512] = &[0; 512];
 
@@ -367,7 +369,9 @@ fn queue(shared: &Shared) -> Vec<Waiting> {
     let waiting = standings.map(|standing| {
         let (events, oldest) = waiting(shared, &standing);
         let here = is_here(&standing.name);
-        Waiting { consumer: standing.name, events, open: standing.open as u64, oldest, here }
+        let wants = shared.subscriptions.of(&standing.name).unwrap_or_default();
+        let wants = wants.iter().take(MOST_WISHES).map(ToString::to_string).collect();
+        Waiting { consumer: standing.name, events, open: standing.open as u64, oldest, here, wants }
     });
     waiting.collect()
 }

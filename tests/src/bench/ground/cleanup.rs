@@ -42,10 +42,10 @@ impl Scratch {
 
     /// A folder of that kind that nobody has had before.
     pub fn fresh(&self, name: &str) -> io::Result<PathBuf> {
-        (1..).map(|number| self.0.join(format!("{name}-{number}"))).find(|path| !path.exists()).map_or_else(
-            || Err(io::ErrorKind::AlreadyExists.into()),
-            |path| fs::create_dir(&path).map(|()| path),
-        )
+        (1..)
+            .map(|number| self.0.join(format!("{name}-{number}")))
+            .find(|path| !path.exists())
+            .map_or_else(|| Err(io::ErrorKind::AlreadyExists.into()), |path| fs::create_dir(&path).map(|()| path))
     }
 }
 
