@@ -1,9 +1,10 @@
 //! Names begin to listen while much is said, at the server and at satellites that have just come and ask for it first. Where that
-//! begins is a matter of moments; from there on nothing is missing, twice or out of order.
+//! begins is a matter of moments; from there on nothing is missing, twice or out of order. The server dies soon after each.
 
 use super::Measure;
 use super::account::Account;
 use super::house::{House, Program, door};
+use super::points::Victim;
 use super::table::Row;
 use fastrand::Rng;
 use std::collections::BTreeSet;
@@ -27,8 +28,11 @@ pub fn trial(measure: Measure, random: &mut Rng) -> Vec<Row> {
             satellites.push(house.world.client(&format!("hall-{number}")).of(&house.attic).start());
             satellites[satellites.len() - 1].place().clone()
         };
-        newcomers.push(house.ear(&format!("ear-{number}"), &door(&place)));
+        let newcomer = house.ear(&format!("ear-{number}"), &door(&place));
+        house.world.until("a newcomer hears something", || !newcomer.diary.heard().is_empty());
+        newcomers.push(newcomer);
         sleep(Duration::from_micros(random.u64(..SPAN)));
+        house.kill(Victim::Server, Duration::ZERO, |_| {});
     }
     sleep(AFTER);
     let mut account = house.end();
@@ -36,7 +40,7 @@ pub fn trial(measure: Measure, random: &mut Rng) -> Vec<Row> {
         house.world.until("a newcomer has heard the last word", || from_its_first(&house, newcomer).lost == 0);
         account.add(from_its_first(&house, newcomer));
     }
-    vec![Row::new("names begin to listen while much is said", count, account)]
+    vec![Row::new("names begin to listen, and kill -9 of the server soon after", count, account)]
 }
 
 /// Of what was acknowledged only what came after the first that was heard of each who speaks.
