@@ -80,10 +80,8 @@ impl House {
         client.bus = client.carries && roles.is_some();
         match (carried, client.bus, roles) {
             (true, true, _) if paired.is_none() => Vec::new(),
-            (_, true, Some(roles)) => {
-                let down = carried.then_some(Action::BusDown(id));
-                down.into_iter().chain([Action::BusUp(id, name, roles)]).collect()
-            }
+            // The other end is not told, so a link that carries events goes on, with other roles.
+            (_, true, Some(roles)) => vec![Action::BusUp(id, name, roles)],
             (true, false, _) => vec![Action::BusDown(id)],
             _ => Vec::new(),
         }

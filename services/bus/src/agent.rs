@@ -91,7 +91,7 @@ pub struct Settings {
 /// What the host program tells its agent.
 #[derive(Debug)]
 pub enum Order {
-    /// A link carries events from now on.
+    /// A link carries events from now on. Told again of a link that does, it says what the other end may say from now on.
     LinkUp {
         /// Its number, for the host program.
         link: u64,
@@ -170,6 +170,10 @@ fn open(settings: &mut Settings) -> Result<(Journal, Vec<Damage>), Failure> {
     };
     let Some(spare) = settings.spare.take() else { return Err(why) };
     tracing::error!("{why}; events are kept in {}, in RAM, until power is lost", spare.display());
+    if let Some(plan) = &mut settings.hooks {
+        // How far the rows have come is counted in places of that journal.
+        plan.state = plan.state.is_some().then(|| spare.join("hooks"));
+    }
     let place = Place::Directory(spare);
     let opened = at(&place)?;
     (settings.place, settings.ram) = (place, true);

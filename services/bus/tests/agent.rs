@@ -211,3 +211,140 @@ async fn many_states_of_a_house_come_in_frames_that_can_be_read() {
         assert_eq!(event(&mut states).await.1.topic, topic(number));
     }
 }
+
+#[tokio::test]
+async fn a_program_that_outlives_a_journal_hears_what_the_next_one_keeps() {
+    let mut attic = Machine::start("attic", true);
+    let bus = attic.bus();
+    let mut all = bus.subscribe(wanted(Some("all"), &["+/evt/camera/#"], From::Oldest));
+    bus.publish(&motion("one")).await.unwrap();
+    let (number, _) = event(&mut all).await;
+    all.done(number);
+    attic.agent.stop().await;
+    let Machine { folder, .. } = attic;
+    std::fs::remove_dir_all(folder.path().join("journal")).unwrap();
+    attic = Machine::again("attic", true, folder, &[]);
+    for camera in ["two", "three"] {
+        bus.publish(&motion(camera)).await.unwrap();
+        let (number, heard) = event(&mut all).await;
+        assert!(String::from_utf8_lossy(&heard.body.0).contains(camera), "{heard:?}");
+        all.done(number);
+    }
+    drop(attic);
+}
+
+/// The batches that an agent sends over a link, until it has sent `count` events.
+async fn batches(machine: &mut Machine, over: u64, count: usize) -> Vec<protocol::event::Batch> {
+    let mut batches: Vec<protocol::event::Batch> = Vec::new();
+    while batches.iter().map(|batch| batch.events.len()).sum::<usize>() < count {
+        let out = timeout(PATIENCE, machine.outs.recv()).await.expect("more is sent").unwrap();
+        let Out::Send(links, bytes) = out else { continue };
+        let Ok(Some((Frame::Known(Message::Events(batch)), _))) = frame::take(&bytes) else { continue };
+        assert_eq!(links, [over]);
+        batches.push(batch);
+    }
+    batches
+}
+
+#[tokio::test]
+async fn all_that_a_broken_link_had_on_the_way_comes_again_at_once() {
+    let mut kitchen = Machine::start("kitchen", false);
+    let bus = kitchen.bus();
+    let topic = "kitchen/evt/host/notice".to_owned();
+    let class = Class { keep: Keep::All, durable: false };
+    for _ in 0..4 {
+        bus.say_text(topic.clone(), class, None, vec![b'.'; 11_000]).await.unwrap();
+    }
+    for number in 1..=2 {
+        kitchen.agent.order(Order::LinkUp { link: number, host: host("attic"), roles: Roles::all() });
+        let sent = batches(&mut kitchen, number, 4).await;
+        let sequences: Vec<u64> = sent.iter().flat_map(|batch| &batch.events).map(|event| event.id.sequence).collect();
+        assert_eq!(sequences, [1, 2, 3, 4]);
+        kitchen.agent.order(Order::LinkDown(number));
+    }
+}
+
+#[tokio::test]
+async fn a_link_of_a_machine_takes_the_place_of_its_older_one() {
+    let mut kitchen = Machine::start("kitchen", false);
+    let bus = kitchen.bus();
+    for number in 1..=2 {
+        kitchen.agent.order(Order::LinkUp { link: number, host: host("attic"), roles: Roles::all() });
+    }
+    while !matches!(timeout(PATIENCE, kitchen.outs.recv()).await.unwrap(), Some(Out::Send(links, _)) if links == [2]) {}
+    for _ in 0..4 {
+        bus.publish(&motion("cam1")).await.unwrap();
+    }
+    batches(&mut kitchen, 2, 4).await;
+}
+
+#[tokio::test]
+async fn a_program_with_many_wishes_costs_its_machine_nothing() {
+    let mut kitchen = Machine::start("kitchen", false);
+    kitchen.agent.order(Order::LinkUp { link: 1, host: host("attic"), roles: Roles::all() });
+    let bus = kitchen.bus();
+    let long = "x".repeat(60);
+    let filters: Vec<String> = (0..256).map(|n| format!("{long}/{long}/{long}/{long}/{long}/{n}")).collect();
+    let filters: Vec<&str> = filters.iter().map(String::as_str).collect();
+    let (some, others) = filters.split_at(128);
+    let mut greedy = [some, others].map(|filters| bus.subscribe(wanted(None, filters, From::Next)));
+    for one in &mut greedy {
+        one.live().await;
+    }
+    let mut last = Vec::new();
+    while last != ["#"] {
+        let Some(Out::Send(_, bytes)) = timeout(PATIENCE, kitchen.outs.recv()).await.expect("it follows all") else {
+            continue;
+        };
+        let Ok(Some((Frame::Known(Message::Follow(asked)), _))) = frame::take(&bytes) else { panic!("no frame") };
+        assert!(asked.len() <= bus::agent::machine::MOST_FILTERS);
+        last = asked;
+    }
+}
+
+#[tokio::test]
+async fn who_asks_again_and_again_for_all_states_is_told_them_as_fast_as_it_reads() {
+    let mut attic = Machine::start("attic", true);
+    let bus = attic.bus();
+    let class = Class { keep: Keep::LatestPerSubject, durable: false };
+    for number in 0..20 {
+        bus.say_text(format!("attic/st/host/note/{number}"), class, None, vec![b'.'; 11_000]).await.unwrap();
+    }
+    attic.agent.order(Order::LinkUp { link: 1, host: host("kitchen"), roles: Roles::all() });
+    for round in 0..100 {
+        let filters = if round % 2 == 0 { vec!["#".into()] } else { vec!["+/#".into()] };
+        attic.agent.order(Order::Heard(1, Message::Follow(filters)));
+    }
+    bus.publish(&motion("last")).await.unwrap();
+    let (mut told, mut over) = (0, false);
+    while !over {
+        let Some(Out::Send(_, bytes)) = timeout(PATIENCE, attic.outs.recv()).await.expect("more is sent") else {
+            continue;
+        };
+        let Ok(Some((Frame::Known(Message::Events(batch)), _))) = frame::take(&bytes) else { continue };
+        told += batch.events.len();
+        over = batch.events.iter().any(|event| event.topic.ends_with("motion"));
+        attic.agent.order(Order::Heard(1, Message::Kept(batch.through)));
+    }
+    assert!((20..=60).contains(&told), "{told}");
+}
+
+#[tokio::test]
+async fn a_machine_whose_roles_change_goes_on_hearing_what_it_asked_for() {
+    let mut attic = Machine::start("attic", true);
+    let bus = attic.bus();
+    let roles = |text: &[&str]| Roles::parse(text).unwrap();
+    let up = |roles| Order::LinkUp { link: 1, host: host("kitchen"), roles };
+    attic.agent.order(up(roles(&["follow", "publish:*"])));
+    attic.agent.order(Order::Heard(1, Message::Follow(vec!["+/evt/camera/#".into()])));
+    attic.agent.order(up(roles(&["follow"])));
+    bus.publish(&motion("one")).await.unwrap();
+    let sent = batches(&mut attic, 1, 1).await;
+    attic.agent.order(up(roles(&["publish:*"])));
+    attic.agent.order(Order::Heard(1, Message::Kept(sent[0].through)));
+    bus.publish(&motion("two")).await.unwrap();
+    bus.node().await;
+    attic.agent.order(up(roles(&["follow"])));
+    let sent = batches(&mut attic, 1, 1).await;
+    assert_eq!((sent[0].through, sent[0].events[0].id.sequence), (2, 2), "the link goes on counting");
+}

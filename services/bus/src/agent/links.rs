@@ -47,6 +47,8 @@ struct Link {
     /// What a follower asked for; before it has, nothing is read for it.
     filters: Option<Rc<[Filter]>>,
     flow: Flow,
+    /// What it asked for while states were still told to it, or while it might not follow; the last time counts.
+    asked: Option<Vec<String>>,
     /// States that are told before anything else.
     states: VecDeque<Arc<Entry>>,
     /// Nothing is left for it in the journal before this place.
@@ -83,18 +85,27 @@ impl Links {
     }
 
     pub(super) fn up(&mut self, number: u64, host: HostName, roles: Roles) {
+        if let Some(link) = self.links.get_mut(&number).filter(|link| link.host == host) {
+            link.roles = roles;
+            return self.asks_again(number);
+        }
         let server = self.shared.settings.server;
         let consumer: Rc<str> = if server { format!("link:{host}").into() } else { TO_SERVER.into() };
         let start = if server { Start::Latest } else { Start::Earliest };
         if let Err(why) = self.shared.consume(&consumer, start) {
             return tracing::error!("no events for {host}: {why}");
         }
+        // The cursor is one link's: what an older one took would wait for an answer that never comes.
+        let older: Vec<u64> =
+            self.links.iter().filter(|(_, link)| link.consumer == consumer).map(|(&older, _)| older).collect();
+        older.into_iter().for_each(|older| self.down(older));
         self.shared.hosts.borrow_mut().insert(number, host.clone());
         let link = Link {
             host,
             roles,
             consumer,
             filters: None,
+            asked: None,
             flow: Flow::default(),
             states: VecDeque::new(),
             seen: Position::START,
@@ -115,7 +126,7 @@ impl Links {
 
     pub(super) fn heard(&mut self, number: u64, message: Message) {
         match message {
-            Message::Follow(filters) => self.wants(number, &filters),
+            Message::Follow(filters) => self.asks(number, filters),
             Message::Events(batch) => self.take_in(number, batch),
             Message::Kept(through) => self.kept_ours(number, through),
             _ => {}
@@ -137,10 +148,30 @@ impl Links {
         let _ = self.shared.out.send(Out::Send(links, bytes));
     }
 
+    /// What a follower asked for when it could not be told, and what it is told now.
+    fn asks_again(&mut self, number: u64) {
+        let link = self.links.get_mut(&number).filter(|link| link.roles.may_follow() && link.states.is_empty());
+        match link.and_then(|link| link.asked.take()) {
+            Some(texts) => self.wants(number, &texts),
+            None => self.pump(number),
+        }
+        self.flush();
+    }
+
+    /// A follower asks for something else. While it has not taken what it asked for before, nothing is looked up for it.
+    fn asks(&mut self, number: u64, texts: Vec<String>) {
+        match self.links.get_mut(&number) {
+            Some(link) if !link.states.is_empty() => link.asked = Some(texts),
+            Some(_) => self.wants(number, &texts),
+            None => {}
+        }
+    }
+
     /// A follower's patterns. How things are that it did not ask for before is told first.
     fn wants(&mut self, number: u64, texts: &[String]) {
         let Some(link) = self.links.get_mut(&number).filter(|_| self.shared.settings.server) else { return };
         if !link.roles.may_follow() {
+            link.asked = Some(texts.into());
             return self.shared.refused(
                 &link.host,
                 "",
@@ -193,14 +224,15 @@ impl Links {
         let shared = self.shared.clone();
         let link = self.links.get_mut(&number)?;
         let room = link.flow.room();
-        if room == 0 {
+        let server = shared.settings.server;
+        if room == 0 || server && !link.roles.may_follow() {
             return None;
         }
         if !link.states.is_empty() {
             return Some((some_states(&mut link.states, room), 0));
         }
         let (filters, host, own) = (link.filters.clone(), &link.host, &shared.settings.node);
-        if shared.settings.server && filters.is_none() {
+        if server && filters.is_none() {
             return None;
         }
         let wanted = |entry: &Entry| match &filters {
@@ -270,7 +302,7 @@ impl Links {
             }
         }
         self.pump(number);
-        self.flush();
+        self.asks_again(number);
     }
 
     fn take_in(&mut self, number: u64, batch: Batch) {
@@ -339,7 +371,12 @@ impl Shared {
         wanted.extend(super::rows::filters(&self.hooked.borrow()));
         wanted.sort();
         wanted.dedup();
-        wanted
+        // More than a server takes, or than fits into a frame: rather too much is heard than nothing.
+        let bytes: usize = wanted.iter().map(|filter| filter.as_str().len()).sum();
+        match wanted.len() > machine::MOST_FILTERS || bytes > machine::FRAME {
+            true => vec![Filter::parse("#").expect("the pattern of all topics")],
+            false => wanted,
+        }
     }
 
     /// Whether an event of a peer is kept; if not, that is told. What a server sends is what it took in itself.

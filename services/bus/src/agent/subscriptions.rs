@@ -98,8 +98,15 @@ impl Subscriptions {
         if self.named.borrow().get(name) == Some(&filters) {
             return Ok(());
         }
-        self.named.borrow_mut().insert(name.into(), filters);
-        self.write()
+        let before = self.named.borrow_mut().insert(name.into(), filters);
+        self.write().inspect_err(|_| {
+            // What is not on the disk is written when it is asked for again.
+            let mut named = self.named.borrow_mut();
+            match before {
+                Some(before) => named.insert(name.into(), before),
+                None => named.remove(name),
+            };
+        })
     }
 
     /// Nobody wants it any more.
@@ -162,6 +169,18 @@ mod tests {
         let again = Subscriptions::open(&place);
         assert_eq!((again.filters(), again.names()), (filters("+/evt/ingest/#"), vec!["gallery".into()]));
         assert!(subscriptions.end(1) && !subscriptions.end(1));
+    }
+
+    #[test]
+    fn what_the_disk_refused_is_written_when_it_is_asked_for_again() {
+        let scratch = tempfile::tempdir().unwrap();
+        let place = Place::Directory(scratch.path().join("journal"));
+        let subscriptions = Subscriptions::open(&place);
+        assert!(subscriptions.keep("gallery", filters("#")).is_err(), "there is no such directory");
+        assert!(subscriptions.names().is_empty());
+        fs::create_dir(scratch.path().join("journal")).unwrap();
+        subscriptions.keep("gallery", filters("#")).unwrap();
+        assert_eq!(Subscriptions::open(&place).names(), ["gallery"]);
     }
 
     #[test]

@@ -37,7 +37,14 @@ impl Service {
                 let (name, filters) = (format!("serve:{}", self.verb), vec![format!("{node}/req/{}", self.verb)]);
                 self.bus.subscribe(Subscribe { name: Some(name), filters, from: From::Next })
             });
-            let Item::Event(number, event) = subscription.next().await else { continue };
+            let (number, event) = match subscription.next().await {
+                Item::Event(number, event) => (number, event),
+                Item::Refused(why) => {
+                    tracing::error!("`{}` is not served any more: {why}", self.verb);
+                    continue;
+                }
+                Item::Missed(_) | Item::Live | Item::Restarted => continue,
+            };
             let request = match Request::decode(&event.body.0) {
                 Ok(request) => request,
                 Err(why) => {

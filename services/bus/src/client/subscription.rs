@@ -2,11 +2,12 @@
 //! was, one without begins anew, which is told as [`Item::Restarted`].
 
 use super::connection::{self, Connection, FIRST_PAUSE, LAST_PAUSE};
-use protocol::Event;
 use protocol::door::{Ask, Subscribe, Tell};
+use protocol::event::{Event, EventId};
 use runner::framing;
 use runner::retry::Backoff;
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -178,7 +179,7 @@ impl Follower {
     fn items(&self, tell: Tell) -> Vec<Item> {
         match tell {
             Tell::Events(events) => {
-                let new = events.into_iter().filter(|(number, _)| self.is_new(*number));
+                let new = events.into_iter().filter(|(number, event)| self.is_new(*number, &event.id));
                 new.map(|(number, event)| Item::Event(number, Box::new(event))).collect()
             }
             Tell::Missed(count) => vec![Item::Missed(count)],
@@ -188,10 +189,10 @@ impl Follower {
         }
     }
 
-    fn is_new(&self, number: u64) -> bool {
+    fn is_new(&self, number: u64, id: &EventId) -> bool {
         // Without a name nothing is told twice, and nothing acknowledged.
         let Some(finish) = self.finished.upgrade().filter(|_| self.named) else { return true };
-        self.heard().is_new(number, &finish)
+        self.heard().is_new(number, id, &finish)
     }
 
     /// Each change of it leaves it whole.
@@ -215,24 +216,32 @@ fn together(first: Finished, finished: &mut mpsc::UnboundedReceiver<Finished>) -
 }
 
 /// What this program has heard. An agent that crashed has forgotten the last second of acknowledgements and tells those
-/// events again; here they are told once.
+/// events again; here they are told once. An agent with another journal counts anew, so a number alone says nothing.
 #[derive(Debug, Default)]
 struct Heard {
-    /// Whether it is finished, by number.
-    numbers: BTreeMap<u64, bool>,
+    numbers: BTreeMap<u64, Told>,
+}
+
+/// What stands under a number.
+#[derive(Debug)]
+struct Told {
+    /// A digest of the event's id.
+    id: u64,
+    finished: bool,
 }
 
 impl Heard {
     /// Whether an event is to be told; one that was finished already is to be acknowledged again.
-    fn is_new(&mut self, number: u64, finish: &mpsc::UnboundedSender<Finished>) -> bool {
-        match self.numbers.get(&number) {
-            Some(true) => {
+    fn is_new(&mut self, number: u64, id: &EventId, finish: &mpsc::UnboundedSender<Finished>) -> bool {
+        let id = digest(id);
+        match self.numbers.get(&number).filter(|told| told.id == id) {
+            Some(Told { finished: true, .. }) => {
                 let _ = finish.send(Finished::Done(number));
                 false
             }
-            Some(false) => false,
+            Some(Told { finished: false, .. }) => false,
             None => {
-                self.numbers.insert(number, false);
+                self.numbers.insert(number, Told { id, finished: false });
                 if self.numbers.len() > REMEMBERED {
                     self.numbers.pop_first();
                 }
@@ -243,9 +252,39 @@ impl Heard {
 
     fn finished(&mut self, asks: &[Ask; 2]) {
         let [Ask::Done(done), Ask::Again(again)] = asks else { return };
-        self.numbers.extend(done.iter().map(|&number| (number, true)));
+        for number in done {
+            self.numbers.entry(*number).and_modify(|told| told.finished = true);
+        }
         for number in again {
             self.numbers.remove(number);
         }
+    }
+}
+
+fn digest(id: &EventId) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::{Epoch, HostName};
+
+    fn id(sequence: u64) -> EventId {
+        EventId { node: HostName::parse("attic").expect("a name"), epoch: Epoch(1), sequence }
+    }
+
+    #[test]
+    fn an_event_is_told_once_and_one_of_another_journal_under_its_number_as_well() {
+        let (finish, mut finished) = mpsc::unbounded_channel();
+        let mut heard = Heard::default();
+        assert!(heard.is_new(1, &id(7), &finish) && !heard.is_new(1, &id(7), &finish));
+        heard.finished(&[Ask::Done(vec![1]), Ask::Again(vec![])]);
+        assert!(!heard.is_new(1, &id(7), &finish));
+        assert!(matches!(finished.try_recv(), Ok(Finished::Done(1))), "it is acknowledged again");
+        assert!(heard.is_new(1, &id(8), &finish), "the journal is another one");
+        assert!(!heard.is_new(1, &id(8), &finish) && finished.try_recv().is_err());
     }
 }

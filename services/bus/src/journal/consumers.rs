@@ -94,14 +94,14 @@ impl Journal {
         self.hand(name, room, batch, fresh)
     }
 
-    /// Where a consumer goes on, how many records it may be handed, and where they are; none if it has to get others
-    /// again before.
+    /// Where a consumer goes on, how many new records it may be handed, and where they are; none if it has to get others
+    /// again before: then it goes on there, and has not caught up.
     fn next_for(&self, name: &str) -> Result<(Position, usize, Plan), Failure> {
         let state = self.core.lock();
         let cursor = state.shelf.consumers.get(name).ok_or_else(|| unknown(name))?;
         let room = if cursor.again().is_some() { 0 } else { cursor.room() };
         let plan = if room > 0 { state.plan(cursor.next()) } else { Plan::End };
-        Ok((cursor.next(), room, plan))
+        Ok((cursor.again().unwrap_or(cursor.next()), room, plan))
     }
 
     /// Hands out of what was read as much as there is room for, behind what was handed out again.

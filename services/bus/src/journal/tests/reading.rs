@@ -186,3 +186,19 @@ fn how_a_thing_is_ends_when_it_expires() {
     bench.advance(10);
     assert_eq!(now(&bench), [3]);
 }
+
+#[test]
+fn who_has_more_to_get_again_has_not_caught_up() {
+    let bench = Bench::new(SMALL);
+    bench.journal().register("link:attic", Start::Earliest).unwrap();
+    for n in 1..=3 {
+        bench.append(record(n, ALL, "a")).unwrap();
+    }
+    let end = *bench.journal().end().borrow();
+    assert_eq!(bench.journal().take("link:attic", &|_| true, 4096).unwrap().next, end);
+    bench.journal().rewind("link:attic").unwrap();
+    for n in 1..=3 {
+        let batch = bench.journal().take("link:attic", &|_| true, 1).unwrap();
+        assert_eq!((sequences(&batch), batch.next < end), (vec![n], n < 3));
+    }
+}
