@@ -200,6 +200,7 @@ fn who_is_paired_no_longer_is_told_so_and_new_roles_hold_at_once() {
     let kitchen = scene.proves("kitchen", key, "10.0.0.7");
     scene.feed(Input::Listed(list(&[("kitchen", key, "follow")]), true));
     assert_eq!(scene.roles(kitchen).unwrap(), "follow");
+    assert!(!scene.did(|action| *action == Action::BusDown(kitchen)), "it would not know that it has to ask again");
     let before = scene.done.len();
     scene.feed(Input::Listed(list(&[("kitchen", key, "follow")]), true));
     assert_eq!(scene.done.len(), before, "the same list changes nothing");

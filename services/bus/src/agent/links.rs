@@ -182,6 +182,7 @@ impl Links {
             Ok(filters) => filters,
             Err(why) => return self.shared.refused(&link.host, "", &why),
         };
+        link.asked = None;
         let before = link.filters.take().unwrap_or_default();
         let fresh: Vec<Filter> = filters.iter().filter(|filter| !before.contains(filter)).cloned().collect();
         link.filters = Some(self.shared.subscriptions.follow(link.consumer.clone(), filters));
