@@ -303,7 +303,7 @@ async fn serve(
                     return None;
                 }
             },
-            Some(done) = links.appended() => links.kept_theirs(done),
+            Some(news) = links.news() => links.hear_news(news),
             Ok(()) = end.changed() => links.pump_all(),
             Ok(()) = told.changed() => shared.journal.notices().into_iter().for_each(|notice| shared.clerk.notice(notice)),
             Ok(()) = wanted.changed() => links.follow(),

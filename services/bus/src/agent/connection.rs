@@ -190,11 +190,14 @@ impl Connection {
             (Some(name), Some(consumer)) => {
                 let start = if from == From::Oldest { Start::Earliest } else { Start::Latest };
                 self.shared.subscriptions.take(consumer, self.number);
+                let before = self.shared.subscriptions.of(consumer).unwrap_or_default();
+                let is_more = filters.iter().any(|filter| !before.contains(filter));
                 // Before there is a cursor: what nobody asks the server for is passed over by it.
                 let kept = self.shared.subscriptions.keep(name, filters.clone());
                 kept.map_err(|why| format!("the subscription {name} cannot be kept: {why}; make room on that disk"))?;
-                if self.shared.consume(consumer, start).map_err(|why| why.to_string())? {
-                    // What comes from here on waits for it, whatever is killed then: its cursor is written first.
+                if self.shared.consume(consumer, start).map_err(|why| why.to_string())? || is_more {
+                    // What comes from here on waits for it, and nothing that it did not want before, whatever is killed
+                    // then: its cursor is written first.
                     journal.settle().await.map_err(|why| why.to_string())?;
                 }
             }

@@ -24,8 +24,8 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Links {
     shared: Rc<Shared>,
     links: BTreeMap<u64, Link>,
-    appended: UnboundedReceiver<Done>,
-    append: UnboundedSender<Done>,
+    news: UnboundedReceiver<News>,
+    tell: UnboundedSender<News>,
     /// The last frame that was made, since many peers get the same.
     last: Option<Made>,
     /// Frames that wait for more peers to get the same.
@@ -46,6 +46,10 @@ struct Link {
     consumer: Rc<str>,
     /// What a follower asked for; before it has, nothing is read for it.
     filters: Option<Rc<[Filter]>>,
+    /// How often it has asked.
+    asking: u64,
+    /// Nothing is read for it until its cursor is on the disk.
+    settling: bool,
     flow: Flow,
     /// What it asked for while states were still told to it, or while it might not follow; the last time counts.
     asked: Option<Vec<String>>,
@@ -58,7 +62,15 @@ struct Link {
     busy: bool,
 }
 
-/// A batch of a peer is in the journal.
+/// What a task of a link has done.
+pub(super) enum News {
+    /// A batch of a peer is in the journal.
+    Appended(Done),
+    /// The cursor of a follower is on the disk: what it asked for, at this time of asking, can be read for it.
+    Settled(u64, u64, Vec<Filter>),
+}
+
+/// A batch of a peer.
 pub(super) struct Done {
     link: u64,
     through: u64,
@@ -75,13 +87,21 @@ struct Outgoing<'a> {
 
 impl Links {
     pub(super) fn new(shared: Rc<Shared>) -> Links {
-        let (append, appended) = unbounded_channel();
-        Links { shared, links: BTreeMap::new(), appended, append, last: None, pending: None }
+        let (tell, news) = unbounded_channel();
+        Links { shared, links: BTreeMap::new(), news, tell, last: None, pending: None }
     }
 
-    /// The next batch of a peer that is kept.
-    pub(super) async fn appended(&mut self) -> Option<Done> {
-        self.appended.recv().await
+    /// What a task of a link has done next.
+    pub(super) async fn news(&mut self) -> Option<News> {
+        self.news.recv().await
+    }
+
+    /// And what follows from it.
+    pub(super) fn hear_news(&mut self, news: News) {
+        match news {
+            News::Appended(done) => self.kept_theirs(done),
+            News::Settled(number, asked, filters) => self.settled(number, asked, filters),
+        }
     }
 
     pub(super) fn up(&mut self, number: u64, host: HostName, roles: Roles) {
@@ -106,6 +126,8 @@ impl Links {
             consumer,
             filters: None,
             asked: None,
+            asking: 0,
+            settling: false,
             flow: Flow::default(),
             states: VecDeque::new(),
             seen: Position::START,
@@ -183,10 +205,30 @@ impl Links {
             Err(why) => return self.shared.refused(&link.host, "", &why),
         };
         link.asked = None;
+        link.asking += 1;
+        let (asked, before) = (link.asking, self.shared.subscriptions.of(&link.consumer));
+        let is_more = before.is_some_and(|before| filters.iter().any(|filter| !before.contains(filter)));
+        if !is_more {
+            return self.follows(number, filters);
+        }
+        // The cursor has passed over what was not wanted. A crash that forgets so would bring that now, behind newer.
+        link.settling = true;
+        tokio::task::spawn_local(settle(self.shared.clone(), number, asked, filters, self.tell.clone()));
+    }
+
+    fn settled(&mut self, number: u64, asked: u64, filters: Vec<Filter>) {
+        if self.links.get(&number).is_some_and(|link| link.asking == asked) {
+            self.follows(number, filters);
+        }
+    }
+
+    /// From here on a follower is sent what matches one of these.
+    fn follows(&mut self, number: u64, filters: Vec<Filter>) {
+        let Some(link) = self.links.get_mut(&number) else { return };
         let before = link.filters.take().unwrap_or_default();
         let fresh: Vec<Filter> = filters.iter().filter(|filter| !before.contains(filter)).cloned().collect();
         link.filters = Some(self.shared.subscriptions.follow(link.consumer.clone(), filters));
-        link.seen = Position::START;
+        (link.settling, link.seen) = (false, Position::START);
         let host = link.host.as_str();
         let states = self.shared.journal.latest(&|topic| fresh.iter().any(|filter| filter.matches(topic)));
         match states {
@@ -226,7 +268,7 @@ impl Links {
         let link = self.links.get_mut(&number)?;
         let room = link.flow.room();
         let server = shared.settings.server;
-        if room == 0 || server && !link.roles.may_follow() {
+        if room == 0 || link.settling || server && !link.roles.may_follow() {
             return None;
         }
         if !link.states.is_empty() {
@@ -330,11 +372,11 @@ impl Links {
         let bytes = batch.events.iter().map(Event::size).sum();
         let done = Done { link: number, through: batch.through, bytes };
         let admitted = batch.events.into_iter().filter(|event| self.shared.admits(link, event)).collect();
-        tokio::task::spawn_local(append(self.shared.clone(), admitted, done, self.append.clone()));
+        tokio::task::spawn_local(append(self.shared.clone(), admitted, done, self.tell.clone()));
     }
 
     /// What a peer sent is kept, and it is told so.
-    pub(super) fn kept_theirs(&mut self, done: Done) {
+    fn kept_theirs(&mut self, done: Done) {
         let Some(link) = self.links.get_mut(&done.link) else { return };
         link.busy = false;
         link.waiting = link.waiting.saturating_sub(done.bytes);
@@ -397,8 +439,16 @@ impl Shared {
     }
 }
 
+/// Writes down how far everybody is. A disk that refuses is told; what is lost by a crash then is order, and no event.
+async fn settle(shared: Rc<Shared>, number: u64, asked: u64, filters: Vec<Filter>, tell: UnboundedSender<News>) {
+    if let Err(why) = shared.journal.settle().await {
+        tracing::error!("{why}");
+    }
+    let _ = tell.send(News::Settled(number, asked, filters));
+}
+
 /// Appends what a peer sent, as often as the disk makes it necessary.
-async fn append(shared: Rc<Shared>, events: Vec<Event>, done: Done, tell: UnboundedSender<Done>) {
+async fn append(shared: Rc<Shared>, events: Vec<Event>, done: Done, tell: UnboundedSender<News>) {
     let mut left: Vec<_> = events.into_iter().map(record_now).collect();
     while !left.is_empty() {
         let Ok(answers) = shared.journal.append_all(left.clone()).await else { return };
@@ -412,7 +462,7 @@ async fn append(shared: Rc<Shared>, events: Vec<Event>, done: Done, tell: Unboun
             tokio::time::sleep(PAUSE).await;
         }
     }
-    let _ = tell.send(done);
+    let _ = tell.send(News::Appended(done));
 }
 
 fn is_to_be_tried_again(answer: &Result<Appended, Failure>) -> bool {
