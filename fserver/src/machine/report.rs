@@ -1,6 +1,7 @@
 //! The part of the machine that answers questions: who is here, and why something was decided.
 
 use super::{Action, ControlId, House, OldPeers, Peer, Speaker, Via, cut, shown, stopping::kind};
+use core::net::IpAddr;
 use protocol::control::{
     HouseStatus, PEERS_PER_REPLY, PeerStatus, Reply, Request, ServerStatus, ShutdownStatus, Verdict,
 };
@@ -23,8 +24,16 @@ pub(super) struct Memory(HashMap<HostName, VecDeque<Remembered>>);
 #[derive(Debug)]
 struct Remembered {
     at: Instant,
-    by: &'static str,
-    decision: Decision,
+    what: What,
+}
+
+/// What was decided. Most machines come and stay, and of those there may be thousands.
+#[derive(Debug)]
+enum What {
+    /// It came, from there.
+    Came(Option<IpAddr>),
+    /// By whom, and why.
+    Decided(Box<(&'static str, Decision)>),
 }
 
 impl Memory {
@@ -36,15 +45,22 @@ impl Memory {
         evidence: Vec<String>,
         now: Instant,
     ) {
-        let decision = Decision { ago: Duration::ZERO, what, evidence, epoch: None };
-        self.keep(host, Remembered { at: now, by, decision });
+        self.decided(host, by, Decision { ago: Duration::ZERO, what, evidence, epoch: None }, now);
+    }
+
+    fn decided(&mut self, host: &HostName, by: &'static str, decision: Decision, now: Instant) {
+        self.keep(host, Remembered { at: now, what: What::Decided(Box::new((by, decision))) });
+    }
+
+    pub(super) fn came(&mut self, host: &HostName, from: Option<IpAddr>, now: Instant) {
+        self.keep(host, Remembered { at: now, what: What::Came(from) });
     }
 
     fn keep(&mut self, host: &HostName, remembered: Remembered) {
         if self.0.len() >= HOSTS && !self.0.contains_key(host) {
             self.forget_the_stalest();
         }
-        let of_host = self.0.entry(host.clone()).or_default();
+        let of_host = self.0.entry(host.clone()).or_insert_with(|| VecDeque::with_capacity(1));
         of_host.push_front(remembered);
         of_host.truncate(PER_HOST);
     }
@@ -62,13 +78,23 @@ impl Memory {
     }
 
     fn verdicts(&self, host: &HostName, now: Instant) -> Vec<Verdict> {
-        let of_host = self.0.get(host).into_iter().flatten();
-        of_host
-            .map(|kept| Verdict {
-                by: kept.by.into(),
-                decision: Decision { ago: kept.decision.ago + now.since(kept.at), ..kept.decision.clone() },
-            })
-            .collect()
+        self.0.get(host).into_iter().flatten().map(|kept| kept.verdict(now)).collect()
+    }
+}
+
+impl Remembered {
+    fn verdict(&self, now: Instant) -> Verdict {
+        let ago = now.since(self.at);
+        match &self.what {
+            What::Came(from) => {
+                let what = format!("came from {}", shown(*from));
+                Verdict { by: "server".into(), decision: Decision { ago, what, evidence: Vec::new(), epoch: None } }
+            }
+            What::Decided(decided) => {
+                let (by, decision) = &**decided;
+                Verdict { by: (*by).into(), decision: Decision { ago: decision.ago + ago, ..decision.clone() } }
+            }
+        }
     }
 }
 
@@ -90,7 +116,7 @@ impl House {
         let evidence = told.evidence.iter().take(MOST_EVIDENCE).map(|fact| cut(fact)).collect();
         let decision = Decision { what: cut(&told.what), evidence, ..told };
         let note = super::info(format!("{host} decided: {} ({})", decision.what, decision.evidence.join("; ")));
-        self.memory.keep(&host, Remembered { at: now, by: "client", decision });
+        self.memory.decided(&host, "client", decision, now);
         vec![note]
     }
 

@@ -18,6 +18,13 @@ const PROMISE: f64 = 4.0;
 /// New clients are not silent: so long they beat before the second look.
 const BEATING: Duration = Duration::from_secs(3);
 
+/// The clients of fserver.
+const FORMS: [(&str, Dialect); 3] = [
+    ("fserver, old clients", Dialect::Old),
+    ("fserver, new clients beating", Dialect::New),
+    ("fserver, and following an event", Dialect::Bus),
+];
+
 /// One measurement, in KiB.
 struct Cost {
     empty: u64,
@@ -36,8 +43,7 @@ pub fn measure(plan: &Plan, scratch: &Scratch, report: &mut Report) -> io::Resul
     println!("\nMemory (PSS) with N idle clients");
     let mut table = Table::new(&["form", "clients", "empty", "full", "each"]);
     for &clients in plan.memory {
-        for (name, dialect) in [("fserver, old clients", Dialect::Old), ("fserver, new clients beating", Dialect::New)]
-        {
+        for (name, dialect) in FORMS {
             let cost = fserver(clients, dialect, scratch)?;
             let what = format!("{name}: memory of each of {clients}");
             report.judge(
@@ -72,11 +78,11 @@ fn row(name: &str, cost: &Cost) -> [String; 5] {
 }
 
 fn fserver(clients: usize, dialect: Dialect, scratch: &Scratch) -> io::Result<Cost> {
-    let server = Server::start(&scratch.folder("memory")?, "127.0.0.1:0", &[])?;
+    let server = Server::start(&scratch.fresh("memory")?, "127.0.0.1:0", &[])?;
     let empty = pss(server.process.pid())?;
     let mut load = Load::new()?;
     load.connect(clients, dialect, server.address, |tally| Ok(tally.ready))?;
-    if dialect == Dialect::New {
+    if dialect != Dialect::Old {
         load.run(BEATING, |_| false)?;
     }
     Ok(Cost { empty, full: pss(server.process.pid())?, clients })
