@@ -14,14 +14,18 @@ use protocol::session::{Heard, Session};
 use socket2::SockRef;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc::Sender, oneshot};
 use tokio::task::AbortHandle;
 
@@ -72,6 +76,13 @@ impl Stream {
         match self {
             Stream::Tcp(stream) => stream.ready(interest).await.map(drop),
             Stream::Unix(stream) => stream.ready(interest).await.map(drop),
+        }
+    }
+
+    fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Stream::Tcp(stream) => stream.poll_read_ready(context),
+            Stream::Unix(stream) => stream.poll_read_ready(context),
         }
     }
 
@@ -161,7 +172,8 @@ impl Peers {
             tracing::debug!("no keepalive on the link of a peer: {why}");
         }
         let stream = Arc::new(stream);
-        let reader = tokio::spawn(read(peer, stream.clone(), self.events.clone())).abort_handle();
+        let reader = Reader { peer, stream: stream.clone(), events: self.events.clone(), ear: Ear::default() };
+        let reader = tokio::spawn(reader.run()).abort_handle();
         self.links
             .insert(peer, Link { stream, reader, unsent: Vec::new(), half_close: false, sealer: None, away: None });
     }
@@ -401,67 +413,121 @@ fn ends_with_handshake(heard: &[Heard<ClientLine>]) -> bool {
     matches!(heard.last(), Some(Heard::Message(Message::Handshake(_))))
 }
 
-/// Reads one peer until it ends.
-async fn read(peer: PeerId, stream: Arc<Stream>, events: Sender<Event>) {
-    let mut ear = Ear::default();
-    let why = loop {
-        if let Err(why) = stream.ready(Interest::READABLE).await {
-            break Some(format!("has a broken link: {why}"));
-        }
-        let (mut heard, mut rest) = (Vec::new(), Vec::new());
-        let taken = BUFFER.with_borrow_mut(|buffer| {
-            stream.try_read(buffer).map(|n| {
-                let mut bytes = &buffer[..n];
-                let taken = ear.hear(&mut bytes, &mut heard);
-                rest.extend_from_slice(bytes);
-                (n, taken)
-            })
-        });
-        let taken = if matches!(taken, Ok((_, Ok(())))) && ear.opener.is_none() && ends_with_handshake(&heard) {
-            // Rare, and too large to be part of what waits for an idle peer.
-            Ok((1, Box::pin(shake(peer, &mut ear, heard, rest, &events)).await))
-        } else {
-            drop(rest);
-            tell(peer, heard, &events).await;
-            taken
-        };
-        match taken {
-            Ok((0, _)) => break ear.cut(),
-            Ok((_, Ok(()))) => {}
-            Ok((_, Err(broken))) => break Some(format!("is closed: {broken}")),
-            Err(why) if why.kind() == io::ErrorKind::WouldBlock => {}
-            Err(why) => break Some(format!("has a broken link: {why}")),
-        }
-    };
-    let _ = events.send(Event::Input(Input::Ended(peer, why))).await;
+/// What one read gave, beside what was said.
+enum Taken {
+    /// More may follow.
+    More,
+    /// What was said ends with a handshake, and behind it came these bytes.
+    Handshake(Box<(Vec<Heard<ClientLine>>, Vec<u8>)>),
+    /// The link is over; for a clean end there are no words.
+    End(Option<Box<str>>),
 }
 
-async fn tell(peer: PeerId, heard: Vec<Heard<ClientLine>>, events: &Sender<Event>) {
-    for thing in heard {
-        let _ = events.send(Event::Input(Input::Heard(peer, thing))).await;
-    }
-}
+/// What waits for room at the loop.
+type Waits = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What was heard ends with a handshake: asks what the rest of the bytes is, and hears that too.
-async fn shake(
+/// What reads one peer. There is one of these for each peer, so nothing large may live in it across a wait.
+struct Reader {
     peer: PeerId,
-    ear: &mut Ear,
-    mut heard: Vec<Heard<ClientLine>>,
-    rest: Vec<u8>,
-    events: &Sender<Event>,
-) -> Result<(), String> {
-    let (mut bytes, mut result) = (&rest[..], Ok(()));
-    while result.is_ok() && ear.opener.is_none() && ends_with_handshake(&heard) {
-        let handshake = heard.pop().expect("it ends with one");
-        tell(peer, std::mem::take(&mut heard), events).await;
-        let (answer, answered) = oneshot::channel();
-        let _ = events.send(Event::Handshake(Input::Heard(peer, handshake), answer)).await;
-        // Without an answer the loop has ended, and this task ends with it.
-        ear.opener = answered.await.unwrap_or_default();
-        result = ear.hear(&mut bytes, &mut heard);
+    stream: Arc<Stream>,
+    events: Sender<Event>,
+    ear: Ear,
+}
+
+impl Reader {
+    /// Reads until the link ends. An `async fn` would hold the reader twice.
+    fn run(mut self) -> impl Future<Output = ()> + Send {
+        async move {
+            let why = loop {
+                if let Err(why) = poll_fn(|context| self.stream.poll_readable(context)).await {
+                    break Some(broken(&why));
+                }
+                let (mut taken, waits) = self.turn();
+                if let Some(waits) = waits {
+                    waits.await;
+                }
+                if let Taken::Handshake(heard) = taken {
+                    taken = Box::pin(self.shake(*heard)).await;
+                }
+                if let Taken::End(why) = taken {
+                    break why;
+                }
+            };
+            let over = Event::Input(Input::Ended(self.peer, why.map(String::from)));
+            let _ = Box::pin(self.events.send(over)).await;
+        }
     }
-    tell(peer, heard, events).await;
-    result
+
+    /// One read; what was said goes to the loop.
+    fn turn(&mut self) -> (Taken, Option<Waits>) {
+        let mut heard = Vec::new();
+        let taken = BUFFER.with_borrow_mut(|buffer| self.take(buffer, &mut heard));
+        match taken {
+            Taken::Handshake(rest) => (Taken::Handshake(Box::new((heard, rest.1))), None),
+            taken => (taken, tell(self.peer, heard, &self.events)),
+        }
+    }
+
+    fn take(&mut self, buffer: &mut [u8], heard: &mut Vec<Heard<ClientLine>>) -> Taken {
+        let mut bytes = match self.stream.try_read(buffer) {
+            Ok(0) => return Taken::End(self.ear.cut().map(Into::into)),
+            Ok(count) => &buffer[..count],
+            Err(why) if why.kind() == io::ErrorKind::WouldBlock => return Taken::More,
+            Err(why) => return Taken::End(Some(broken(&why))),
+        };
+        match self.ear.hear(&mut bytes, heard) {
+            Ok(()) if self.ear.opener.is_none() && ends_with_handshake(heard) => {
+                Taken::Handshake(Box::new((Vec::new(), bytes.to_vec())))
+            }
+            Ok(()) => Taken::More,
+            Err(why) => closed(&why),
+        }
+    }
+
+    /// What was heard ends with a handshake: asks what the rest of the bytes is, and hears that too.
+    async fn shake(&mut self, (mut heard, rest): (Vec<Heard<ClientLine>>, Vec<u8>)) -> Taken {
+        let (mut bytes, mut result, peer) = (&rest[..], Ok(()), self.peer);
+        while result.is_ok() && self.ear.opener.is_none() && ends_with_handshake(&heard) {
+            let handshake = heard.pop().expect("it ends with one");
+            done(tell(peer, std::mem::take(&mut heard), &self.events)).await;
+            let (answer, answered) = oneshot::channel();
+            let _ = self.events.send(Event::Handshake(Input::Heard(peer, handshake), answer)).await;
+            // Without an answer the loop has ended, and this task ends with it.
+            self.ear.opener = answered.await.unwrap_or_default();
+            result = self.ear.hear(&mut bytes, &mut heard);
+        }
+        done(tell(peer, heard, &self.events)).await;
+        result.map_or_else(|why| closed(&why), |()| Taken::More)
+    }
+}
+
+fn broken(why: &io::Error) -> Box<str> {
+    format!("has a broken link: {why}").into()
+}
+
+fn closed(why: &str) -> Taken {
+    Taken::End(Some(format!("is closed: {why}").into()))
+}
+
+/// Tells the loop at once, or gives what waits for room there.
+fn tell(peer: PeerId, heard: Vec<Heard<ClientLine>>, events: &Sender<Event>) -> Option<Waits> {
+    let mut heard = heard.into_iter().map(move |thing| Event::Input(Input::Heard(peer, thing)));
+    let full = heard.by_ref().find_map(|event| match events.try_send(event) {
+        Err(TrySendError::Full(event)) => Some(event),
+        Ok(()) | Err(TrySendError::Closed(_)) => None,
+    })?;
+    let events = events.clone();
+    Some(Box::pin(async move {
+        for event in std::iter::once(full).chain(heard) {
+            let _ = events.send(event).await;
+        }
+    }))
+}
+
+async fn done(waits: Option<Waits>) {
+    if let Some(waits) = waits {
+        waits.await;
+    }
 }
 
 #[cfg(test)]

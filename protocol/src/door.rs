@@ -101,6 +101,8 @@ pub struct Waiting {
     pub oldest: Option<u64>,
     /// Whether it is here.
     pub here: bool,
+    /// What it wants, the first patterns, if that is known.
+    pub wants: Vec<String>,
 }
 
 /// How an agent is.

@@ -9,7 +9,7 @@
 //! | [`program`] | the programs: two that speak, two that listen, as processes of their own |
 //! | [`house`] | a server, a satellite, a broker and the programs, any of which can die |
 //! | [`points`] | who dies when, from a seed |
-//! | [`kills`], [`damage`], [`full_disk`], [`deaf`], [`outage`], [`mosquitto`] | the trials |
+//! | [`kills`], [`newcomers`], [`damage`], [`full_disk`], [`deaf`], [`outage`], [`mosquitto`] | the trials |
 //! | [`table`] | the result |
 
 pub mod account;
@@ -20,6 +20,7 @@ pub mod full_disk;
 pub mod house;
 pub mod kills;
 pub mod mosquitto;
+pub mod newcomers;
 pub mod outage;
 pub mod points;
 pub mod program;
@@ -54,9 +55,10 @@ impl Measure {
 /// A trial: its name, and what comes of it.
 type Trial = (&'static str, fn(Measure, &mut Rng) -> Vec<Row>);
 
-const TRIALS: [Trial; 7] = [
+const TRIALS: [Trial; 8] = [
     ("kill -9", kills::of_anybody),
     ("kill -9 of the broker", kills::of_the_broker),
+    ("names begin to listen", newcomers::trial),
     ("journals torn and flipped", damage::trial),
     ("a full disk", full_disk::trial),
     ("peers that do not read", deaf::trial),
@@ -66,7 +68,8 @@ const TRIALS: [Trial; 7] = [
 
 /// Does all of it, and prints the table; whether everything is as it must be.
 pub fn run(measure: Measure, only: &str) -> bool {
-    println!("torture: {} kill points, seed {} (again with --seed {0})", measure.points, measure.seed);
+    let Measure { points, seed } = measure;
+    println!("torture: {points} kill points, --seed {seed}");
     let (start, mut rows) = (Instant::now(), Vec::new());
     for (number, (name, trial)) in TRIALS.iter().enumerate().filter(|(_, (name, _))| name.contains(only)) {
         let (began, mut random) = (Instant::now(), Rng::with_seed(measure.seed.wrapping_add(number as u64)));

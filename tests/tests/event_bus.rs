@@ -2,10 +2,10 @@
 //! away or killed meanwhile.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use bus::client::{Bus, Item, Subscription};
+use bus::client::{Bus, Item, Subscription, ask};
 use nix::sys::signal::Signal;
 use protocol::Event;
-use protocol::door::{From, Subscribe};
+use protocol::door::{Ask, From, Subscribe, Tell};
 use protocol::fact::Fact;
 use tests::World;
 use tests::world::PATIENCE;
@@ -41,12 +41,12 @@ async fn event(subscription: &mut Subscription) -> (u64, Event) {
     timeout(PATIENCE, next).await.expect("an event comes")
 }
 
-/// Whether the server has it in its books that a machine wants to hear a fact.
-fn follows(server: &Place, host: &str, fact: &str) -> bool {
-    let books = tests::world::read(&server.path("state/journal/subscriptions.json"));
-    let books: serde_json::Value = serde_json::from_str(&books).unwrap_or_default();
-    let filters = books[format!("link:{host}")].as_array().cloned().unwrap_or_default();
-    filters.iter().any(|filter| filter.as_str().unwrap().ends_with(fact))
+/// Whether the server knows that a machine wants to hear a fact.
+fn follows(runtime: &Runtime, server: &Place, host: &str, fact: &str) -> bool {
+    let door = server.path("bus.sock");
+    let Ok(Tell::Queue(queue)) = runtime.block_on(ask(&door, "test 1", Ask::Queue)) else { return false };
+    let follower = queue.into_iter().find(|waiting| waiting.consumer == format!("link:{host}"));
+    follower.is_some_and(|follower| follower.wants.iter().any(|filter| filter.ends_with(fact)))
 }
 
 fn body(event: &Event) -> serde_json::Value {
@@ -63,7 +63,7 @@ fn an_event_of_one_machine_runs_a_hook_on_another() {
     attic.until_peers(2, "new");
     let cameras = bus(&runtime, yard.place());
     // The hall has asked for it once its wishes are in the server's books.
-    world.until("the server knows what the hall wants", || follows(attic.place(), "hall", "motion"));
+    world.until("the server knows what the hall wants", || follows(&runtime, attic.place(), "hall", "motion"));
     runtime.block_on(cameras.publish(&motion("cam1"))).unwrap();
     hall.until_event("motion/50-ring-bell");
     world.until("it knows what happened", || hall.has("yard camera cam1 4.5"));
@@ -76,7 +76,7 @@ fn a_machine_that_was_away_is_told_what_it_missed() {
     let mut hall = world.client("hall").of(&attic).hook("segment-closed/50-keep-file", "event $FACT_FILE").start();
     let mut yard = world.client("yard").of(&attic).start();
     attic.until_peers(2, "new");
-    world.until("the server knows what the hall wants", || follows(attic.place(), "hall", "segment-closed"));
+    world.until("the server knows what the hall wants", || follows(&runtime, attic.place(), "hall", "segment-closed"));
     hall.stop(Signal::SIGKILL);
     let cameras = bus(&runtime, yard.place());
     let closed = |file: &str| {

@@ -157,3 +157,11 @@ async fn a_crowd_that_is_turned_away_is_not_waited_for() {
     all.iter().for_each(|&peer| peers.close(peer));
     assert_eq!((peers.links.len(), peers.away), (1, 0));
 }
+
+#[tokio::test]
+async fn what_waits_for_each_peer_is_small() {
+    let (near, _far) = UnixStream::pair().unwrap();
+    let stream = Arc::new(Stream::Unix(near));
+    let waits = Reader { peer: PeerId(1), stream, events: mpsc::channel(1).0, ear: Ear::default() }.run();
+    assert!(size_of_val(&waits) <= 128, "{} bytes", size_of_val(&waits));
+}

@@ -279,7 +279,7 @@ table!(tells, tell_name, Tell, {
     "tell-missed" Tell::Missed(_) => Tell::Missed(2);
     "tell-live" Tell::Live => Tell::Live;
     "tell-queue" Tell::Queue(_) => Tell::Queue(vec![
-        Waiting { consumer: "link:kitchen".into(), events: 12, open: 3, oldest: Some(90), here: false },
+        Waiting { consumer: "link:kitchen".into(), events: 12, open: 3, oldest: Some(90), here: false, wants: vec!["+/evt/camera/#".into()] },
     ]);
     "tell-health" Tell::Health(_) => Tell::Health(Health {
         journal: "/var/lib/pistop/fserver/journal".into(),

@@ -150,8 +150,9 @@ pub fn ask() -> impl Strategy<Value = Ask> {
 }
 
 fn waiting() -> impl Strategy<Value = Waiting> {
-    (any::<String>(), any::<(u64, u64)>(), any::<Option<u64>>(), any::<bool>())
-        .prop_map(|(consumer, (events, open), oldest, here)| Waiting { consumer, events, open, oldest, here })
+    (any::<String>(), any::<(u64, u64)>(), any::<Option<u64>>(), any::<bool>()).prop_map(
+        |(consumer, (events, open), oldest, here)| Waiting { consumer, events, open, oldest, here, wants: Vec::new() },
+    )
 }
 
 fn health() -> impl Strategy<Value = Health> {

@@ -139,11 +139,10 @@ impl Agent {
     pub fn start(mut settings: Settings) -> Result<(Agent, UnboundedReceiver<Out>), String> {
         let (journal, damage) = open(&mut settings).map_err(|why| why.to_string())?;
         let door = door::Door::open(&settings.door, settings.group.as_deref())?;
-        let subscriptions = Subscriptions::open(&settings.place);
         let (orders, order) = unbounded_channel();
         let (out, outs) = unbounded_channel();
         let notices = damage.into_iter().map(Notice::Damaged).collect();
-        let parts = Parts { settings, journal, door, subscriptions, notices };
+        let parts = Parts { settings, journal, door, notices };
         let thread = std::thread::Builder::new().name("bus".into());
         thread.spawn(move || run(parts, order, out)).map_err(|why| format!("the thread of the bus: {why}"))?;
         Ok((Agent { orders }, outs))
@@ -181,7 +180,6 @@ struct Parts {
     settings: Settings,
     journal: Journal,
     door: door::Door,
-    subscriptions: Subscriptions,
     notices: Vec<Notice>,
 }
 
@@ -252,7 +250,8 @@ async fn serve(
     mut orders: UnboundedReceiver<Order>,
     out: UnboundedSender<Out>,
 ) -> Option<oneshot::Sender<()>> {
-    let Parts { settings, journal, door, subscriptions, notices } = parts;
+    let Parts { settings, journal, door, notices } = parts;
+    let subscriptions = Subscriptions::open(&settings.place);
     let journal = Rc::new(journal);
     let clerk = Clerk::start(&settings, journal.clone());
     let wants = watch::Sender::new(());

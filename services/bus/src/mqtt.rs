@@ -22,7 +22,7 @@ pub mod topic;
 
 pub use config::Config;
 
-use crate::journal::{Journal, Start};
+use crate::journal::{Failure, Journal, Start};
 use discovery::House;
 use link::{Heard, Link};
 use machine::{Action, Host, Input, Machine, Now, Trouble};
@@ -60,7 +60,7 @@ pub struct Uplink {
 /// Keeps the uplink until `stop` says that the program ends; then says goodbye, which takes two seconds at most. What the
 /// house has to know is handed to `tell`. Runs in a [`tokio::task::LocalSet`].
 pub async fn run(uplink: Uplink, journal: Rc<Journal>, tell: impl Fn(Fact), stop: impl Future<Output = ()>) {
-    if let Err(why) = journal.register(CONSUMER, Start::Latest).and_then(|_| journal.rewind(CONSUMER)) {
+    if let Err(why) = begin(&journal).await {
         return tracing::error!("nothing goes to the broker: {why}");
     }
     let mut desk = Loop::new(&uplink, journal, tell);
@@ -84,6 +84,14 @@ pub async fn run(uplink: Uplink, journal: Rc<Journal>, tell: impl Fn(Fact), stop
             () = sleep_until(due) => desk.handle(Input::Tick),
         }
     }
+}
+
+/// A place in the journal, which a crash does not forget: what is said from here on goes to the broker.
+async fn begin(journal: &Journal) -> Result<(), Failure> {
+    if journal.register(CONSUMER, Start::Latest)? {
+        journal.settle().await?;
+    }
+    journal.rewind(CONSUMER)
 }
 
 async fn next(link: &mut Option<Link>) -> Heard {
@@ -186,7 +194,7 @@ impl<'a, T: Fn(Fact)> Loop<'a, T> {
         (self.tell)(fact);
     }
 
-    fn log(&self, result: Result<(), crate::journal::Failure>) {
+    fn log(&self, result: Result<(), Failure>) {
         if let Err(why) = result {
             tracing::error!("the journal of the uplink: {why}");
         }

@@ -41,7 +41,7 @@ fn people(waiting: &[Waiting]) -> String {
     table(&std::iter::once(head).chain(waiting.iter().map(row)).collect::<Vec<_>>())
 }
 
-fn row(Waiting { consumer, events, open, oldest, here }: &Waiting) -> Vec<String> {
+fn row(Waiting { consumer, events, open, oldest, here, .. }: &Waiting) -> Vec<String> {
     vec![
         consumer.clone(),
         count(*events),
@@ -68,6 +68,7 @@ mod tests {
             open: events.min(2),
             oldest,
             here,
+            wants: Vec::new(),
         };
         let all = [waiting("hooks", 0, None, true), waiting("link:kitchen", 10_000, Some(7500), false)];
         let expected = "consumer      waiting     in hand  oldest     here\n\

@@ -7,8 +7,9 @@ use super::ground::cleanup::Scratch;
 use super::ground::table::Table;
 use super::ground::wait;
 use super::load::Load;
+use super::mqtt;
 use super::report::{Report, Sample, milliseconds};
-use super::rivals::{self, Mosquitto, TcpServer};
+use super::rivals::{self, Mosquitto, Setting, TcpServer};
 use super::talk::{self, Dialect};
 use nix::sys::signal::Signal;
 use protocol::control::{Request, ShutdownRequest};
@@ -160,15 +161,19 @@ fn process_each(clients: usize) -> io::Result<Duration> {
 }
 
 fn broker(clients: usize, scratch: &Scratch) -> io::Result<Duration> {
-    let server = Mosquitto::start(&scratch.folder("mosquitto")?)?;
+    let server = Mosquitto::start(&scratch.folder("mosquitto")?, Setting::Quick)?;
     let mut load = Load::new()?;
     load.connect(clients, Dialect::Mqtt, server.address, |tally| Ok(tally.ready))?;
     let mut publisher = server.publisher()?;
-    last_told(&mut load, clients, || publisher.write_all(&talk::mqtt_publish()))
+    last_told(&mut load, clients, || publisher.say(&mqtt::publish(talk::TOPIC, b"shutdown\n")))
 }
 
 /// Pulls the trigger on a thread of its own, so that the generator is already listening.
-fn last_told(load: &mut Load, clients: usize, trigger: impl FnOnce() -> io::Result<()> + Send) -> io::Result<Duration> {
+pub fn last_told(
+    load: &mut Load,
+    clients: usize,
+    trigger: impl FnOnce() -> io::Result<()> + Send,
+) -> io::Result<Duration> {
     load.run(REST, |_| false)?;
     std::thread::scope(|scope| {
         let trigger = scope.spawn(|| {

@@ -73,6 +73,12 @@ impl Load {
         self.clients.iter_mut().for_each(|client| client.beat = None);
     }
 
+    /// Nobody was told yet.
+    pub fn forget_told(&mut self) {
+        (self.tally.told, self.tally.last_told) = (0, None);
+        self.clients.iter_mut().for_each(|client| client.told = false);
+    }
+
     /// Connects so many, a wave at a time; `settled` answers how many of them the server knows.
     pub fn connect(
         &mut self,

@@ -8,7 +8,7 @@ use super::ground::numbers::pss;
 use super::ground::table::Table;
 use super::load::Load;
 use super::report::Report;
-use super::rivals::{self, Mosquitto, TcpServer};
+use super::rivals::{self, Mosquitto, Setting, TcpServer};
 use super::talk::Dialect;
 use std::io;
 use std::time::Duration;
@@ -96,7 +96,7 @@ fn process_each(clients: usize) -> io::Result<Cost> {
 }
 
 fn broker(clients: usize, scratch: &Scratch) -> io::Result<Cost> {
-    let server = Mosquitto::start(&scratch.folder("mosquitto")?)?;
+    let server = Mosquitto::start(&scratch.folder("mosquitto")?, Setting::Quick)?;
     let empty = pss(server.pid())?;
     let mut load = Load::new()?;
     load.connect(clients, Dialect::Mqtt, server.address, |tally| Ok(tally.ready))?;

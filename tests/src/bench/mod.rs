@@ -1,5 +1,6 @@
 //! The parts of `bench`: the ground, the load generator, the servers it is turned on, and one module a measurement.
 
+pub mod bus;
 pub mod cell;
 pub mod detection;
 pub mod fan_out;
@@ -8,6 +9,7 @@ pub mod ground;
 pub mod hold;
 pub mod load;
 pub mod memory;
+pub mod mqtt;
 pub mod report;
 pub mod rivals;
 pub mod talk;
@@ -24,6 +26,10 @@ pub struct Plan {
     pub hold: (usize, Duration),
     /// Servers side by side, and real clients of each.
     pub detection: (usize, usize),
+    /// Followers of one event and rounds.
+    pub followers: &'static [(usize, usize)],
+    /// So long events flow.
+    pub flow: Duration,
 }
 
 impl Plan {
@@ -33,6 +39,8 @@ impl Plan {
         memory: &[1000, 5000],
         hold: (10_000, Duration::from_secs(30)),
         detection: (10, 10),
+        followers: &[(1000, 15), (5000, 9)],
+        flow: Duration::from_secs(8),
     };
 
     /// A look, in a minute.
@@ -41,5 +49,7 @@ impl Plan {
         memory: &[1000],
         hold: (2000, Duration::from_secs(5)),
         detection: (2, 5),
+        followers: &[(10, 5), (100, 5), (1000, 5)],
+        flow: Duration::from_secs(2),
     };
 }

@@ -43,6 +43,7 @@ impl Report {
 /// For people.
 pub fn milliseconds(time: Duration) -> String {
     match time.as_secs_f64() * 1000.0 {
+        ms if ms < 1.0 => format!("{:.0} us", ms * 1000.0),
         ms if ms < 10.0 => format!("{ms:.2} ms"),
         ms if ms < 1000.0 => format!("{ms:.1} ms"),
         ms => format!("{ms:.0} ms"),

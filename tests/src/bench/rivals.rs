@@ -4,11 +4,11 @@
 use super::ground::agents::{command, program};
 use super::ground::started::{self, Started};
 use super::ground::{numbers, wait};
-use super::talk;
+use super::mqtt;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -85,7 +85,32 @@ fn read_number(path: &str) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
-/// mosquitto in a folder of its own, set for speed: no log, no persistence, no Nagle.
+/// How mosquitto is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    /// For speed: no persistence, no Nagle.
+    Quick,
+    /// As Debian ships it: what is kept goes to the disk each half an hour.
+    Shipped,
+    /// The only way in which it loses nothing that it has acknowledged: each change goes to the disk within a second.
+    Lossless,
+}
+
+impl Setting {
+    fn lines(self, folder: &Path) -> String {
+        let folder = folder.display();
+        match self {
+            Setting::Quick => "persistence false\nset_tcp_nodelay true\n".into(),
+            Setting::Shipped => format!("persistence true\npersistence_location {folder}/\n"),
+            Setting::Lossless => {
+                let kept = format!("persistence true\npersistence_location {folder}/\n");
+                kept + "autosave_on_changes true\nautosave_interval 1\n"
+            }
+        }
+    }
+}
+
+/// mosquitto in a folder of its own, without a log.
 pub struct Mosquitto {
     process: Started,
     /// Where it listens.
@@ -94,16 +119,13 @@ pub struct Mosquitto {
 
 impl Mosquitto {
     /// Starts it on a port that was free a moment ago, as it cannot tell one that the kernel chose.
-    pub fn start(folder: &Path) -> io::Result<Self> {
+    pub fn start(folder: &Path, setting: Setting) -> io::Result<Self> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
-        let settings = folder.join("mosquitto.conf");
-        let text = format!(
-            "listener {} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_type none\nset_tcp_nodelay true\nuser root\n",
-            address.port()
-        );
-        fs::write(&settings, text)?;
+        let file = folder.join("mosquitto.conf");
+        let listener = format!("listener {} 127.0.0.1\nallow_anonymous true\n", address.port());
+        fs::write(&file, listener + "log_type none\nuser root\n" + &setting.lines(folder))?;
         let mut command = command(&found("mosquitto")?, &[]);
-        command.arg("-c").arg(settings).stdout(Stdio::null()).stderr(Stdio::null());
+        command.arg("-c").arg(file).stdout(Stdio::null()).stderr(Stdio::null());
         let process = Started::new(command)?;
         wait::until("mosquitto listening", START, || Ok(TcpStream::connect(address).ok()))?;
         Ok(Self { process, address })
@@ -115,13 +137,8 @@ impl Mosquitto {
     }
 
     /// A publisher that is connected and has said nothing yet.
-    pub fn publisher(&self) -> io::Result<TcpStream> {
-        let mut stream = TcpStream::connect(self.address)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(START))?;
-        stream.write_all(&talk::mqtt_connect("publisher"))?;
-        stream.read_exact(&mut [0; 4])?;
-        Ok(stream)
+    pub fn publisher(&self) -> io::Result<mqtt::Client> {
+        mqtt::Client::open(self.address, "publisher")
     }
 }
 

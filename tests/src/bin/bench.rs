@@ -9,7 +9,7 @@ mod bench;
 use bench::ground::cleanup::Scratch;
 use bench::ground::numbers;
 use bench::report::Report;
-use bench::{Plan, detection, fan_out, hold, memory, rivals};
+use bench::{Plan, bus, detection, fan_out, hold, memory, rivals};
 use clap::{Parser, ValueEnum};
 use std::fs;
 use std::io;
@@ -32,6 +32,7 @@ struct Options {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
+    Bus,
     FanOut,
     Memory,
     Hold,
@@ -63,12 +64,15 @@ fn run(options: &Options) -> io::Result<usize> {
             part.measure(&plan, &scratch, &mut report)?;
         }
     }
-    Ok(report.conclude())
+    let missed = report.conclude();
+    println!("\nRepeat it with `make bench`; one part alone with `target/release/bench --only bus`, for one.");
+    Ok(missed)
 }
 
 impl Part {
     fn measure(self, plan: &Plan, scratch: &Scratch, report: &mut Report) -> io::Result<()> {
         match self {
+            Part::Bus => bus::measure(plan, scratch, report),
             Part::FanOut => fan_out::measure(plan, scratch, report),
             Part::Memory => memory::measure(plan, scratch, report),
             Part::Hold => hold::measure(plan, scratch, report),

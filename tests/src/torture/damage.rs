@@ -34,7 +34,7 @@ fn torn(count: usize, random: &mut Rng) -> Row {
         let victim = if number % 2 == 0 { Victim::Server } else { Victim::Client };
         house.kill(victim, Duration::ZERO, |house| tear(&newest(&journal(house, victim))));
     }
-    let account = house.rest();
+    let account = house.end();
     Row::new("kill -9 and a torn record at the end of the journal", count, account)
 }
 
@@ -60,7 +60,7 @@ fn flipped(count: usize, random: &mut Rng) -> Row {
             untold.push(where_it_was);
         }
     }
-    let account = house.rest();
+    let account = house.end();
     let lost = [&house.ears[0], &house.ears[1]].map(|ear| house.account_of(ear).lost);
     let complaint = (!untold.is_empty()).then(|| format!("not told: {}", untold.join(", ")));
     let excess = lost.iter().any(|&lost| lost > count).then(|| format!("{count} bits cost {lost:?} records"));

@@ -9,10 +9,7 @@ use crate::world::raw::Raw;
 use fastrand::Rng;
 use nix::sys::signal::Signal;
 use protocol::door::{From, Subscribe};
-use protocol::line::{ClientLine, VERSION};
-use protocol::message::{BUS, Hello};
-use protocol::name::Identity;
-use protocol::{HostName, Message, frame};
+use protocol::{Message, frame};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -45,17 +42,8 @@ pub fn trial(measure: Measure, _random: &mut Rng) -> Vec<Row> {
 }
 
 fn satellite(house: &House) -> Raw {
-    let name = HostName::parse("deaf").expect("a host name");
-    let hello = Hello {
-        version: VERSION,
-        name: name.clone(),
-        identity: Identity(99),
-        program: "deaf 1".into(),
-        capabilities: vec![BUS.into()],
-    };
     let mut raw = Raw::connect_narrow(&house.world, house.attic.address());
-    raw.say(ClientLine::Hello(name).encode());
-    raw.say(frame::encode(&Message::Hello(hello)));
+    raw.introduce_on_the_bus("deaf", 99);
     raw.say(frame::encode(&Message::Follow(vec!["#".into()])));
     raw
 }

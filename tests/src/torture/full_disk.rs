@@ -79,7 +79,7 @@ pub fn trial(measure: Measure, random: &mut Rng) -> Vec<Row> {
         disk.empty();
         sleep(SPAN);
     }
-    let account = house.rest();
+    let account = house.end();
     let complaint = (house.refused() == 0).then(|| "nothing was refused: the disk was not full".into());
     println!("    {} were refused", house.refused());
     vec![Row { complaint, ..Row::new("a full disk under the server's journal, half with kill -9", rounds, account) }]

@@ -58,6 +58,11 @@ impl Program {
         self.process = Self::process(&self.world, &self.words, &self.diary);
     }
 
+    /// How it is called.
+    pub fn name(&self) -> String {
+        self.diary.path().file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
     /// Its process, for what else can happen to one.
     pub fn process_mut(&mut self) -> &mut Process {
         &mut self.process
@@ -96,10 +101,7 @@ impl House {
     pub fn around(world: World, broker: Option<Mosquitto>, attic: Server, pause: u64) -> Self {
         let kitchen = world.client("kitchen").of(&attic).start();
         let (at_attic, at_kitchen) = (door(attic.place()), door(kitchen.place()));
-        let listens = |name: &str, door: &PathBuf| {
-            Program::start(&world, name, "listen", &[("door", door.display().to_string())])
-        };
-        let mut ears = vec![listens("ear-attic", &at_attic), listens("ear-kitchen", &at_kitchen)];
+        let mut ears = vec![listener(&world, "ear-attic", &at_attic), listener(&world, "ear-kitchen", &at_kitchen)];
         if let Some(broker) = &broker {
             let words = [("broker", broker.address().to_string())];
             ears.push(Program::start(&world, "ear-broker", "listen-mqtt", &words));
@@ -118,21 +120,23 @@ impl House {
         Program::start(&self.world, name, "speak", &words)
     }
 
-    /// Those who listen have said so, and the server knows what the satellite wants.
+    /// One more who listens.
+    pub fn ear(&self, name: &str, door: &Path) -> Program {
+        listener(&self.world, name, door)
+    }
+
+    /// Says things at the server until everybody has heard one of them.
     fn until_all_listen(&self) {
-        let asked = |place, consumer: &str| self.waiting(place).is_some_and(|all| all.contains_key(consumer));
-        let (attic, kitchen) = (door(self.attic.place()), door(self.kitchen.place()));
-        self.world.until("both listen at their doors", || asked(&attic, "ear-attic") && asked(&kitchen, "ear-kitchen"));
-        // What the satellite follows is written down beside the server's journal.
-        let followed = self.attic.place().path("state/journal/subscriptions.json");
-        self.world.until("the server knows what the kitchen follows", || {
-            crate::world::read(&followed).contains("evt/camera/motion") && asked(&attic, "link:kitchen")
-        });
+        let at_attic = door(self.attic.place());
+        let asked = |place: &Path, consumer: &str| self.waiting(place).is_some_and(|all| all.contains_key(consumer));
+        self.world.until("somebody listens at the server", || asked(&at_attic, "ear-attic"));
         if self.broker.is_some() {
-            let listens = || crate::world::read(self.ears[2].diary.path()).contains("listening");
-            self.world.until("the ear at the broker listens", listens);
-            self.world.until("the uplink has a cursor", || asked(&attic, "mqtt"));
+            self.world.until("the uplink has a cursor", || asked(&at_attic, "mqtt"));
         }
+        let mut probe = self.speaker("probe", &at_attic, 20_000, 0);
+        let hears = |ear: &Program| ear.diary.heard().iter().any(|(who, _)| who == "probe");
+        self.world.until("everybody hears what is said at the server", || self.ears.iter().all(hears));
+        probe.dies();
     }
 
     /// What waits at an agent, by whom it waits for, without `sub:`; nothing if it does not answer.
@@ -187,6 +191,12 @@ impl House {
         account
     }
 
+    /// Those who speak die for good, and everything comes to rest.
+    pub fn end(&mut self) -> Account {
+        self.speakers.iter_mut().for_each(Program::dies);
+        self.account_at_rest()
+    }
+
     /// Waits until everything was heard, or nothing waits for anybody any more.
     pub fn account_at_rest(&self) -> Account {
         let (start, mut resting) = (Instant::now(), Instant::now());
@@ -221,8 +231,7 @@ impl House {
 
     /// Of one who listens.
     pub fn account_of(&self, ear: &Program) -> Account {
-        let name = |program: &Program| program.diary.path().file_name()?.to_str().map(String::from);
-        let speakers = self.speakers.iter().filter_map(|speaker| Some((name(speaker)?, speaker.diary.clone())));
+        let speakers = self.speakers.iter().map(|speaker| (speaker.name(), speaker.diary.clone()));
         Account::of(&speakers.collect(), &ear.diary)
     }
 
@@ -230,6 +239,10 @@ impl House {
     pub fn refused(&self) -> usize {
         self.speakers.iter().map(|speaker| speaker.diary.refused()).sum()
     }
+}
+
+fn listener(world: &World, name: &str, door: &Path) -> Program {
+    Program::start(world, name, "listen", &[("door", door.display().to_string())])
 }
 
 /// The door of a machine.

@@ -32,7 +32,7 @@ pub fn of_anybody(measure: Measure, random: &mut Rng) -> Vec<Row> {
             println!("    after {number} deaths: {account:?}");
         }
     }
-    house.rest();
+    house.end();
     let [server, client, both, speakers, ears] = deaths;
     println!("    fserver {server}, fclient {client}, both {both}, who speak {speakers}, who listen {ears}");
     let mut rows = Vec::new();
@@ -63,7 +63,7 @@ pub fn of_the_broker(measure: Measure, random: &mut Rng) -> Vec<Row> {
         sleep(Duration::from_micros(random.u64(..300_000)));
         broker.start_again();
     }
-    house.rest();
+    house.end();
     let row = |what: &str, ear: usize| Row::new(what, count, house.account_of(&house.ears[ear]));
     let behind = Row { foreign: true, ..row("kill -9 of mosquitto; heard behind it (its loss, not ours)", 2) };
     vec![

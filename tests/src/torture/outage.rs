@@ -2,7 +2,7 @@
 //! is heard once it is back.
 
 use super::Measure;
-use super::house::{House, Program, door};
+use super::house::{House, door};
 use super::table::Row;
 use fastrand::Rng;
 use nix::sys::signal::Signal;
@@ -37,8 +37,7 @@ fn while_away(messages: u64, span: Duration) -> Row {
     sleep(span.saturating_sub(took));
     let away = start.elapsed();
     house.broker.as_mut().expect("this house has one").start_again();
-    house.speakers.iter_mut().for_each(Program::dies);
-    let account = house.account_at_rest();
+    let account = house.end();
     println!(
         "    {} were said in {:.1} s, the broker was away for {:.1} s",
         said(&house),
@@ -53,6 +52,6 @@ fn while_silent(span: Duration) -> Row {
     house.broker.as_mut().expect("this house has one").signal(Signal::SIGSTOP);
     sleep(span);
     house.broker.as_mut().expect("this house has one").signal(Signal::SIGCONT);
-    let account = house.rest();
+    let account = house.end();
     Row::new("the broker takes connections and does not answer", 1, account)
 }

@@ -47,6 +47,9 @@ pub fn text(rows: &[Row]) -> String {
     let widths: [usize; 9] =
         std::array::from_fn(|at| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0));
     let mut text: String = lines.iter().map(|line| row(line, &widths)).collect();
+    for row in rows.iter().filter(|row| !row.account.examples.is_empty()) {
+        text += &format!("{}: {}\n", row.what, row.account.examples.join(", "));
+    }
     for complaint in rows.iter().filter_map(|row| Some(format!("{}: {}\n", row.what, row.complaint.as_ref()?))) {
         text += &complaint;
     }
@@ -54,8 +57,8 @@ pub fn text(rows: &[Row]) -> String {
 }
 
 fn cells(row: &Row) -> [String; 9] {
-    let Account { acknowledged, heard, in_doubt, lost, twice, disordered, again } = row.account;
-    let lost = if row.destroyed > 0 { format!("{lost} (of {} destroyed)", row.destroyed) } else { lost.to_string() };
+    let Account { acknowledged, heard, in_doubt, lost, twice, disordered, again, .. } = row.account;
+    let lost = if row.destroyed > 0 { format!("{lost} (at most {})", row.destroyed) } else { lost.to_string() };
     let numbers = [row.times, acknowledged, heard, in_doubt].map(|number| number.to_string());
     let [times, acknowledged, heard, in_doubt] = numbers;
     let [twice, disordered, again] = [twice, disordered, again].map(|number| number.to_string());
@@ -74,9 +77,9 @@ mod tests {
     #[test]
     fn a_row_is_good_if_nothing_but_the_destroyed_is_lost() {
         let whole = Account { acknowledged: 5, heard: 5, ..Account::default() };
-        assert!(Row::new("x", 1, whole).is_good());
+        assert!(Row::new("x", 1, whole.clone()).is_good());
         assert!(!Row::new("x", 1, Account::default()).is_good(), "nothing was done");
-        let lost = Row::new("x", 1, Account { lost: 1, ..whole });
+        let lost = Row::new("x", 1, Account { lost: 1, ..whole.clone() });
         assert!(!lost.is_good() && Row { destroyed: 1, ..lost }.is_good());
         assert!(!Row::failed("x").is_good());
     }

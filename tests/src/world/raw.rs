@@ -2,7 +2,7 @@
 
 use super::World;
 use protocol::line::{ClientLine, ServerLine};
-use protocol::message::{Hello, Prepare, Progress, Stage};
+use protocol::message::{BUS, Hello, Prepare, Progress, Stage};
 use protocol::name::Identity;
 use protocol::session::{Heard, Session};
 use protocol::{HostName, Message, frame};
@@ -96,15 +96,27 @@ impl Raw {
         self.until("the server speaks frames", |raw| !raw.messages.is_empty());
     }
 
+    /// The same, as a machine that carries events.
+    #[track_caller]
+    pub fn introduce_on_the_bus(&mut self, name: &str, machine: u64) {
+        self.say(ClientLine::Hello(HostName::parse(name).expect("a host name")).encode());
+        self.say(frame::encode(&Self::hello(name, machine, vec![BUS.into()])));
+        self.until("the server speaks frames", |raw| !raw.messages.is_empty());
+    }
+
     /// The first frame of a new client.
     pub fn hello_frame(name: &str, machine: u64) -> Vec<u8> {
-        frame::encode(&Message::Hello(Hello {
+        frame::encode(&Self::hello(name, machine, Vec::new()))
+    }
+
+    fn hello(name: &str, machine: u64, capabilities: Vec<String>) -> Message {
+        Message::Hello(Hello {
             version: protocol::line::VERSION,
             name: HostName::parse(name).expect("a host name"),
             identity: Identity(machine),
             program: "raw".into(),
-            capabilities: Vec::new(),
-        }))
+            capabilities,
+        })
     }
 
     /// The shutdowns and restarts that were announced to it.

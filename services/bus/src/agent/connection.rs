@@ -6,7 +6,7 @@ use super::{Shared, record_now};
 use crate::carry::Carried;
 use crate::journal::{Appended, Entry, Failure, Gap, Position, Standing, Start};
 use protocol::door::{Ask, From, Health, Subscribe, Tell, Waiting};
-use protocol::event::{Event, MAX_BODY};
+use protocol::event::Event;
 use protocol::topic::Kind;
 use protocol::{Filter, codec, frame};
 use runner::framing;
@@ -28,6 +28,8 @@ const SENDING: usize = 24 * 1024;
 const MOST_ANSWERS: usize = 4096;
 /// Of what waits for one consumer so many events are counted.
 const MOST_COUNTED: u64 = 10_000;
+/// So many patterns of each consumer are told.
+const MOST_WISHES: usize = 16;
 /// The largest sync that a doctor writes.
 const PROBE: &[u8; 512] = &[0; 512];
 
@@ -164,21 +166,15 @@ impl Connection {
     /// Why an event of a program of this machine is not kept.
     fn objection(&self, event: &Event) -> Option<String> {
         let node = &self.shared.settings.node;
-        let topic = match event.topic() {
+        let topic = match super::machine::form(event) {
             Ok(topic) => topic,
-            Err(why) => return Some(why.to_string()),
+            Err(why) => return Some(why),
         };
         // The server would not take it; so it is refused while its program is still there to hear it.
         if topic.node != *node && !matches!(topic.kind, Kind::Request(_) | Kind::Reply(_)) {
             return Some(format!(
                 "this machine, {node}, does not speak for {}; begin the topic with {node}",
                 topic.node
-            ));
-        }
-        if event.body.0.len() > MAX_BODY {
-            return Some(format!(
-                "a body of {} bytes; at most {MAX_BODY} are kept, name a file instead",
-                event.body.0.len()
             ));
         }
         (event.id.node != *node).then(|| format!("an event of {}; this machine is {node}", event.id.node))
@@ -194,12 +190,13 @@ impl Connection {
             (Some(name), Some(consumer)) => {
                 let start = if from == From::Oldest { Start::Earliest } else { Start::Latest };
                 self.shared.subscriptions.take(consumer, self.number);
+                // Before there is a cursor: what nobody asks the server for is passed over by it.
+                let kept = self.shared.subscriptions.keep(name, filters.clone());
+                kept.map_err(|why| format!("the subscription {name} cannot be kept: {why}; make room on that disk"))?;
                 if self.shared.consume(consumer, start).map_err(|why| why.to_string())? {
                     // What comes from here on waits for it, whatever is killed then: its cursor is written first.
                     journal.settle().await.map_err(|why| why.to_string())?;
                 }
-                let kept = self.shared.subscriptions.keep(name, filters.clone());
-                kept.map_err(|why| format!("the subscription {name} cannot be kept: {why}; make room on that disk"))?;
             }
             _ => self.shared.subscriptions.add(self.number, filters.clone()),
         }
@@ -372,7 +369,9 @@ fn queue(shared: &Shared) -> Vec<Waiting> {
     let waiting = standings.map(|standing| {
         let (events, oldest) = waiting(shared, &standing);
         let here = is_here(&standing.name);
-        Waiting { consumer: standing.name, events, open: standing.open as u64, oldest, here }
+        let wants = shared.subscriptions.of(&standing.name).unwrap_or_default();
+        let wants = wants.iter().take(MOST_WISHES).map(ToString::to_string).collect();
+        Waiting { consumer: standing.name, events, open: standing.open as u64, oldest, here, wants }
     });
     waiting.collect()
 }

@@ -153,11 +153,7 @@ impl Links {
         };
         let before = link.filters.take().unwrap_or_default();
         let fresh: Vec<Filter> = filters.iter().filter(|filter| !before.contains(filter)).cloned().collect();
-        // Only for people who ask what waits for whom.
-        if let Err(why) = self.shared.subscriptions.keep(&link.consumer, filters.clone()) {
-            tracing::warn!("what {} follows cannot be written down: {why}", link.host);
-        }
-        link.filters = Some(filters.into());
+        link.filters = Some(self.shared.subscriptions.follow(link.consumer.clone(), filters));
         link.seen = Position::START;
         let host = link.host.as_str();
         let states = self.shared.journal.latest(&|topic| fresh.iter().any(|filter| filter.matches(topic)));
@@ -350,7 +346,7 @@ impl Shared {
     fn admits(&self, link: &Link, event: &Event) -> bool {
         let verdict = match self.settings.server {
             true => machine::admit(event, &link.host, &link.roles).map(drop),
-            false => event.topic().map(drop).map_err(|why| why.to_string()),
+            false => machine::form(event).map(drop),
         };
         verdict.map_err(|why| self.refused(&link.host, &event.topic, &why)).is_ok()
     }

@@ -3,7 +3,7 @@
 
 use crate::journal::Position;
 use crate::secure::Roles;
-use protocol::event::Event;
+use protocol::event::{Event, Keep, MAX_BODY};
 use protocol::topic::{Kind, Topic};
 use protocol::{Filter, HostName};
 use std::collections::VecDeque;
@@ -68,6 +68,25 @@ impl Flow {
     }
 }
 
+/// The topic of an event that can be kept, whoever says it.
+///
+/// # Errors
+/// It is none; the text names the remedy.
+pub fn form(event: &Event) -> Result<Topic, String> {
+    let topic = event.topic().map_err(|why| why.to_string())?;
+    if event.body.0.len() > MAX_BODY {
+        return Err(format!(
+            "a body of {} bytes; at most {MAX_BODY} are kept, name a file instead",
+            event.body.0.len()
+        ));
+    }
+    let passes = matches!(topic.kind, Kind::Request(_) | Kind::Reply(_));
+    if passes && event.class.keep == Keep::LatestPerSubject {
+        return Err("a command is done once and never kept as a state; send it with another class".into());
+    }
+    Ok(topic)
+}
+
 /// Why an event of a peer is not kept; the text names the remedy.
 ///
 /// What `from` says may be about itself only: its own events, its own states, commands to anybody if it may, and replies.
@@ -75,13 +94,9 @@ impl Flow {
 /// # Errors
 /// It is not kept.
 pub fn admit(event: &Event, from: &HostName, roles: &Roles) -> Result<Topic, String> {
-    let topic = event.topic().map_err(|why| why.to_string())?;
+    let topic = form(event)?;
     if event.id.node != *from {
         return Err(format!("{from} sent an event of {}; a machine speaks for itself only", event.id.node));
-    }
-    if event.body.0.len() > protocol::event::MAX_BODY {
-        let most = protocol::event::MAX_BODY;
-        return Err(format!("a body of {} bytes; at most {most} are kept", event.body.0.len()));
     }
     let about_itself = topic.node == *from;
     match &topic.kind {
@@ -127,7 +142,7 @@ pub fn filters(texts: &[String]) -> Result<Vec<Filter>, String> {
 mod tests {
     use super::*;
     use protocol::Epoch;
-    use protocol::event::{Body, Class, EventId, Keep};
+    use protocol::event::{Body, Class, EventId};
 
     fn host(name: &str) -> HostName {
         HostName::parse(name).unwrap()
@@ -172,6 +187,16 @@ mod tests {
         assert!(why("kitchen", "attic/req/shutdown", "follow command:*").contains("role shutdown in"));
         assert_eq!(why("kitchen", "attic/req/shutdown", "command:* shutdown"), "");
         assert!(why("kitchen", "kitchen/evt/garden/rain", all).contains("`garden` is no family"));
+    }
+
+    #[test]
+    fn a_command_is_never_a_state() {
+        let class = Class { keep: Keep::LatestPerSubject, durable: true };
+        for topic in ["attic/req/version", "attic/res/version"] {
+            let why = form(&Event { class, ..event("kitchen", topic) }).unwrap_err();
+            assert!(why.contains("never kept as a state"), "{why}");
+        }
+        assert!(form(&Event { class, ..event("kitchen", "kitchen/st/camera/camera/cam1") }).is_ok());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 const FILE: &str = "subscriptions.json";
 /// So much of the file is read; a thousand subscriptions take less.
@@ -20,6 +21,8 @@ pub(crate) struct Subscriptions {
     place: Option<PathBuf>,
     named: RefCell<BTreeMap<String, Vec<Filter>>>,
     passing: RefCell<BTreeMap<u64, Vec<Filter>>>,
+    /// What followers want, by their consumer, as they said last.
+    followers: RefCell<BTreeMap<Rc<str>, Rc<[Filter]>>>,
     /// Which connection has a consumer of the journal: the last one that asked for it.
     holders: RefCell<BTreeMap<String, u64>>,
 }
@@ -33,7 +36,8 @@ impl Subscriptions {
             Place::Memory => None,
         };
         let named = place.as_deref().map(read).unwrap_or_default();
-        Subscriptions { place, named: RefCell::new(named), passing: RefCell::default(), holders: RefCell::default() }
+        let (passing, followers, holders) = Default::default();
+        Subscriptions { place, named: RefCell::new(named), passing, followers, holders }
     }
 
     /// What all of them want.
@@ -44,8 +48,20 @@ impl Subscriptions {
 
     /// What a consumer of the journal wants, if that is known.
     pub(crate) fn of(&self, consumer: &str) -> Option<Vec<Filter>> {
-        let name = consumer.strip_prefix("sub:").unwrap_or(consumer);
-        self.named.borrow().get(name).cloned()
+        match consumer.strip_prefix("sub:") {
+            Some(name) => self.named.borrow().get(name).cloned(),
+            None => self.followers.borrow().get(consumer).map(|filters| filters.to_vec()),
+        }
+    }
+
+    /// A follower wants this from now on. It says so with each link, so nothing is written down; many want the same, which
+    /// is kept once.
+    pub(crate) fn follow(&self, consumer: Rc<str>, filters: Vec<Filter>) -> Rc<[Filter]> {
+        let mut followers = self.followers.borrow_mut();
+        let same = followers.last_key_value().map(|(_, same)| same.clone()).filter(|same| **same == *filters);
+        let filters = same.unwrap_or_else(|| filters.into());
+        followers.insert(consumer, filters.clone());
+        filters
     }
 
     /// A connection takes a consumer, from whichever has it.

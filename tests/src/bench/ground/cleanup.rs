@@ -39,6 +39,14 @@ impl Scratch {
             _ => Ok(path),
         }
     }
+
+    /// A folder of that kind that nobody has had before.
+    pub fn fresh(&self, name: &str) -> io::Result<PathBuf> {
+        (1..)
+            .map(|number| self.0.join(format!("{name}-{number}")))
+            .find(|path| !path.exists())
+            .map_or_else(|| Err(io::ErrorKind::AlreadyExists.into()), |path| fs::create_dir(&path).map(|()| path))
+    }
 }
 
 impl Drop for Scratch {

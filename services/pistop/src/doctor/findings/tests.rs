@@ -26,7 +26,7 @@ fn healthy() -> Seen {
 }
 
 fn waiting(consumer: &str, events: u64, oldest: Option<u64>, here: bool) -> Waiting {
-    Waiting { consumer: consumer.into(), events, open: 0, oldest, here }
+    Waiting { consumer: consumer.into(), events, open: 0, oldest, here, wants: Vec::new() }
 }
 
 fn ping(host: &str, trips: &[u64], ahead_ms: i64) -> Ping {

@@ -1,0 +1,99 @@
+//! How long until the last of N subscribers on the network has one event, in a house at rest.
+
+use super::{SIZE, body};
+use crate::bench::Plan;
+use crate::bench::fan_out::last_told;
+use crate::bench::ground::agents::Server;
+use crate::bench::ground::cleanup::Scratch;
+use crate::bench::ground::table::Table;
+use crate::bench::load::Load;
+use crate::bench::mqtt;
+use crate::bench::report::{Report, Sample, milliseconds};
+use crate::bench::rivals::{Mosquitto, Setting};
+use crate::bench::talk::{Dialect, EVENT};
+use protocol::door::Ask;
+use protocol::event::{Body, Class, Event, EventId, Keep};
+use protocol::{Epoch, HostName, codec, frame};
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+/// So long everybody is here before the first event.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// Measures ours and mosquitto's two ways.
+pub(super) fn measure(plan: &Plan, scratch: &Scratch, report: &mut Report) -> io::Result<()> {
+    println!("\nOne event of {SIZE} bytes to N subscribers on the network: from publishing to the last of them");
+    let mut table = Table::new(&["form", "subscribers", "rounds", "median", "worst"]);
+    for &(clients, rounds) in plan.followers {
+        let mut row = |form: &str, sample: &Sample| {
+            let [median, worst] = [sample.median(), sample.worst()].map(milliseconds);
+            table.row([form.into(), clients.to_string(), sample.count().to_string(), median, worst]);
+        };
+        let ours = ours(clients, rounds, scratch)?;
+        row("fserver, acknowledged", &ours);
+        let mut best: Option<Duration> = None;
+        for (form, qos) in [("mosquitto, QoS 0", 0), ("mosquitto, QoS 1", 1)] {
+            match broker(clients, rounds, qos, scratch) {
+                Err(why) if why.kind() == io::ErrorKind::NotFound => println!("  not measured: {form}: {why}"),
+                theirs => {
+                    let theirs = theirs?;
+                    row(form, &theirs);
+                    best = Some(best.map_or(theirs.median(), |best| best.min(theirs.median())));
+                }
+            }
+        }
+        if let Some(best) = best {
+            let what = format!("one event to {clients} subscribers, against the better of mosquitto's");
+            report.at_most(what, ours.median(), best);
+        }
+    }
+    table.print();
+    Ok(())
+}
+
+fn ours(clients: usize, rounds: usize, scratch: &Scratch) -> io::Result<Sample> {
+    let folder = scratch.fresh("followers")?;
+    let server = Server::start(&folder, "127.0.0.1:0", &[])?;
+    let mut door = UnixStream::connect(folder.join("bus"))?;
+    let mut say = |ask: &Ask| door.write_all(&frame::encode_body(&codec::encode(ask)));
+    say(&Ask::Hello("bench".into()))?;
+    let (node, epoch, mut sequence) = (HostName::parse("server").map_err(io::Error::other)?, Epoch(1), 0);
+    rounds_of((clients, rounds), Dialect::Bus, server.address, || {
+        sequence += 1;
+        let id = EventId { node: node.clone(), epoch, sequence };
+        let class = Class { keep: Keep::DropOldest, durable: false };
+        let body = Body(body(Instant::now()));
+        say(&Ask::Publish(vec![Event { id, class, topic: EVENT.into(), ttl: None, body }]))
+    })
+}
+
+fn broker(clients: usize, rounds: usize, qos: u8, scratch: &Scratch) -> io::Result<Sample> {
+    let server = Mosquitto::start(&scratch.folder("mosquitto")?, Setting::Quick)?;
+    let mut publisher = server.publisher()?;
+    let mut number = 0;
+    rounds_of((clients, rounds), Dialect::Follower(qos), server.address, || {
+        number += 1;
+        let body = body(Instant::now());
+        let packet = if qos == 0 { mqtt::publish(EVENT, &body) } else { mqtt::publish_acked(EVENT, number, &body) };
+        publisher.say(&packet)
+    })
+}
+
+fn rounds_of(
+    (clients, rounds): (usize, usize),
+    dialect: Dialect,
+    to: SocketAddr,
+    mut trigger: impl FnMut() -> io::Result<()> + Send,
+) -> io::Result<Sample> {
+    let mut load = Load::new()?;
+    load.connect(clients, dialect, to, |tally| Ok(tally.ready))?;
+    load.run(SETTLED, |_| false)?;
+    let mut times = Vec::new();
+    for _ in 0..rounds {
+        load.forget_told();
+        times.push(last_told(&mut load, clients, &mut trigger)?);
+    }
+    Sample::new(times).ok_or_else(|| io::Error::other("no rounds"))
+}
