@@ -435,7 +435,8 @@ struct Reader {
 }
 
 impl Reader {
-    /// Reads until the link ends. An `async fn` would hold the reader twice.
+    /// Reads until the link ends.
+    #[expect(clippy::manual_async_fn, reason = "an async fn would hold the reader twice")]
     fn run(mut self) -> impl Future<Output = ()> + Send {
         async move {
             let why = loop {

@@ -95,6 +95,7 @@ fn on_term_overrides_what_would_be_found_out() {
     let mut attic = world.server("attic").variable("ON_TERM", "restart").start();
     let mut peer = attic.connect();
     peer.introduce("kitchen");
+    attic.until_peers(1, "new");
     attic.signal(Signal::SIGTERM);
     assert_eq!(peer.until_prepared(1).cause, Cause::Restart);
     peer.report(Stage::Received);
