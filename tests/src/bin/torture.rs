@@ -1,5 +1,5 @@
 //! `torture`: kills, fills, tears and stops what carries events, and counts what was acknowledged against what was heard.
-//! Exit 1 if anything acknowledged was lost, heard twice or out of order. As root, for a small disk of its own.
+//! Exit 1 if anything acknowledged was lost, heard twice or out of order.
 
 use clap::Parser;
 use std::process::ExitCode;

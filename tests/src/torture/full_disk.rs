@@ -18,6 +18,14 @@ const PAUSE: u64 = 2000;
 /// The disk is full for so long, and for so long it is not.
 const SPAN: Duration = Duration::from_millis(700);
 
+/// Who is not root is root in a namespace of users of its own.
+const AS_ROOT: [&str; 1] = ["--map-root-user"];
+const IN_ITS_USERS: [&str; 2] = ["--user", "--preserve-credentials"];
+
+fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
 /// A disk in a mount namespace of its own; it is there as long as the process that holds it.
 struct SmallDisk {
     holder: Process,
@@ -30,6 +38,7 @@ impl SmallDisk {
         fs::create_dir_all(&place).expect("the scratch directory can be written");
         let text = "mount -t tmpfs -o size=8m small \"$1\" && : > \"$2\" && exec sleep infinity";
         let mut command = world.command("unshare");
+        command.args(AS_ROOT.iter().filter(|_| !is_root()));
         command.args(["--mount", "--propagation", "private", "sh", "-c", text, "sh"]).arg(&place).arg(&ready);
         let holder = Process::start(world, &mut command, &world.path("holder"));
         world.until("a small disk is there", || ready.exists());
@@ -38,7 +47,8 @@ impl SmallDisk {
 
     /// Before a program's own words: it lives where the disk is seen.
     fn under(&self) -> Vec<String> {
-        ["nsenter", "--mount", "--target", &self.holder.pid().to_string()].map(String::from).into()
+        let words = ["nsenter", "--mount", "--target", &self.holder.pid().to_string()].map(String::from);
+        words.into_iter().chain(IN_ITS_USERS.iter().filter(|_| !is_root()).map(|word| (*word).into())).collect()
     }
 
     /// A file on it, as it is seen from outside.

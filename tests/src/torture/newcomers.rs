@@ -12,16 +12,27 @@ use std::thread::sleep;
 use std::time::Duration;
 
 const PAUSE: u64 = 700;
-/// So long a newcomer listens before the next one comes.
+/// So long a newcomer listens at most before the server dies.
 const SPAN: u64 = 150_000;
 /// And the last one so long at least.
 const AFTER: Duration = Duration::from_millis(500);
 
-/// One after the other, by turns at the server and at a satellite of its own.
+/// So many in one house.
+const EACH: usize = 4;
+
+/// House after house.
 pub fn trial(measure: Measure, random: &mut Rng) -> Vec<Row> {
-    let (mut house, count) = (House::new(false, PAUSE), if measure.is_long() { 40 } else { 6 });
+    let (houses, mut account) = (if measure.is_long() { 10 } else { 1 }, Account::default());
+    (0..houses).for_each(|_| account.add(in_one_house(random)));
+    let what = "names begin to listen, and kill -9 of the server soon after";
+    vec![Row::new(what, houses * EACH, account)]
+}
+
+/// One after the other, by turns at the server and at a satellite of its own.
+fn in_one_house(random: &mut Rng) -> Account {
+    let mut house = House::new(false, PAUSE);
     let (mut newcomers, mut satellites) = (Vec::new(), Vec::new());
-    for number in 0..count {
+    for number in 0..EACH {
         let place = if number % 2 == 0 {
             house.attic.place().clone()
         } else {
@@ -40,7 +51,7 @@ pub fn trial(measure: Measure, random: &mut Rng) -> Vec<Row> {
         house.world.until("a newcomer has heard the last word", || from_its_first(&house, newcomer).lost == 0);
         account.add(from_its_first(&house, newcomer));
     }
-    vec![Row::new("names begin to listen, and kill -9 of the server soon after", count, account)]
+    account
 }
 
 /// Of what was acknowledged only what came after the first that was heard of each who speaks.

@@ -34,7 +34,8 @@ impl Row {
     /// Whether it is as it must be. What is not ours is as it is.
     pub fn is_good(&self) -> bool {
         let Account { acknowledged, lost, twice, disordered, .. } = self.account;
-        let whole = acknowledged > 0 && lost <= self.destroyed && twice == 0 && disordered == 0;
+        // What was destroyed before it was passed on is sent once more, behind what came later.
+        let whole = acknowledged > 0 && lost <= self.destroyed && twice == 0 && disordered <= self.destroyed;
         self.foreign || self.complaint.is_none() && whole
     }
 }
@@ -47,7 +48,7 @@ pub fn text(rows: &[Row]) -> String {
     let widths: [usize; 9] =
         std::array::from_fn(|at| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0));
     let mut text: String = lines.iter().map(|line| row(line, &widths)).collect();
-    for row in rows.iter().filter(|row| !row.account.examples.is_empty()) {
+    for row in rows.iter().filter(|row| !row.foreign && !row.account.examples.is_empty()) {
         text += &format!("{}: {}\n", row.what, row.account.examples.join(", "));
     }
     for complaint in rows.iter().filter_map(|row| Some(format!("{}: {}\n", row.what, row.complaint.as_ref()?))) {
