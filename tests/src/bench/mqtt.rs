@@ -43,7 +43,10 @@ pub fn puback(number: [u8; 2]) -> [u8; 4] {
 }
 
 /// Topic, number and payload of a message; without a number it has QoS 0.
-pub fn message(kind: u8, body: &[u8]) -> Option<(&[u8], Option<[u8; 2]>, &[u8])> {
+type Message<'a> = (&'a [u8], Option<[u8; 2]>, &'a [u8]);
+
+/// What is in a message.
+pub fn message(kind: u8, body: &[u8]) -> Option<Message<'_>> {
     let (length, rest) = body.split_first_chunk::<2>()?;
     let (topic, rest) = rest.split_at_checked(u16::from_be_bytes(*length).into())?;
     if kind & 0b110 == 0 {
