@@ -198,10 +198,16 @@ fn a_command_that_is_none_is_refused_and_told() {
 fn a_journal_of_a_newer_version_is_put_aside_and_told() {
     let world = World::new();
     let mut attic = world.server("attic").start();
-    attic.stop(Signal::SIGKILL);
     let journal = attic.place().path("state/journal");
-    let newer = fs::read_dir(&journal).unwrap().flatten().map(|entry| entry.path());
-    let newer = newer.filter(|path| path.extension().is_some_and(|end| end == "records")).max().unwrap();
+    let newest = || {
+        let files = fs::read_dir(&journal).ok()?.flatten().map(|entry| entry.path());
+        files.filter(|path| path.extension().is_some_and(|end| end == "records")).max()
+    };
+    world.until("something is kept", || {
+        newest().is_some_and(|path| fs::metadata(path).is_ok_and(|file| file.len() > 72))
+    });
+    attic.stop(Signal::SIGKILL);
+    let newer = newest().unwrap();
     write_newer(&newer);
     attic.start_again();
     let name = newer.file_name().unwrap().to_str().unwrap().to_owned();
