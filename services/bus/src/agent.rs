@@ -16,7 +16,6 @@
 //! | `subscriptions` | which subscriptions outlive their programs |
 //! | [`hooks`], `rows` | what runs at this machine when something was said |
 //! | `verbs` | commands to this machine |
-//! | [`hooks`] | the hooks of facts |
 
 mod clerk;
 mod connection;

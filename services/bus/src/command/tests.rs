@@ -1,3 +1,5 @@
+//! Commands and replies: what travels comes back the same, and what is none names itself and the remedy.
+
 use super::*;
 use proptest::prelude::*;
 use protocol::Epoch;

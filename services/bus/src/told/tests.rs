@@ -1,3 +1,5 @@
+//! Facts as bodies of events and back, as topics, as variables of hooks, and out of words.
+
 use super::*;
 use proptest::prelude::*;
 use protocol::Epoch;

@@ -1,3 +1,5 @@
+//! What is a problem, what is only told, and that each finding comes with its remedy.
+
 use super::*;
 use bus::client::Keeper;
 use protocol::HostName;
