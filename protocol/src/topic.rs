@@ -190,15 +190,21 @@ impl Filter {
         &self.0
     }
 
-    /// Whether a topic is one of those.
+    /// Whether a topic is one of those. A journal asks this for each event and follower.
     pub fn matches(&self, topic: &str) -> bool {
-        let (mut pattern, mut levels) = (self.0.split('/'), topic.split('/'));
+        let (pattern, topic) = (self.0.as_bytes(), topic.as_bytes());
+        let (mut at, mut here) = (0, 0);
         loop {
-            match (pattern.next(), levels.next()) {
-                (Some("#"), _) | (None, None) => return true,
-                (Some("+"), Some(_)) => {}
-                (Some(wanted), Some(level)) if wanted == level => {}
-                _ => return false,
+            match pattern.get(at) {
+                None => return here == topic.len(),
+                Some(b'#') => return true,
+                Some(b'+') => {
+                    at += 1;
+                    here += topic[here..].iter().take_while(|&&byte| byte != b'/').count();
+                }
+                wanted if wanted == topic.get(here) => (at, here) = (at + 1, here + 1),
+                // `a/#` is `a` as well.
+                Some(_) => return here == topic.len() && &pattern[at..] == b"/#",
             }
         }
     }

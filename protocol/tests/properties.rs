@@ -230,6 +230,22 @@ proptest! {
     }
 
     #[test]
+    fn a_pattern_is_matched_level_by_level(
+        pattern in "(a|b|ab|[+]|)(/(a|b|ab|[+]|)){0,3}(/#)?", topic in "(a|b|ab|)(/(a|b|ab|)){0,3}",
+    ) {
+        let levels = |text: &str| text.split('/').map(String::from).collect::<Vec<_>>();
+        let (mut wanted, mut here) = (levels(&pattern), levels(&topic));
+        if wanted.last().is_some_and(|last| last == "#") {
+            wanted.pop();
+            here.truncate(wanted.len());
+        }
+        let same = wanted.len() == here.len() && wanted.iter().zip(&here).all(|(one, other)| one == "+" || one == other);
+        if let Ok(filter) = Filter::parse(&pattern) {
+            prop_assert_eq!(filter.matches(&topic), same, "{} {}", pattern, topic);
+        }
+    }
+
+    #[test]
     fn a_hostile_body_is_an_error_or_a_message(body in hostile_body()) {
         if let Ok(message) = codec::decode::<Message>(&body) {
             prop_assert_eq!(codec::decode(&codec::encode(&message)), Ok(message));

@@ -216,7 +216,12 @@ impl Journal {
         u64::from(self.core.now().second.saturating_sub(entry.second))
     }
 
-    /// The position of the next record. Changes when there are new ones to be read.
+    /// The position of the next record.
+    pub fn next(&self) -> Position {
+        *self.core.end.borrow()
+    }
+
+    /// The same, for whoever waits until there are new ones to be read.
     pub fn end(&self) -> watch::Receiver<Position> {
         self.core.end.subscribe()
     }

@@ -221,7 +221,7 @@ impl<'a, T: Fn(Fact)> Loop<'a, T> {
                 let count = gap.to.0.saturating_sub(gap.from.0) + 1;
                 self.tell(Fact::EventsMissed { consumer: CONSUMER.into(), count });
             }
-            if batch.entries.is_empty() && batch.next >= *self.journal.end().borrow() {
+            if batch.entries.is_empty() && batch.next >= self.journal.next() {
                 return;
             }
             for entry in batch.entries {

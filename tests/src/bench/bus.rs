@@ -78,13 +78,14 @@ fn age(body: &[u8], began: Instant) -> Option<Duration> {
     Some(began.elapsed().saturating_sub(Duration::from_nanos(digits.parse().ok()?)))
 }
 
+pub use followers::measure as followers;
 pub use light::measure as light;
 
 /// Measures all of it.
 pub fn measure(plan: &Plan, scratch: &Scratch, report: &mut Report) -> io::Result<()> {
     flows(plan, scratch, report)?;
-    light::measure(plan, scratch, report)?;
-    followers::measure(plan, scratch, report)
+    light(plan, scratch, report)?;
+    followers(plan, scratch, report)
 }
 
 fn flows(plan: &Plan, scratch: &Scratch, report: &mut Report) -> io::Result<()> {

@@ -34,6 +34,7 @@ struct Options {
 enum Part {
     Bus,
     BusLight,
+    BusFollowers,
     FanOut,
     Memory,
     Hold,
@@ -75,6 +76,7 @@ impl Part {
         match self {
             Part::Bus => bus::measure(plan, scratch, report),
             Part::BusLight => bus::light(plan, scratch, report),
+            Part::BusFollowers => bus::followers(plan, scratch, report),
             Part::FanOut => fan_out::measure(plan, scratch, report),
             Part::Memory => memory::measure(plan, scratch, report),
             Part::Hold => hold::measure(plan, scratch, report),

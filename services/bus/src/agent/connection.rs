@@ -186,7 +186,7 @@ impl Connection {
         let Subscribe { name, filters, from } = subscribe;
         let filters = super::machine::filters(&filters)?;
         let journal = &self.shared.journal;
-        let end = *journal.end().borrow();
+        let end = journal.next();
         let consumer = name.as_ref().map(|name| Rc::<str>::from(format!("sub:{name}")));
         match (&name, &consumer) {
             (Some(name), Some(consumer)) => {
@@ -317,7 +317,7 @@ impl Subscription {
         if !self.states.is_empty() {
             return Ok((some_states(&mut self.states, SENDING), None));
         }
-        let end = *shared.journal.end().borrow();
+        let end = shared.journal.next();
         let filters = self.filters.clone();
         let wanted = |entry: &Entry| filters.iter().any(|filter| filter.matches(&entry.record.subject));
         let mut gap = None;
@@ -337,7 +337,7 @@ impl Subscription {
     }
 
     fn has_caught_up(&self, shared: &Shared) -> bool {
-        let end = *shared.journal.end().borrow();
+        let end = shared.journal.next();
         self.states.is_empty() && self.past.is_some_and(|past| self.next >= past.min(end))
     }
 }
@@ -390,7 +390,7 @@ fn waiting(shared: &Shared, standing: &Standing) -> (u64, Option<u64>) {
         _ => filters.as_ref().is_none_or(|all| all.iter().any(|filter| filter.matches(&entry.record.subject))),
     };
     let (mut count, mut oldest, mut from) = (0, None, standing.waits_at);
-    while count < MOST_COUNTED && from < *shared.journal.end().borrow() {
+    while count < MOST_COUNTED && from < shared.journal.next() {
         let Ok(batch) = shared.journal.read(from, &wanted, SENDING) else { break };
         oldest = oldest.or_else(|| batch.entries.first().map(|entry| shared.journal.age(entry)));
         count += batch.entries.len() as u64;

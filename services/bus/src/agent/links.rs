@@ -20,6 +20,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 /// After the disk has refused what a peer sent.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// So many links are sent the same at a time: the first have it while the others are still read for.
+const TOGETHER: usize = 512;
+
 /// All links.
 pub(super) struct Links {
     shared: Rc<Shared>,
@@ -107,7 +110,7 @@ impl Links {
     pub(super) fn up(&mut self, number: u64, host: HostName, roles: Roles) {
         if let Some(link) = self.links.get_mut(&number).filter(|link| link.host == host) {
             link.roles = roles;
-            return self.asks_again(number);
+            return self.go_on(number);
         }
         let server = self.shared.settings.server;
         let consumer: Rc<str> = if server { format!("link:{host}").into() } else { TO_SERVER.into() };
@@ -170,12 +173,12 @@ impl Links {
         let _ = self.shared.out.send(Out::Send(links, bytes));
     }
 
-    /// What a follower asked for when it could not be told, and what it is told now.
-    fn asks_again(&mut self, number: u64) {
+    /// Sends a peer what it may be sent now; then what it asked for when it could not be told is looked up.
+    fn go_on(&mut self, number: u64) {
+        self.pump(number);
         let link = self.links.get_mut(&number).filter(|link| link.roles.may_follow() && link.states.is_empty());
-        match link.and_then(|link| link.asked.take()) {
-            Some(texts) => self.wants(number, &texts),
-            None => self.pump(number),
+        if let Some(texts) = link.and_then(|link| link.asked.take()) {
+            self.wants(number, &texts);
         }
         self.flush();
     }
@@ -287,7 +290,7 @@ impl Links {
         };
         let mut lost = 0;
         loop {
-            if link.seen >= *shared.journal.end().borrow() {
+            if link.seen >= shared.journal.next() {
                 return (lost > 0).then_some((Vec::new(), lost));
             }
             let batch =
@@ -297,7 +300,7 @@ impl Links {
             if !batch.entries.is_empty() {
                 return Some((batch.entries, lost));
             }
-            if batch.next >= *shared.journal.end().borrow() {
+            if batch.next >= shared.journal.next() {
                 return (lost > 0).then_some((Vec::new(), lost));
             }
         }
@@ -323,7 +326,11 @@ impl Links {
     /// Sends a frame together with those of the same bytes.
     fn join(&mut self, number: u64, bytes: Arc<[u8]>) {
         match &mut self.pending {
-            Some((links, same)) if Arc::ptr_eq(same, &bytes) && links.last() != Some(&number) => links.push(number),
+            Some((links, same))
+                if Arc::ptr_eq(same, &bytes) && links.last() != Some(&number) && links.len() < TOGETHER =>
+            {
+                links.push(number)
+            }
             _ => {
                 self.flush();
                 self.pending = Some((vec![number], bytes));
@@ -344,8 +351,7 @@ impl Links {
                 tracing::error!("{why}");
             }
         }
-        self.pump(number);
-        self.asks_again(number);
+        self.go_on(number);
     }
 
     fn take_in(&mut self, number: u64, batch: Batch) {

@@ -66,7 +66,7 @@ fn next(shared: &Shared) -> Option<Rc<Entry>> {
             shared.journal.take(CONSUMER, &wanted, 1).map_err(|why| tracing::error!("hooks wait: {why}")).ok()?;
         match batch.entries.into_iter().next() {
             Some(entry) => return Some(Rc::new(Entry::clone(&entry))),
-            None if batch.next >= *shared.journal.end().borrow() => return None,
+            None if batch.next >= shared.journal.next() => return None,
             None => {}
         }
     }

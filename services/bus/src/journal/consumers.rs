@@ -38,6 +38,17 @@ pub struct Standing {
     pub open: usize,
 }
 
+/// Where a consumer goes on.
+struct Place {
+    next: Position,
+    /// It has to get something again before anything new: then it goes on there, and has not caught up.
+    again: bool,
+    /// So many new records it may be handed.
+    room: usize,
+    /// And where they are.
+    plan: Plan,
+}
+
 impl Journal {
     /// Gives a consumer a cursor, if it has none yet; one that has goes on where it was. Says whether it is new: then a
     /// crash within the next second forgets it, unless [`Journal::settle`] is waited for.
@@ -80,28 +91,28 @@ impl Journal {
     /// # Errors
     /// There is no such consumer, or the disk refused.
     pub fn take(&self, name: &str, wanted: &dyn Fn(&Entry) -> bool, most: usize) -> Result<Batch, Failure> {
-        let (mut batch, mut left) = (Batch::default(), most);
-        if self.with(name, Cursor::again)?.is_some() {
+        let (mut place, mut batch, mut left) = (self.place(name)?, Batch::default(), most);
+        if place.again {
             batch = self.take_again(name, most)?;
             left -= batch.entries.iter().map(|entry| codec::size(&entry.record)).sum::<usize>().min(left);
+            place = self.place(name)?;
         }
-        let (next, room, plan) = self.next_for(name)?;
-        batch.next = next;
-        if room == 0 || left == 0 {
+        batch.next = place.next;
+        if place.room == 0 || left == 0 {
             return Ok(batch);
         }
-        let fresh = self.core.follow(plan, next, wanted, left)?;
-        self.hand(name, room, batch, fresh)
+        let fresh = self.core.follow(place.plan, place.next, wanted, left)?;
+        self.hand(name, place.room, batch, fresh)
     }
 
-    /// Where a consumer goes on, how many new records it may be handed, and where they are; none if it has to get others
-    /// again before: then it goes on there, and has not caught up.
-    fn next_for(&self, name: &str) -> Result<(Position, usize, Plan), Failure> {
-        let state = self.core.lock();
+    fn place(&self, name: &str) -> Result<Place, Failure> {
+        let mut state = self.core.lock();
         let cursor = state.shelf.consumers.get(name).ok_or_else(|| unknown(name))?;
-        let room = if cursor.again().is_some() { 0 } else { cursor.room() };
-        let plan = if room > 0 { state.plan(cursor.next()) } else { Plan::End };
-        Ok((cursor.again().unwrap_or(cursor.next()), room, plan))
+        let (again, next, room) = (cursor.again(), cursor.next(), cursor.room());
+        Ok(match again {
+            Some(next) => Place { next, again: true, room: 0, plan: Plan::End },
+            None => Place { next, again: false, room, plan: if room > 0 { state.plan(next) } else { Plan::End } },
+        })
     }
 
     /// Hands out of what was read as much as there is room for, behind what was handed out again.

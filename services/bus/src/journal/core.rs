@@ -3,6 +3,7 @@
 use super::clock::Clock;
 use super::failure::Failure;
 use super::notice::{self, Damage, Dropped, Gap, Notice, What};
+use super::reader::Handful;
 use super::record::Position;
 use super::scan::Survey;
 use super::shelf::{Now, Shelf};
@@ -31,6 +32,8 @@ pub(crate) struct State {
     pub(crate) notices: Vec<Notice>,
     /// The damage that was told of.
     pub(crate) known: BTreeSet<(PathBuf, u64)>,
+    /// What the last reading from memory found.
+    pub(crate) seen: Option<Handful>,
     /// Whether the ledger on the disk is out of date.
     pub(crate) unwritten: bool,
     /// Whether the writer knows that it is to be written soon.
@@ -103,7 +106,7 @@ impl Core {
 
     fn tell_dropped(&self, dropped: Vec<Dropped>) {
         let mut state = self.lock();
-        state.unwritten = true;
+        (state.unwritten, state.seen) = (true, None);
         dropped.into_iter().for_each(|dropped| notice::add(&mut state.notices, Notice::Dropped(dropped)));
         drop(state);
         self.told.send_modify(|count| *count += 1);

@@ -161,7 +161,7 @@ impl Opening {
         pen.spoilt = pen.volume.is_some() && (!ledger.closed || self.store.sync().is_err());
         let books = Books { generation: ledger.generation, closed: ledger.closed };
         let known = self.damage.iter().map(|damage| (damage.file.clone(), damage.offset)).collect();
-        let state = State { shelf, volumes, notices: Vec::new(), known, unwritten: true, asked: false };
+        let state = State { shelf, volumes, notices: Vec::new(), known, seen: None, unwritten: true, asked: false };
         let core = Core::new(self.store.clone(), state, clock, second);
         Ok(Opened { core, pen, books, damage: std::mem::take(&mut self.damage) })
     }

@@ -31,9 +31,19 @@ pub struct Batch {
 /// Where to look next.
 pub(crate) enum Plan {
     End,
-    /// Living records from memory, where to read on, and whether that is the end.
-    Memory(Vec<Arc<Entry>>, Position, bool),
+    Memory(Handful),
     File(Reach),
+}
+
+/// Living records from memory.
+#[derive(Debug, Clone)]
+pub(crate) struct Handful {
+    from: Position,
+    entries: Arc<[Arc<Entry>]>,
+    /// Where to read on.
+    next: Position,
+    /// Where the journal ended.
+    end: Position,
 }
 
 /// A part of a file.
@@ -58,26 +68,39 @@ struct Reading<'a> {
 
 impl State {
     /// Where to look for what is at a position or behind it.
-    pub(crate) fn plan(&self, from: Position) -> Plan {
-        let shelf = &self.shelf;
-        if from >= shelf.next {
+    pub(crate) fn plan(&mut self, from: Position) -> Plan {
+        if from >= self.shelf.next {
             return Plan::End;
         }
-        if let Some(recent) = shelf.recent.from(from) {
-            let (mut entries, mut last, mut count) = (Vec::new(), from, 0);
-            for entry in recent.take(HANDFUL) {
-                (last, count) = (entry.position, count + 1);
-                entries.extend(shelf.is_alive(entry).then(|| entry.clone()));
-            }
-            let more = count == HANDFUL && last.next() < shelf.next;
-            return Plan::Memory(entries, if more { last.next() } else { shelf.next }, !more);
+        if let Some(handful) = self.handful(from) {
+            return Plan::Memory(handful);
         }
-        let Some(segment) = shelf.segment_from(from) else { return Plan::Memory(Vec::new(), shelf.next, true) };
+        let shelf = &self.shelf;
+        let Some(segment) = shelf.segment_from(from) else {
+            return Plan::Memory(Handful { from, entries: Arc::default(), next: shelf.next, end: shelf.next });
+        };
         let (first, offset, end) = (segment.first, segment.offset(from), segment.bytes);
         // An open segment without a record ends before it begins.
         let last = segment.last.min(shelf.next.before());
         let volume = self.volumes.get(&first).expect("each segment has its file").clone();
         Plan::File(Reach { volume, first, offset, end, last })
+    }
+
+    /// What is alive from a position on, if that is in memory; the same as the last time, if thousands of followers ask
+    /// for it one after another.
+    fn handful(&mut self, from: Position) -> Option<Handful> {
+        let shelf = &self.shelf;
+        if let Some(same) = self.seen.as_ref().filter(|seen| (seen.from, seen.end) == (from, shelf.next)) {
+            return Some(same.clone());
+        }
+        let (mut entries, mut last, mut count) = (Vec::new(), from, 0);
+        for entry in shelf.recent.from(from)?.take(HANDFUL) {
+            (last, count) = (entry.position, count + 1);
+            entries.extend(shelf.is_alive(entry).then(|| entry.clone()));
+        }
+        let next = if count == HANDFUL { last.next() } else { shelf.next };
+        self.seen = Some(Handful { from, entries: entries.into(), next, end: shelf.next });
+        self.seen.clone()
     }
 }
 
@@ -139,14 +162,16 @@ impl Reading<'_> {
     fn step(&mut self, plan: Plan) -> Result<Option<u64>, Failure> {
         Ok(match plan {
             Plan::End => None,
-            Plan::Memory(entries, next, at_end) => Some(self.take(entries, next)).filter(|_| !at_end),
+            Plan::Memory(Handful { entries, next, end, .. }) => {
+                Some(self.take(entries.iter().cloned(), next)).filter(|_| next < end)
+            }
             Plan::File(reach) => Some(self.look(reach)?),
         })
     }
 
     /// Takes of `entries`, which are alive, what is wanted, then all before `next` was looked at; says how many bytes
     /// were.
-    fn take(&mut self, entries: Vec<Arc<Entry>>, next: Position) -> u64 {
+    fn take(&mut self, entries: impl Iterator<Item = Arc<Entry>>, next: Position) -> u64 {
         let mut seen = 0;
         for entry in entries {
             let size = codec::size(&entry.record);
@@ -174,7 +199,7 @@ impl Reading<'_> {
             let at_end = reach.offset + length == reach.end;
             let (entries, next) = self.sift(&bytes, &reach, at_end);
             if let Some(next) = next {
-                return Ok(self.take(entries, next).max(length));
+                return Ok(self.take(entries.into_iter(), next).max(length));
             }
             most *= 2;
         }

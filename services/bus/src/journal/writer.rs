@@ -102,14 +102,31 @@ impl Writer {
                 Turn::Serve(Order::Note) => {
                     self.ledger_due = self.ledger_due.or(Some(self.core.instant() + LEDGER_DELAY))
                 }
-                Turn::Serve(Order::Settle(answer)) => {
-                    let _ = answer.send(self.write_books(false));
-                }
+                Turn::Serve(Order::Settle(answer)) => self.settle(answer),
                 #[cfg(test)]
                 Turn::Serve(Order::Abandon) => return,
                 Turn::Serve(Order::Close) | Turn::End => return self.close(),
                 Turn::Idle => self.idle(),
             }
+        }
+    }
+
+    /// Thousands of followers come at the same time when a server starts, and each waits for his cursor: one writing
+    /// serves all who are here.
+    fn settle(&mut self, first: oneshot::Sender<Result<(), Failure>>) {
+        let mut waiting = vec![first];
+        while let Ok(order) = self.orders.try_recv() {
+            match order {
+                Order::Settle(answer) => waiting.push(answer),
+                order => {
+                    self.next = Some(order);
+                    break;
+                }
+            }
+        }
+        let written = self.write_books(false);
+        for answer in waiting {
+            let _ = answer.send(written.clone());
         }
     }
 

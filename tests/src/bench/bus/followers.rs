@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 const SETTLED: Duration = Duration::from_secs(2);
 
 /// Measures ours and mosquitto's two ways.
-pub(super) fn measure(plan: &Plan, scratch: &Scratch, report: &mut Report) -> io::Result<()> {
+pub fn measure(plan: &Plan, scratch: &Scratch, report: &mut Report) -> io::Result<()> {
     println!("\nOne event of {SIZE} bytes to N subscribers on the network: from publishing to the last of them");
     let mut table = Table::new(&["form", "subscribers", "rounds", "median", "worst"]);
     for &(clients, rounds) in plan.followers {
