@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use tests::World;
 use tests::world::actor::Actor;
 use tests::world::control::Said;
+use tests::world::mosquitto::Mosquitto;
 use tests::world::place::Place;
 use tests::world::process::Process;
 use tests::world::programs;
@@ -206,6 +207,25 @@ fn the_queue_shows_who_is_away_and_what_waits_for_him() {
     let table = said(attic.place(), &["queue"]);
     let line = table.lines().find(|line| line.starts_with("link:kitchen")).unwrap();
     assert!(table.starts_with("consumer") && line.ends_with("no"), "{table}");
+}
+
+#[test]
+fn the_doctor_knows_the_broker_and_its_version() {
+    let world = World::new();
+    let mut broker = Mosquitto::start(&world, "broker", "");
+    let attic = world.server("attic").variable("MQTT", &format!("mqtt://{}", broker.address())).start();
+    let look = || -> Value { serde_json::from_str(&pistop(attic.place(), &["doctor", "--json"]).output).unwrap() };
+    let told = |seen: &Value| seen["uplink"]["detail"].as_str().unwrap_or_default().starts_with("mosquitto version ");
+    world.until("the version is known", || told(&look()));
+    let [address, state] = serde_json::from_value::<[String; 2]>(look()["health"]["broker"].clone()).unwrap();
+    assert_eq!(address, format!("mqtt://{}", broker.address()));
+    assert!(state.starts_with("connected since 20") && state.contains(": mosquitto version "), "{state}");
+    let people = pistop(attic.place(), &["doctor"]).output;
+    assert!(people.contains(" is reached: mosquitto version "), "{people}");
+    broker.stop(nix::sys::signal::Signal::SIGKILL);
+    let state = || look()["health"]["broker"][1].as_str().unwrap().to_owned();
+    world.until("its end is seen", || state().starts_with("not connected since 20"));
+    assert!(state().contains(": "), "{}", state());
 }
 
 #[test]

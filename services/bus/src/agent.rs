@@ -15,6 +15,7 @@
 //! | `clerk` | what the agent itself has to say |
 //! | `subscriptions` | which subscriptions outlive their programs |
 //! | [`hooks`], `rows` | what runs at this machine when something was said |
+//! | `uplink` | the uplink to the broker, and how it is |
 //! | `verbs` | commands to this machine |
 
 mod clerk;
@@ -25,6 +26,7 @@ mod links;
 pub mod machine;
 mod rows;
 mod subscriptions;
+mod uplink;
 mod verbs;
 
 use crate::carry;
@@ -216,6 +218,8 @@ pub(crate) struct Shared {
     pub(crate) hooked: std::cell::RefCell<BTreeSet<&'static str>>,
     /// The hosts at the other ends of links, by link.
     pub(crate) hosts: std::cell::RefCell<BTreeMap<u64, HostName>>,
+    /// How the uplink to the broker is, once it has said so.
+    uplink: std::cell::RefCell<Option<uplink::Standing>>,
 }
 
 impl Shared {
@@ -258,9 +262,9 @@ async fn serve(
     let journal = Rc::new(journal);
     let clerk = Clerk::start(&settings, journal.clone());
     let wants = watch::Sender::new(());
-    let (hooked, hosts) = Default::default();
-    let shared =
-        Rc::new(Shared { settings, journal, clerk, subscriptions, out, wants, settle: Notify::new(), hooked, hosts });
+    let (settle, (hooked, hosts, uplink)) = (Notify::new(), Default::default());
+    let shared = Shared { settings, journal, clerk, subscriptions, out, wants, settle, hooked, hosts, uplink };
+    let shared = Rc::new(shared);
     tokio::task::spawn_local(shared.clone().settle_again_and_again());
     notices.into_iter().for_each(|notice| shared.clerk.notice(notice));
     tokio::task::spawn_local(door.serve(shared.clone()));
@@ -272,7 +276,7 @@ async fn serve(
         // Before the first link is up: what is not asked for then is passed over.
         shared.hooked.replace(runner::hooks::folders(&plan.directories).facts);
     }
-    let uplink = uplink(&shared, &ending);
+    let uplink = uplink::start(&shared, &ending);
     let rows = plan.map(|plan| tokio::task::spawn_local(rows::serve(shared.clone(), plan, ending.clone())));
     if shared.settings.server {
         let _ = shared.out.send(Out::Known(known(&shared)));
@@ -308,16 +312,6 @@ async fn serve(
             Ok(()) = wanted.changed() => links.follow(),
         }
     }
-}
-
-/// The uplink to the broker, if one is wanted.
-fn uplink(shared: &Rc<Shared>, ending: &CancellationToken) -> Option<JoinHandle<()>> {
-    let Settings { node, epoch, program, uplink, .. } = shared.settings.clone();
-    let uplink = mqtt::Uplink { config: uplink?, node, epoch, program };
-    let (teller, ending) = (shared.clone(), ending.clone());
-    let tell = move |fact| teller.clerk.tell(&teller.settings.node, &fact);
-    let stop = async move { ending.cancelled().await };
-    Some(tokio::task::spawn_local(mqtt::run(uplink, shared.journal.clone(), tell, stop)))
 }
 
 async fn ended(task: Option<JoinHandle<()>>) {

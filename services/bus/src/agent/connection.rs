@@ -417,7 +417,7 @@ fn health(shared: &Shared) -> Health {
         dropped: fill.dropped,
         sync_us,
         links: shared.hosts.borrow().values().map(ToString::to_string).collect(),
-        broker: None,
+        broker: shared.broker(),
         findings,
     }
 }
