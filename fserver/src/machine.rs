@@ -8,6 +8,7 @@
 mod guard;
 mod hello;
 mod judge;
+mod namesakes;
 mod pairing;
 mod report;
 mod stopping;
@@ -322,6 +323,7 @@ pub struct House {
     remembered: Vec<HostName>,
     grace: Option<Instant>,
     guard: Guard,
+    namesakes: namesakes::Namesakes,
     pairing: Option<Pairing>,
 }
 
@@ -352,6 +354,7 @@ impl House {
             remembered: Vec::new(),
             grace: None,
             guard: Guard::new(now),
+            namesakes: Default::default(),
             pairing: None,
         }
     }

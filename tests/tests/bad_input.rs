@@ -6,6 +6,7 @@ use nix::sys::signal::Signal;
 use protocol::Message;
 use std::fs;
 use tests::World;
+use tests::world::programs;
 use tests::world::raw::{End, Raw};
 use tests::world::server::Server;
 
@@ -152,6 +153,13 @@ fn a_second_client_of_the_same_name_is_refused_and_the_first_one_stays() {
     twin.until_end();
     attic.until_log(&format!("is refused: {expected}"));
     others.saw_nothing(&attic);
+    let mut doctor = world.command(programs::find("pistop"));
+    doctor.arg("--variables").arg(attic.place().variables()).arg("doctor");
+    world.until("the doctor knows and has a remedy", || {
+        let said = String::from_utf8(doctor.output().unwrap().stdout).unwrap();
+        said.contains("problem: peer-refused on attic, once in the last day: peer=bystander address=127.0.0.1 why=")
+            && said.contains("; give one of the two another name, or set NAME there\n")
+    });
 }
 
 /// A server that cannot start, beside one that runs.

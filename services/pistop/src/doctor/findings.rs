@@ -142,6 +142,7 @@ fn trouble(Trouble { fact, host, times, last }: &Trouble) -> Option<Finding> {
         }
         "events-missed" => (note, "who missed them should look at the whole again"),
         "event-refused" => (note, "mend or update the program that said it"),
+        "peer-refused" => (problem, "give one of the two another name, or set NAME there"),
         "stranger-refused" => (note, "if it is one of yours, give it its right; if not, see who it is"),
         _ => return None,
     };

@@ -70,6 +70,7 @@ fn each_thing_that_is_wrong_is_named_with_its_remedy() {
     one(|seen| seen.pings = vec![ping("hall", &[3], 4990)], true, "hall is 5.0 s ahead of this one", "both");
     one(|seen| seen.pings = vec![ping("hall", &[3], -2001)], true, "hall is 2.0 s behind this one", "both");
     one(|seen| seen.troubles = vec![trouble("hook-failed", "hall")], true, "hook-failed on hall, 2 times", "by hand");
+    one(|seen| seen.troubles = vec![trouble("peer-refused", "attic")], true, "peer-refused on attic", "another name");
     one(|seen| seen.troubles = vec![trouble("event-refused", "hall")], false, "event-refused on hall", "mend");
 }
 
