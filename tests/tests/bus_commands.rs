@@ -251,6 +251,7 @@ fn the_doctor_finds_what_was_made_wrong() {
         let pinged: Vec<&Value> = seen["pings"].as_array().unwrap().iter().map(|ping| &ping["host"]).collect();
         assert_eq!(pinged, ["attic", "kitchen"]);
         assert!(seen["health"]["sync_us"].as_u64().unwrap() > 0, "{seen}");
+        assert!(seen["room"].as_u64().unwrap() > seen["health"]["bytes"].as_u64().unwrap(), "{seen}");
     }
     let socket = attic.place().path("bus.sock");
     std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666)).unwrap();
@@ -261,8 +262,13 @@ fn the_doctor_finds_what_was_made_wrong() {
     assert!(whats[0].contains("everybody on this machine may come in"), "{whats:?}");
     assert!(whats[1].starts_with("hook-failed on attic, once in the last day: hook=motion/50-x"), "{whats:?}");
     let people = pistop(attic.place(), &["doctor"]);
-    for words in ["bus      fserver ", "journal  ", "pings    2 of 2 machines answer", "problem: hook-failed on attic"]
-    {
+    for words in [
+        "bus      fserver ",
+        "journal  ",
+        " MiB, dropped so far: nothing",
+        "pings    2 of 2 machines answer",
+        "problem: hook-failed on attic",
+    ] {
         assert!(people.output.contains(words), "{words} is not in {}", people.output);
     }
     assert!(people.error.contains("problems, each with its remedy above"), "{}", people.error);

@@ -13,6 +13,7 @@
 //! | `links` | what goes to other machines, and what comes from them |
 //! | `door`, `connection` | programs of this machine, over a Unix socket |
 //! | `clerk` | what the agent itself has to say |
+//! | `report` | what waits for whom, and how the agent is |
 //! | `subscriptions` | which subscriptions outlive their programs |
 //! | [`hooks`], `rows` | what runs at this machine when something was said |
 //! | `uplink` | the uplink to the broker, and how it is |
@@ -24,6 +25,7 @@ mod door;
 pub mod hooks;
 mod links;
 pub mod machine;
+mod report;
 mod rows;
 mod subscriptions;
 mod uplink;

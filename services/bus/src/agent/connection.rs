@@ -2,10 +2,10 @@
 //! and never faster, so a program that does not read costs one read of the journal and holds up nobody.
 
 use super::links::some_states;
-use super::{Shared, record_now};
+use super::{Shared, record_now, report};
 use crate::carry::Carried;
-use crate::journal::{Appended, Entry, Failure, Gap, Position, Standing, Start};
-use protocol::door::{Ask, From, Health, Subscribe, Tell, Waiting};
+use crate::journal::{Appended, Entry, Failure, Gap, Position, Start};
+use protocol::door::{Ask, From, Subscribe, Tell};
 use protocol::event::Event;
 use protocol::topic::Kind;
 use protocol::{Filter, codec, frame};
@@ -16,7 +16,6 @@ use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
@@ -26,12 +25,6 @@ use tokio::sync::Notify;
 const SENDING: usize = 24 * 1024;
 /// So many answers may wait; a program that asks for more without reading is let go.
 const MOST_ANSWERS: usize = 4096;
-/// Of what waits for one consumer so many events are counted.
-const MOST_COUNTED: u64 = 10_000;
-/// So many patterns of each consumer are told.
-const MOST_WISHES: usize = 16;
-/// The largest sync that a doctor writes.
-const PROBE: &[u8; 512] = &[0; 512];
 
 /// A connection.
 struct Connection {
@@ -118,8 +111,9 @@ impl Connection {
                 self.done(&positions, |name, position| self.shared.journal.give_back(name, position).map(drop))?
             }
             Ask::Forget(name) => self.forget(&name)?,
-            Ask::Queue => self.answer(Tell::Queue(queue(&self.shared))),
-            Ask::Health => self.answer(Tell::Health(health(&self.shared))),
+            Ask::Queue => report::queue(&self.shared).into_iter().for_each(|part| self.answer(part)),
+            Ask::Health => self.answer(Tell::Health(report::health(&self.shared))),
+            Ask::Room => self.answer(Tell::Room(self.shared.fill().most)),
         }
         Ok(())
     }
@@ -358,78 +352,4 @@ fn framed<T: Serialize>(value: &T) -> Vec<u8> {
 /// Why an append was refused, and whether it may work later.
 fn refusal(answer: Result<Appended, Failure>) -> Option<(String, bool)> {
     answer.err().map(|why| (why.to_string(), why.is_temporary()))
-}
-
-/// What waits for each consumer.
-fn queue(shared: &Shared) -> Vec<Waiting> {
-    let hosts = shared.hosts.borrow();
-    let is_here = |name: &str| match name.strip_prefix("link:") {
-        Some("server") => !hosts.is_empty(),
-        Some(host) => hosts.values().any(|here| here.as_str() == host),
-        None => true,
-    };
-    let standings = shared.journal.consumers().into_iter();
-    let waiting = standings.map(|standing| {
-        let (events, oldest) = waiting(shared, &standing);
-        let here = is_here(&standing.name);
-        let wants = shared.subscriptions.of(&standing.name).unwrap_or_default();
-        let wants = wants.iter().take(MOST_WISHES).map(ToString::to_string).collect();
-        Waiting { consumer: standing.name, events, open: standing.open as u64, oldest, here, wants }
-    });
-    waiting.collect()
-}
-
-/// How many events wait for a consumer, and the age of the oldest in seconds.
-fn waiting(shared: &Shared, standing: &Standing) -> (u64, Option<u64>) {
-    let filters = shared.subscriptions.of(&standing.name);
-    let node = &shared.settings.node;
-    let wanted = |entry: &Entry| match standing.name.as_str() {
-        super::TO_SERVER => entry.record.key.node == *node,
-        _ => filters.as_ref().is_none_or(|all| all.iter().any(|filter| filter.matches(&entry.record.subject))),
-    };
-    let (mut count, mut oldest, mut from) = (0, None, standing.waits_at);
-    while count < MOST_COUNTED && from < *shared.journal.end().borrow() {
-        let Ok(batch) = shared.journal.read(from, &wanted, SENDING) else { break };
-        oldest = oldest.or_else(|| batch.entries.first().map(|entry| shared.journal.age(entry)));
-        count += batch.entries.len() as u64;
-        if batch.next == from {
-            break;
-        }
-        from = batch.next;
-    }
-    (count, oldest)
-}
-
-fn health(shared: &Shared) -> Health {
-    let fill = shared.fill();
-    let (journal, sync_us) = match &shared.settings.place {
-        crate::journal::Place::Memory => ("memory".into(), 0),
-        crate::journal::Place::Directory(path) => (path.display().to_string(), sync_time(path)),
-    };
-    let mut findings = Vec::new();
-    if shared.unix() < crate::carry::CLOCK_IS_SET {
-        findings.push("the clock of this machine is not set; install systemd-timesyncd, or chrony, and wait".into());
-    }
-    Health {
-        journal,
-        ram: shared.settings.ram,
-        bytes: fill.bytes,
-        dropped: fill.dropped,
-        sync_us,
-        links: shared.hosts.borrow().values().map(ToString::to_string).collect(),
-        broker: shared.broker(),
-        findings,
-    }
-}
-
-/// What the disk takes for a small write until it is there, in microseconds; zero if it refuses.
-fn sync_time(directory: &std::path::Path) -> u64 {
-    use std::io::Write;
-    let path = directory.join("probe");
-    let start = Instant::now();
-    let written =
-        std::fs::File::create(&path).and_then(|mut file| file.write_all(PROBE).and_then(|()| file.sync_data()));
-    let took = start.elapsed().as_micros();
-    let _ = std::fs::remove_file(path);
-    written.map_or(0, |()| u64::try_from(took).unwrap_or(u64::MAX))
 }

@@ -74,6 +74,11 @@ impl Subscriptions {
         self.holders.borrow().get(consumer) == Some(&connection)
     }
 
+    /// Whether a connection has it.
+    pub(crate) fn is_held(&self, consumer: &str) -> bool {
+        self.holders.borrow().contains_key(consumer)
+    }
+
     /// The names.
     pub(crate) fn names(&self) -> Vec<String> {
         self.named.borrow().keys().cloned().collect()

@@ -37,6 +37,11 @@ impl Standing {
 }
 
 impl Shared {
+    /// Whether the broker is reached.
+    pub(super) fn reaches_broker(&self) -> bool {
+        self.uplink.borrow().as_ref().is_some_and(|standing| standing.connected)
+    }
+
     /// The broker's address and how the uplink to it is, if there is one.
     pub(super) fn broker(&self) -> Option<(String, String)> {
         let address = self.settings.uplink.as_ref()?.broker.to_string();
