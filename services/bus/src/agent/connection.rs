@@ -11,12 +11,13 @@ use protocol::topic::Kind;
 use protocol::{Filter, codec, frame};
 use runner::framing;
 use serde::{Serialize, Serializer};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use tokio::io::{AsyncWriteExt, BufReader};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
@@ -26,14 +27,40 @@ const SENDING: usize = 24 * 1024;
 /// So many answers may wait; a program that asks for more without reading is let go.
 const MOST_ANSWERS: usize = 4096;
 
+/// After the disk has refused a subscription.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Why there is no subscription.
+enum Trouble {
+    /// It may work later.
+    Now(String),
+    /// It never will.
+    Ever(String),
+}
+
 /// A connection.
 struct Connection {
     shared: Rc<Shared>,
     number: u64,
     answers: RefCell<VecDeque<Tell>>,
     subscription: RefCell<Option<Subscription>>,
+    /// The cursor of the subscription has to be on the disk and is not yet.
+    is_unsettled: Cell<bool>,
     /// Something is to be sent.
     news: Notify,
+}
+
+impl std::convert::From<Failure> for Trouble {
+    fn from(why: Failure) -> Trouble {
+        if why.is_temporary() { Trouble::Now(why.to_string()) } else { Trouble::Ever(why.to_string()) }
+    }
+}
+
+/// Returns when the other end has gone; never, if it has said something more.
+async fn gone(read: &mut BufReader<OwnedReadHalf>) {
+    if read.fill_buf().await.is_ok_and(|bytes| !bytes.is_empty()) {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// What a program is told.
@@ -57,6 +84,7 @@ pub(super) async fn serve(shared: Rc<Shared>, stream: UnixStream, number: u64, _
         number,
         answers: RefCell::default(),
         subscription: RefCell::default(),
+        is_unsettled: Cell::default(),
         news: Notify::new(),
     };
     let ended = tokio::select! {
@@ -78,7 +106,7 @@ impl Connection {
                 Err(why) if why.kind() == io::ErrorKind::InvalidData => return self.fail(why.to_string()).await,
                 Err(why) => return Err(why),
             };
-            if let Err(why) = self.obey(ask).await {
+            if let Err(why) = self.obey(ask, &mut read).await {
                 return self.fail(why).await;
             }
             if self.answers.borrow().len() > MOST_ANSWERS {
@@ -99,11 +127,11 @@ impl Connection {
         self.news.notify_one();
     }
 
-    async fn obey(&self, ask: Ask) -> Result<(), String> {
+    async fn obey(&self, ask: Ask, read: &mut BufReader<OwnedReadHalf>) -> Result<(), String> {
         match ask {
             Ask::Hello(program) => self.welcome(&program),
             Ask::Publish(events) => self.publish(events).await,
-            Ask::Subscribe(subscribe) => self.subscribe(subscribe).await?,
+            Ask::Subscribe(subscribe) => self.subscribe_when_it_can(&subscribe, read).await?,
             Ask::Done(positions) => {
                 self.done(&positions, |name, position| self.shared.journal.acknowledge(name, position).map(drop))?
             }
@@ -174,25 +202,52 @@ impl Connection {
         (event.id.node != *node).then(|| format!("an event of {}; this machine is {node}", event.id.node))
     }
 
-    async fn subscribe(&self, subscribe: Subscribe) -> Result<(), String> {
+    /// Subscribes; on a disk that refuses, as often as that takes, or until the program goes.
+    async fn subscribe_when_it_can(
+        &self,
+        subscribe: &Subscribe,
+        read: &mut BufReader<OwnedReadHalf>,
+    ) -> Result<(), String> {
+        let mut told = false;
+        loop {
+            let why = match self.subscribe(subscribe).await {
+                Ok(()) => return Ok(()),
+                Err(Trouble::Ever(why)) => return Err(why),
+                Err(Trouble::Now(why)) => why,
+            };
+            if !std::mem::replace(&mut told, true) {
+                tracing::error!("a subscription waits: {why}");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                () = gone(read) => return Ok(()),
+            }
+        }
+    }
+
+    async fn subscribe(&self, subscribe: &Subscribe) -> Result<(), Trouble> {
         let Subscribe { name, filters, from } = subscribe;
-        let filters = super::machine::filters(&filters)?;
+        let filters = super::machine::filters(filters).map_err(Trouble::Ever)?;
         let journal = &self.shared.journal;
         let end = *journal.end().borrow();
         let consumer = name.as_ref().map(|name| Rc::<str>::from(format!("sub:{name}")));
-        match (&name, &consumer) {
+        match (name, &consumer) {
             (Some(name), Some(consumer)) => {
-                let start = if from == From::Oldest { Start::Earliest } else { Start::Latest };
+                let start = if *from == From::Oldest { Start::Earliest } else { Start::Latest };
                 self.shared.subscriptions.take(consumer, self.number);
                 let before = self.shared.subscriptions.of(consumer).unwrap_or_default();
                 let is_more = filters.iter().any(|filter| !before.contains(filter));
                 // Before there is a cursor: what nobody asks the server for is passed over by it.
                 let kept = self.shared.subscriptions.keep(name, filters.clone());
-                kept.map_err(|why| format!("the subscription {name} cannot be kept: {why}; make room on that disk"))?;
-                if self.shared.consume(consumer, start).map_err(|why| why.to_string())? || is_more {
+                kept.map_err(|why| {
+                    Trouble::Now(format!("the subscription {name} cannot be kept: {why}; make room on that disk"))
+                })?;
+                self.is_unsettled.set(self.is_unsettled.get() | self.shared.consume(consumer, start)? | is_more);
+                if self.is_unsettled.get() {
                     // What comes from here on waits for it, and nothing that it did not want before, whatever is killed
                     // then: its cursor is written first.
-                    journal.settle().await.map_err(|why| why.to_string())?;
+                    journal.settle().await?;
+                    self.is_unsettled.set(false);
                 }
             }
             _ => self.shared.subscriptions.add(self.number, filters.clone()),
@@ -201,9 +256,9 @@ impl Connection {
             From::States => journal.latest(&|topic| filters.iter().any(|filter| filter.matches(topic))),
             From::Next | From::Oldest => Ok(Vec::new()),
         };
-        let states = states.map_err(|why| why.to_string())?.into();
+        let states = states?.into();
         // A cursor knows its place better.
-        let next = if from == From::Oldest || consumer.is_some() { Position::START } else { end };
+        let next = if *from == From::Oldest || consumer.is_some() { Position::START } else { end };
         *self.subscription.borrow_mut() =
             Some(Subscription { consumer, filters: filters.into(), next, states, past: Some(end) });
         self.shared.wants.send_replace(());
