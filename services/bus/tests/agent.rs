@@ -381,7 +381,9 @@ async fn the_queue_of_a_large_house_is_told_whole() {
         attic.agent.order(Order::LinkUp { link: number, host: host(&format!("host{number}")), roles });
     }
     let links = async {
-        while queue(&attic).await.iter().filter(|one| one.consumer.starts_with("link:host") && one.here).count() < 3000 {}
+        while queue(&attic).await.iter().filter(|one| one.consumer.starts_with("link:host") && one.here).count() < 3000
+        {
+        }
     };
     timeout(PATIENCE, links).await.expect("all of them are told");
 }
