@@ -10,9 +10,9 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`machine`] | what may be on the way to a peer, what a peer may say. Pure |
-//! | `links` | what goes to other machines, and what comes from them |
+//! | `links`, `owed` | what goes to other machines, and what comes from them |
 //! | `door`, `connection` | programs of this machine, over a Unix socket |
-//! | `clerk` | what the agent itself has to say |
+//! | `clerk`, `missed` | what the agent itself has to say |
 //! | `report` | what waits for whom, and how the agent is |
 //! | `subscriptions` | which subscriptions outlive their programs |
 //! | [`hooks`], `rows` | what runs at this machine when something was said |
@@ -25,6 +25,8 @@ mod door;
 pub mod hooks;
 mod links;
 pub mod machine;
+mod missed;
+mod owed;
 mod report;
 mod rows;
 mod subscriptions;
@@ -222,6 +224,10 @@ pub(crate) struct Shared {
     pub(crate) hosts: std::cell::RefCell<BTreeMap<u64, HostName>>,
     /// How the uplink to the broker is, once it has said so.
     uplink: std::cell::RefCell<Option<uplink::Standing>>,
+    /// What was missed, so that it is told once a minute.
+    missed: std::cell::RefCell<missed::Missed>,
+    /// Something was missed.
+    summing: Notify,
 }
 
 impl Shared {
@@ -264,10 +270,22 @@ async fn serve(
     let journal = Rc::new(journal);
     let clerk = Clerk::start(&settings, journal.clone());
     let wants = watch::Sender::new(());
-    let (settle, (hooked, hosts, uplink)) = (Notify::new(), Default::default());
-    let shared = Shared { settings, journal, clerk, subscriptions, out, wants, settle, hooked, hosts, uplink };
-    let shared = Rc::new(shared);
+    let shared = Rc::new(Shared {
+        settings,
+        journal,
+        clerk,
+        subscriptions,
+        out,
+        wants,
+        settle: Notify::new(),
+        hooked: Default::default(),
+        hosts: Default::default(),
+        uplink: Default::default(),
+        missed: Default::default(),
+        summing: Notify::new(),
+    });
     tokio::task::spawn_local(shared.clone().settle_again_and_again());
+    tokio::task::spawn_local(missed::sum_up(shared.clone()));
     notices.into_iter().for_each(|notice| shared.clerk.notice(notice));
     tokio::task::spawn_local(door.serve(shared.clone()));
     tokio::task::spawn_local(verbs::serve(shared.clone()));
@@ -300,6 +318,7 @@ async fn serve(
                     let rows = tokio::time::timeout(HOOK_ENDS, ended(rows));
                     let uplink = tokio::time::timeout(GOODBYE, ended(uplink));
                     let _ = tokio::join!(rows, uplink);
+                    shared.tell_rest();
                     shared.clerk.settle().await;
                     return Some(answer);
                 }
