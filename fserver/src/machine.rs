@@ -196,6 +196,8 @@ pub enum Action {
     BusUp(PeerId, HostName, Roles),
     /// What it carries.
     Bus(PeerId, Message),
+    /// Nothing waits for this host any more.
+    BusForget(HostName),
     /// It carries none any more.
     BusDown(PeerId),
     /// Write a line to the log.

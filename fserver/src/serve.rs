@@ -267,6 +267,7 @@ impl Loop {
             Action::Tell(host, fact) => self.order(Order::TellOf(host, fact)),
             Action::BusUp(peer, host, roles) => self.order(Order::LinkUp { link: peer.0, host, roles }),
             Action::Bus(peer, message) => self.order(Order::Heard(peer.0, message)),
+            Action::BusForget(host) => self.order(Order::Forget(host)),
             Action::BusDown(peer) => self.order(Order::LinkDown(peer.0)),
             Action::Note(Level::Info, text) => tracing::info!("{text}"),
             Action::Note(Level::Warn, text) => tracing::warn!("{text}"),

@@ -11,18 +11,21 @@
 //! |---|---|
 //! | [`machine`] | what may be on the way to a peer, what a peer may say. Pure |
 //! | `links`, `owed` | what goes to other machines, and what comes from them |
+//! | `absent` | machines that are not waited for any more |
 //! | `door`, `connection` | programs of this machine, over a Unix socket |
 //! | `clerk`, `missed` | what the agent itself has to say |
 //! | `report` | what waits for whom, and how the agent is |
-//! | `subscriptions` | which subscriptions outlive their programs |
+//! | `subscriptions`, `kept` | which subscriptions outlive their programs, and small files |
 //! | [`hooks`], `rows` | what runs at this machine when something was said |
 //! | `uplink` | the uplink to the broker, and how it is |
 //! | `verbs` | commands to this machine |
 
+mod absent;
 mod clerk;
 mod connection;
 mod door;
 pub mod hooks;
+mod kept;
 mod links;
 pub mod machine;
 mod missed;
@@ -91,6 +94,8 @@ pub struct Settings {
     pub follow: Vec<Filter>,
     /// This machine is the server, which relays to all others.
     pub server: bool,
+    /// A server waits so long for a machine that has no link, in time that its journal is open; for ever if there is none.
+    pub forget_after: Option<Duration>,
 }
 
 /// What the host program tells its agent.
@@ -109,6 +114,8 @@ pub enum Order {
     LinkDown(u64),
     /// [`Message::Follow`], [`Message::Events`] or [`Message::Kept`] came over it.
     Heard(u64, Message),
+    /// This machine is not waited for any more: it belongs to the house no longer.
+    Forget(HostName),
     /// Something is to be said of this machine.
     Tell(Fact),
     /// Something is to be said of another machine, which the server does.
@@ -224,6 +231,8 @@ pub(crate) struct Shared {
     pub(crate) hosts: std::cell::RefCell<BTreeMap<u64, HostName>>,
     /// How the uplink to the broker is, once it has said so.
     uplink: std::cell::RefCell<Option<uplink::Standing>>,
+    /// When machines had a link last.
+    absent: std::cell::RefCell<absent::Absent>,
     /// What was missed, so that it is told once a minute.
     missed: std::cell::RefCell<missed::Missed>,
     /// Something was missed.
@@ -281,11 +290,13 @@ async fn serve(
         hooked: Default::default(),
         hosts: Default::default(),
         uplink: Default::default(),
+        absent: Default::default(),
         missed: Default::default(),
         summing: Notify::new(),
     });
     tokio::task::spawn_local(shared.clone().settle_again_and_again());
     tokio::task::spawn_local(missed::sum_up(shared.clone()));
+    tokio::task::spawn_local(absent::watch(shared.clone()));
     notices.into_iter().for_each(|notice| shared.clerk.notice(notice));
     tokio::task::spawn_local(door.serve(shared.clone()));
     tokio::task::spawn_local(verbs::serve(shared.clone()));
@@ -310,6 +321,7 @@ async fn serve(
                 Some(Order::LinkUp { link, host, roles }) => links.up(link, host, roles),
                 Some(Order::LinkDown(link)) => links.down(link),
                 Some(Order::Heard(link, message)) => links.heard(link, message),
+                Some(Order::Forget(host)) => links.forget(&host),
                 Some(Order::Tell(fact)) => shared.clerk.tell(&shared.settings.node, &fact),
                 Some(Order::TellOf(host, fact)) => shared.clerk.tell(&host, &fact),
                 Some(Order::Stop(answer)) => {

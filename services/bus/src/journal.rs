@@ -218,6 +218,11 @@ impl Journal {
         u64::from(self.core.now().second.saturating_sub(entry.second))
     }
 
+    /// Seconds that journals at this place have been open: the time that ages are counted in.
+    pub fn second(&self) -> u32 {
+        self.core.now().second
+    }
+
     /// The position of the next record. Changes when there are new ones to be read.
     pub fn end(&self) -> watch::Receiver<Position> {
         self.core.end.subscribe()

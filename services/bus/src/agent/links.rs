@@ -148,7 +148,16 @@ impl Links {
         self.shared.hosts.borrow_mut().remove(&number);
         if let Some(link) = self.links.remove(&number) {
             self.owed.broke(&link.consumer);
+            self.shared.saw(&link.consumer);
         }
+    }
+
+    /// A machine is not waited for any more.
+    pub(super) fn forget(&mut self, host: &HostName) {
+        let theirs: Vec<u64> = self.links.iter().filter(|(_, link)| link.host == *host).map(|(&it, _)| it).collect();
+        theirs.into_iter().for_each(|number| self.down(number));
+        self.owed.forget(&format!("link:{host}"));
+        self.shared.forget_machine(host.as_str(), "is paired no longer");
     }
 
     pub(super) fn heard(&mut self, number: u64, message: Message) {

@@ -38,6 +38,11 @@ impl Owed {
     pub(super) fn broke(&mut self, consumer: &str) {
         self.0.get_mut(consumer).into_iter().flatten().for_each(|(batch, _)| *batch = None);
     }
+
+    /// Nobody waits for it any more.
+    pub(super) fn forget(&mut self, consumer: &str) {
+        self.0.remove(consumer);
+    }
 }
 
 #[cfg(test)]

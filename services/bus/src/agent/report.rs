@@ -64,7 +64,7 @@ fn waiting(shared: &Shared) -> Vec<Waiting> {
 }
 
 /// How many events wait for a consumer, and the age of the oldest in seconds.
-fn count(shared: &Shared, standing: &Standing) -> (u64, Option<u64>) {
+pub(super) fn count(shared: &Shared, standing: &Standing) -> (u64, Option<u64>) {
     let filters = shared.subscriptions.of(&standing.name);
     let node = &shared.settings.node;
     let wanted = |entry: &Entry| match standing.name.as_str() {

@@ -42,6 +42,7 @@ pub fn settings(name: &str, folder: &TempDir, server: bool) -> Settings {
         uplink: None,
         follow: vec![],
         server,
+        forget_after: None,
     }
 }
 
