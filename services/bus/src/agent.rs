@@ -14,6 +14,7 @@
 //! | `absent` | machines that are not waited for any more |
 //! | `door`, `connection` | programs of this machine, over a Unix socket |
 //! | `clerk`, `missed` | what the agent itself has to say |
+//! | `renamed`, `places` | what is left from under another name, or where the journal was before |
 //! | `report` | what waits for whom, and how the agent is |
 //! | `subscriptions`, `kept` | which subscriptions outlive their programs, and small files |
 //! | [`hooks`], `rows` | what runs at this machine when something was said |
@@ -30,6 +31,8 @@ mod links;
 pub mod machine;
 mod missed;
 mod owed;
+mod places;
+mod renamed;
 mod report;
 mod rows;
 mod subscriptions;
@@ -96,6 +99,8 @@ pub struct Settings {
     pub server: bool,
     /// A server waits so long for a machine that has no link, in time that its journal is open; for ever if there is none.
     pub forget_after: Option<Duration>,
+    /// Where it is remembered in which places the journal was, if anywhere.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// What the host program tells its agent.
@@ -237,6 +242,8 @@ pub(crate) struct Shared {
     missed: std::cell::RefCell<missed::Missed>,
     /// Something was missed.
     summing: Notify,
+    /// What is to be looked at, each with its remedy.
+    findings: std::cell::RefCell<Vec<String>>,
 }
 
 impl Shared {
@@ -293,9 +300,12 @@ async fn serve(
         absent: Default::default(),
         missed: Default::default(),
         summing: Notify::new(),
+        findings: Default::default(),
     });
     tokio::task::spawn_local(shared.clone().settle_again_and_again());
     tokio::task::spawn_local(missed::sum_up(shared.clone()));
+    renamed::take_up(&shared).await;
+    tokio::task::spawn_local(look_behind(shared.clone()));
     tokio::task::spawn_local(absent::watch(shared.clone()));
     notices.into_iter().for_each(|notice| shared.clerk.notice(notice));
     tokio::task::spawn_local(door.serve(shared.clone()));
@@ -345,6 +355,14 @@ async fn serve(
             Ok(()) = wanted.changed() => links.follow(),
         }
     }
+}
+
+/// What is left where the journal was before is said in the log, and to whoever asks.
+async fn look_behind(shared: Rc<Shared>) {
+    let settings = shared.settings.clone();
+    let findings = tokio::task::spawn_blocking(move || places::left_behind(&settings)).await.unwrap_or_default();
+    findings.iter().for_each(|finding| tracing::error!("{finding}"));
+    shared.findings.borrow_mut().extend(findings);
 }
 
 async fn ended(task: Option<JoinHandle<()>>) {

@@ -92,7 +92,7 @@ pub(super) fn health(shared: &Shared) -> Health {
         Place::Memory => ("memory".into(), 0),
         Place::Directory(path) => (path.display().to_string(), sync_time(path)),
     };
-    let mut findings = Vec::new();
+    let mut findings = shared.findings.borrow().clone();
     if shared.unix() < crate::carry::CLOCK_IS_SET {
         findings.push("the clock of this machine is not set; install systemd-timesyncd, or chrony, and wait".into());
     }

@@ -43,6 +43,7 @@ pub fn settings(name: &str, folder: &TempDir, server: bool) -> Settings {
         follow: vec![],
         server,
         forget_after: None,
+        state_dir: None,
     }
 }
 

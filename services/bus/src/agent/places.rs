@@ -1,0 +1,81 @@
+//! Where the journal was before: a setting JOURNAL that changes leaves behind what was not delivered yet, which is looked
+//! for at each start and said with the remedy, until nothing is left there.
+
+use super::{Settings, TO_SERVER, kept};
+use crate::journal::{Bounds, Clock, Entry, Journal, Place, Position};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The directories that journals of this machine were in, a line each.
+const FILE: &str = "journals";
+/// So many bytes of records are read at a time to count them.
+const READING: usize = 1024 * 1024;
+
+/// What is left where the journal was before, each with its remedy. Takes as long as reading those journals takes.
+pub(super) fn left_behind(settings: &Settings) -> Vec<String> {
+    let (Some(state), Place::Directory(now)) = (&settings.state_dir, &settings.place) else { return Vec::new() };
+    let memory = state.join(FILE);
+    let text = kept::read(&memory).unwrap_or_else(|why| {
+        tracing::error!("{}: {why}; where the journal was before is not known", memory.display());
+        None
+    });
+    let mut before: BTreeSet<PathBuf> = text.unwrap_or_default().lines().map(PathBuf::from).collect();
+    // Where it is if nobody says otherwise, and where it goes if the disk fails.
+    before.extend([state.join("journal")].into_iter().chain(settings.spare.clone()));
+    let (mut findings, mut places) = (Vec::new(), vec![now.clone()]);
+    for place in before.into_iter().filter(|place| place != now) {
+        let count = unsent(&place, settings);
+        if count > 0 {
+            findings.push(finding(&place, count));
+            places.push(place);
+        }
+    }
+    let lines: String = places.iter().map(|place| format!("{}\n", place.display())).collect();
+    if let Err(why) = kept::write(&memory, &lines) {
+        tracing::error!("{}: {why}; if JOURNAL is changed, what it leaves behind is not found", memory.display());
+    }
+    findings
+}
+
+fn finding(place: &Path, count: u64) -> String {
+    let place = place.display();
+    format!(
+        "{count} events that were not delivered are in {place}, where the journal was before; set JOURNAL to that place until `pistop queue` shows that none wait, then change it again"
+    )
+}
+
+/// How many events in a journal somebody waits for, at most. One that cannot be opened or read has none that we know.
+fn unsent(place: &Path, settings: &Settings) -> u64 {
+    let is_segment = |name: &std::ffi::OsStr| name.to_string_lossy().ends_with(".records");
+    let names = std::fs::read_dir(place).into_iter().flatten().flatten().map(|file| file.file_name());
+    if !names.into_iter().any(|name| is_segment(&name)) {
+        return 0;
+    }
+    // The widest bounds, whatever those of today are: looking must not drop anything.
+    let opened = Journal::open(Place::Directory(place.into()), Bounds::default(), Clock::system());
+    let journal = match opened {
+        Ok((journal, _)) => journal,
+        Err(why) => {
+            tracing::warn!("what is left in an earlier journal is not known: {why}");
+            return 0;
+        }
+    };
+    let waits = |name: &str| if settings.server { name.contains(':') } else { name == TO_SERVER };
+    let standings = journal.consumers().into_iter().filter(|standing| waits(&standing.name));
+    let first = standings.map(|standing| standing.waits_at).min();
+    first.map_or(0, |first| count(&journal, first, settings))
+}
+
+fn count(journal: &Journal, first: Position, settings: &Settings) -> u64 {
+    let unix = runner::clock::unix_now().as_secs();
+    let wanted = |entry: &Entry| !entry.is_expired(unix) && (settings.server || entry.record.key.node == settings.node);
+    let (mut at, mut count) = (first, 0);
+    while let Ok(batch) = journal.read(at, &wanted, READING) {
+        count += batch.entries.len() as u64;
+        if batch.next <= at {
+            break;
+        }
+        at = batch.next;
+    }
+    count
+}
