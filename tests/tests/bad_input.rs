@@ -217,7 +217,7 @@ fn an_unreadable_variables_directory_is_named_with_the_remedy() {
                 fs::write(&path, "").unwrap();
             }
             let output =
-                world.command(tests::world::programs::find(program)).arg("--variables").arg(&path).output().unwrap();
+                world.command(programs::find(program)).arg("--variables").arg(&path).output().unwrap();
             let error = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(100), "{error}");
             assert!(error.contains(&format!("{program}: fatal: {}: cannot be read", path.display())), "{error}");
@@ -232,7 +232,7 @@ fn an_unknown_config_key_is_answered_with_the_nearest_known_one() {
     for (program, wrong, near) in [("fserver", "maxdemons", "maxdaemons"), ("fclient", "power-of", "power-off")] {
         let path = world.path(&format!("{program}.toml"));
         fs::write(&path, format!("port = 5555\n{wrong} = 3\n")).unwrap();
-        let output = world.command(tests::world::programs::find(program)).arg("--config").arg(&path).output().unwrap();
+        let output = world.command(programs::find(program)).arg("--config").arg(&path).output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(100), "{error}");
         let parts = [path.display().to_string(), wrong.to_owned(), format!("`{near}`")];

@@ -11,6 +11,8 @@ use std::time::Duration;
 const FILE: &str = "links.json";
 /// So often everybody is looked at; so much of its last link a crash may forget.
 const ROUND: Duration = Duration::from_secs(3600);
+/// No more often, however short the time.
+const SHORTEST: Duration = Duration::from_secs(1);
 /// The consumers that are machines.
 const LINK: &str = "link:";
 
@@ -57,12 +59,13 @@ impl Shared {
             return tracing::error!("{why}");
         }
         self.subscriptions.unfollow(&consumer);
+        if count == 0 {
+            return tracing::info!("{host} {why}; it is not waited for any more");
+        }
         tracing::warn!(
             "{host} {why}; it is not waited for any more, and {count} events that waited for it are given up"
         );
-        if count > 0 {
-            self.missed(host, count);
-        }
+        self.missed(host, count);
     }
 }
 
@@ -76,13 +79,17 @@ pub(super) async fn watch(shared: Rc<Shared>) {
         Ok(known) => *shared.absent.borrow_mut() = Absent(known.unwrap_or_default()),
         Err(why) => tracing::warn!("{FILE}: {why}; who had a link when is not known, so everybody counts from now on"),
     }
+    let mut written = String::new();
     loop {
         look(&shared, after);
         let seen = serde_json::to_string(&shared.absent.borrow().0).expect("names and numbers");
-        if let Some(Err(why)) = place.as_deref().map(|place| kept::write(place, &seen)) {
-            tracing::error!("{FILE}: {why}; who had a link when is written down later");
+        if let Some(place) = place.as_deref().filter(|_| seen != written) {
+            match kept::write(place, &seen) {
+                Ok(()) => written = seen,
+                Err(why) => tracing::error!("{FILE}: {why}; who had a link when is written down later"),
+            }
         }
-        tokio::time::sleep(ROUND.min(after / 2)).await;
+        tokio::time::sleep(ROUND.min(after / 2).max(SHORTEST)).await;
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where the journal was before: a setting JOURNAL that changes leaves behind what was not delivered yet, which is looked
 //! for at each start and said with the remedy, until nothing is left there.
 
-use super::{Settings, TO_SERVER, kept};
+use super::{Settings, TO_SERVER, kept, renamed};
 use crate::journal::{Bounds, Clock, Entry, Journal, Place, Position};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -19,9 +19,10 @@ pub(super) fn left_behind(settings: &Settings) -> Vec<String> {
         tracing::error!("{}: {why}; where the journal was before is not known", memory.display());
         None
     });
-    let mut before: BTreeSet<PathBuf> = text.unwrap_or_default().lines().map(PathBuf::from).collect();
-    // Where it is if nobody says otherwise, and where it goes if the disk fails.
-    before.extend([state.join("journal")].into_iter().chain(settings.spare.clone()));
+    let text = text.unwrap_or_default();
+    // Where it is if nobody says otherwise, and where it goes if the disk fails, need not be remembered.
+    let usual: Vec<PathBuf> = std::iter::once(state.join("journal")).chain(settings.spare.clone()).collect();
+    let before: BTreeSet<PathBuf> = text.lines().map(PathBuf::from).chain(usual.clone()).collect();
     let (mut findings, mut places) = (Vec::new(), vec![now.clone()]);
     for place in before.into_iter().filter(|place| place != now) {
         let count = unsent(&place, settings);
@@ -30,8 +31,10 @@ pub(super) fn left_behind(settings: &Settings) -> Vec<String> {
             places.push(place);
         }
     }
+    places.retain(|place| !usual.contains(place));
     let lines: String = places.iter().map(|place| format!("{}\n", place.display())).collect();
-    if let Err(why) = kept::write(&memory, &lines) {
+    let written = if lines == text { Ok(()) } else { kept::write(&memory, &lines) };
+    if let Err(why) = written {
         tracing::error!("{}: {why}; if JOURNAL is changed, what it leaves behind is not found", memory.display());
     }
     findings
@@ -60,15 +63,17 @@ fn unsent(place: &Path, settings: &Settings) -> u64 {
             return 0;
         }
     };
+    let node = renamed::node_at(place).unwrap_or_else(|| settings.node.clone());
     let waits = |name: &str| if settings.server { name.contains(':') } else { name == TO_SERVER };
     let standings = journal.consumers().into_iter().filter(|standing| waits(&standing.name));
     let first = standings.map(|standing| standing.waits_at).min();
-    first.map_or(0, |first| count(&journal, first, settings))
+    let mine = |entry: &Entry| settings.server || entry.record.key.node == node;
+    first.map_or(0, |first| count(&journal, first, &mine))
 }
 
-fn count(journal: &Journal, first: Position, settings: &Settings) -> u64 {
+fn count(journal: &Journal, first: Position, mine: &dyn Fn(&Entry) -> bool) -> u64 {
     let unix = runner::clock::unix_now().as_secs();
-    let wanted = |entry: &Entry| !entry.is_expired(unix) && (settings.server || entry.record.key.node == settings.node);
+    let wanted = |entry: &Entry| !entry.is_expired(unix) && mine(entry);
     let (mut at, mut count) = (first, 0);
     while let Ok(batch) = journal.read(at, &wanted, READING) {
         count += batch.entries.len() as u64;

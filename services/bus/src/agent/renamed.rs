@@ -6,6 +6,7 @@ use super::{Shared, TO_SERVER, kept};
 use crate::journal::{Entry, Failure, Record};
 use protocol::topic::Kind;
 use protocol::{HostName, Topic};
+use std::path::Path;
 use std::time::Duration;
 
 /// The name under which this machine's events are kept here.
@@ -14,6 +15,11 @@ const FILE: &str = "node";
 const HANDFUL: usize = 256 * 1024;
 /// After the disk has refused.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// The name under which a journal in this directory was kept.
+pub(super) fn node_at(directory: &Path) -> Option<HostName> {
+    HostName::parse(kept::read(&directory.join(FILE)).ok()??.trim()).ok()
+}
 
 /// Takes up what is left from under another name.
 pub(super) async fn take_up(shared: &Shared) {

@@ -15,7 +15,7 @@ const SLOW_DISK: Duration = Duration::from_millis(50);
 const SLOW_PING: Duration = Duration::from_secs(1);
 /// So far clocks may be apart before the order of events is in doubt.
 const APART_MS: u64 = 2000;
-/// Who is here and has not taken an event for so long is stuck, and so is a program that is not.
+/// Who is here and has not taken an event for so long is stuck; so is a program that is not, and the broker.
 const STUCK: Duration = Duration::from_secs(600);
 /// Others may write to the socket.
 const OTHERS_WRITE: u32 = 0o002;
@@ -88,7 +88,7 @@ fn own(text: &str) -> Finding {
 
 fn stuck(Waiting { consumer, events, oldest, here, .. }: &Waiting) -> Option<Finding> {
     let whose = consumer.split_once(':').map(|(whose, _)| whose);
-    let is_due = *here || whose == Some("sub");
+    let is_due = *here || whose == Some("sub") || consumer == "mqtt";
     let oldest = oldest.map(Duration::from_secs).filter(|oldest| is_due && *oldest > STUCK && *events > 0)?;
     let what = format!("{} events wait for {consumer}, the oldest for {}", count(*events), span(oldest));
     let remedy = match whose {

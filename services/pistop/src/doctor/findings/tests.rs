@@ -66,6 +66,7 @@ fn each_thing_that_is_wrong_is_named_with_its_remedy() {
     one(|seen| seen.waiting[0].here = true, true, "5000 events wait for link:hall, the oldest for 1 d 1 h", "both");
     one(|seen| seen.waiting = vec![waiting("sub:gallery", 9, Some(700), true)], true, "9 events", "see its log");
     one(|seen| seen.waiting = vec![waiting("sub:gallery", 9, Some(700), false)], true, "9 events", "start the program");
+    one(|seen| seen.waiting = vec![waiting("mqtt", 9, Some(700), false)], true, "9 events", "see the log of fserver");
     one(|seen| seen.clock = Clock::Alone, true, "nobody keeps the clock", "chrony");
     one(|seen| seen.pings[0].failed = Some("late".into()), true, "kitchen is there and does not answer", "log there");
     one(|seen| seen.pings = vec![ping("kitchen", &[3, 1500], 0)], true, "a command to kitchen took 1.5 s", "network");
