@@ -216,8 +216,7 @@ fn an_unreadable_variables_directory_is_named_with_the_remedy() {
             if is_file {
                 fs::write(&path, "").unwrap();
             }
-            let output =
-                world.command(programs::find(program)).arg("--variables").arg(&path).output().unwrap();
+            let output = world.command(programs::find(program)).arg("--variables").arg(&path).output().unwrap();
             let error = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(100), "{error}");
             assert!(error.contains(&format!("{program}: fatal: {}: cannot be read", path.display())), "{error}");

@@ -125,12 +125,12 @@ async fn what_an_earlier_place_of_the_journal_holds_is_said_until_it_is_gone() {
         ..settings("kitchen", &folder, false)
     };
     let door = folder.path().join("bus.sock");
-    let findings = async |count: usize| {
+    let findings = async |count: usize, places: usize| {
         let found = async {
             loop {
                 let Tell::Health(health) = ask(&door, "test 1", Ask::Health).await.unwrap() else { panic!() };
                 let known = std::fs::read_to_string(state.path().join("journals")).unwrap_or_default();
-                if health.findings.len() == count && known.lines().count() == 1 + count {
+                if health.findings.len() == count && known.lines().count() == places {
                     return health.findings;
                 }
             }
@@ -138,21 +138,25 @@ async fn what_an_earlier_place_of_the_journal_holds_is_said_until_it_is_gone() {
         timeout(PATIENCE, found).await.expect("it is found in time")
     };
     let (agent, _outs) = Agent::start(at(&first)).unwrap();
-    assert_eq!(findings(0).await, Vec::<String>::new());
-    agent.order(Order::LinkUp { link: 1, host: host("attic"), roles: Roles::all() });
+    assert_eq!(findings(0, 1).await, Vec::<String>::new());
     bus::client::Bus::open(&door, "test 1").publish(&motion("cam1")).await.unwrap();
     agent.stop().await;
     for _ in 0..2 {
         let (agent, _outs) = Agent::start(at(&second)).unwrap();
         let expected = format!("1 events that were not delivered are in {}", first.display());
-        let found = findings(1).await.remove(0);
+        let found = findings(1, 2).await.remove(0);
         assert!(found.starts_with(&expected) && found.contains("; set JOURNAL to that place until"), "{found}");
         agent.stop().await;
     }
-    std::fs::remove_dir_all(&first).unwrap();
-    let (agent, _outs) = Agent::start(at(&second)).unwrap();
-    findings(0).await;
-    agent.stop().await;
+    let away = state.path().join("away");
+    std::fs::rename(&first, &away).unwrap();
+    for places in [2, 1] {
+        let (agent, _outs) = Agent::start(at(&second)).unwrap();
+        findings(0, places).await;
+        agent.stop().await;
+        // What is away is remembered, and forgotten when it is there and empty.
+        let _ = std::fs::create_dir(&first);
+    }
 }
 
 /// The next batch over this link.
@@ -166,6 +170,17 @@ async fn batch(machine: &mut Machine, over: u64) -> Batch {
             return batch;
         }
     }
+}
+
+#[tokio::test]
+async fn a_machine_that_is_renamed_before_it_ever_had_a_link_sends_all() {
+    let kitchen = Machine::start("kitchen", false);
+    let id = kitchen.bus().publish(&motion("cam1")).await.unwrap();
+    kitchen.agent.stop().await;
+    let mut pantry = Machine::again("pantry", false, kitchen.folder, &[]);
+    pantry.agent.order(Order::LinkUp { link: 1, host: host("attic"), roles: Roles::all() });
+    let sent = batch(&mut pantry, 1).await.events.remove(0).id;
+    assert_eq!((sent.node, sent.epoch, sent.sequence), (host("pantry"), id.epoch, id.sequence));
 }
 
 #[tokio::test]

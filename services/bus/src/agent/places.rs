@@ -15,19 +15,21 @@ const READING: usize = 1024 * 1024;
 pub(super) fn left_behind(settings: &Settings) -> Vec<String> {
     let (Some(state), Place::Directory(now)) = (&settings.state_dir, &settings.place) else { return Vec::new() };
     let memory = state.join(FILE);
-    let text = kept::read(&memory).unwrap_or_else(|why| {
-        tracing::error!("{}: {why}; where the journal was before is not known", memory.display());
-        None
-    });
-    let text = text.unwrap_or_default();
+    let text = match kept::read(&memory) {
+        Ok(text) => text.unwrap_or_default(),
+        Err(why) => {
+            tracing::error!("{}: {why}; where the journal was before is not known", memory.display());
+            return Vec::new();
+        }
+    };
     // Where it is if nobody says otherwise, and where it goes if the disk fails, need not be remembered.
     let usual: Vec<PathBuf> = std::iter::once(state.join("journal")).chain(settings.spare.clone()).collect();
     let before: BTreeSet<PathBuf> = text.lines().map(PathBuf::from).chain(usual.clone()).collect();
     let (mut findings, mut places) = (Vec::new(), vec![now.clone()]);
     for place in before.into_iter().filter(|place| place != now) {
         let count = unsent(&place, settings);
-        if count > 0 {
-            findings.push(finding(&place, count));
+        findings.extend(count.filter(|count| *count > 0).map(|count| finding(&place, count)));
+        if count != Some(0) {
             places.push(place);
         }
     }
@@ -47,12 +49,12 @@ fn finding(place: &Path, count: u64) -> String {
     )
 }
 
-/// How many events in a journal somebody waits for, at most. One that cannot be opened or read has none that we know.
-fn unsent(place: &Path, settings: &Settings) -> u64 {
-    let is_segment = |name: &std::ffi::OsStr| name.to_string_lossy().ends_with(".records");
-    let names = std::fs::read_dir(place).into_iter().flatten().flatten().map(|file| file.file_name());
-    if !names.into_iter().any(|name| is_segment(&name)) {
-        return 0;
+/// How many events in a journal somebody waits for, at most; nothing if it cannot be looked at now, as that on a stick
+/// that is not there.
+fn unsent(place: &Path, settings: &Settings) -> Option<u64> {
+    let mut names = std::fs::read_dir(place).ok()?.flatten().map(|file| file.file_name());
+    if !names.any(|name| name.to_string_lossy().ends_with(".records")) {
+        return Some(0);
     }
     // The widest bounds, whatever those of today are: looking must not drop anything.
     let opened = Journal::open(Place::Directory(place.into()), Bounds::default(), Clock::system());
@@ -60,15 +62,17 @@ fn unsent(place: &Path, settings: &Settings) -> u64 {
         Ok((journal, _)) => journal,
         Err(why) => {
             tracing::warn!("what is left in an earlier journal is not known: {why}");
-            return 0;
+            return None;
         }
     };
     let node = renamed::node_at(place).unwrap_or_else(|| settings.node.clone());
     let waits = |name: &str| if settings.server { name.contains(':') } else { name == TO_SERVER };
     let standings = journal.consumers().into_iter().filter(|standing| waits(&standing.name));
-    let first = standings.map(|standing| standing.waits_at).min();
+    // A client that never had a link has sent nothing.
+    let never = (!settings.server).then_some(Position::START);
+    let first = standings.map(|standing| standing.waits_at).min().or(never);
     let mine = |entry: &Entry| settings.server || entry.record.key.node == node;
-    first.map_or(0, |first| count(&journal, first, &mine))
+    Some(first.map_or(0, |first| count(&journal, first, &mine)))
 }
 
 fn count(journal: &Journal, first: Position, mine: &dyn Fn(&Entry) -> bool) -> u64 {

@@ -3,7 +3,7 @@
 //! here says anything. The run and the number of each event stay, so a crash in between makes nothing twice.
 
 use super::{Shared, TO_SERVER, kept};
-use crate::journal::{Entry, Failure, Record};
+use crate::journal::{Entry, Failure, Position, Record};
 use protocol::topic::Kind;
 use protocol::{HostName, Topic};
 use std::path::Path;
@@ -63,7 +63,8 @@ fn told(shared: &Shared, before: &HostName, said: u64, left: u64) {
 async fn say_again(shared: &Shared, before: &HostName) -> Result<(u64, u64), Failure> {
     let journal = &shared.journal;
     let standing = journal.consumers().into_iter().find(|standing| standing.name == TO_SERVER);
-    let Some(mut at) = standing.map(|standing| standing.waits_at) else { return Ok((0, 0)) };
+    // One that never had a link has sent nothing.
+    let mut at = standing.map_or(Position::START, |standing| standing.waits_at);
     let (end, unix, mut counts) = (*journal.end().borrow(), shared.unix(), (0, 0));
     while at < end {
         let wanted = |entry: &Entry| entry.record.key.node == *before && !entry.is_expired(unix);
