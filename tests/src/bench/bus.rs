@@ -4,12 +4,13 @@
 
 mod broker;
 mod followers;
+mod light;
 mod ours;
 
 use super::Plan;
 use super::ground::cleanup::Scratch;
 use super::ground::table::Table;
-use super::report::{Report, Sample, milliseconds};
+use super::report::Report;
 use super::rivals::Setting;
 use std::io;
 use std::time::{Duration, Instant};
@@ -17,10 +18,6 @@ use std::time::{Duration, Instant};
 /// What was promised against mosquitto.
 const DURABLE: f64 = 5.0;
 const VOLATILE: f64 = 3.0;
-/// What was promised for an event now and then.
-const SOON: Duration = Duration::from_micros(200);
-/// Nothing may ever wait so long: a Nagle that meets a delayed acknowledgement.
-const STALL: Duration = Duration::from_millis(40);
 
 /// So many events are on the way and not acknowledged.
 const WINDOW: usize = 100;
@@ -81,10 +78,12 @@ fn age(body: &[u8], began: Instant) -> Option<Duration> {
     Some(began.elapsed().saturating_sub(Duration::from_nanos(digits.parse().ok()?)))
 }
 
+pub use light::measure as light;
+
 /// Measures all of it.
 pub fn measure(plan: &Plan, scratch: &Scratch, report: &mut Report) -> io::Result<()> {
     flows(plan, scratch, report)?;
-    light(plan, scratch, report)?;
+    light::measure(plan, scratch, report)?;
     followers::measure(plan, scratch, report)
 }
 
@@ -116,26 +115,5 @@ fn flows(plan: &Plan, scratch: &Scratch, report: &mut Report) -> io::Result<()> 
         }
     }
     table.print();
-    Ok(())
-}
-
-fn light(plan: &Plan, scratch: &Scratch, report: &mut Report) -> io::Result<()> {
-    println!("\nFrom publish to subscriber, volatile, one event each {}", milliseconds(PAUSE));
-    let mut table = Table::new(&["form", "events", "p50", "p99", "worst"]);
-    let pace = Pace { lasts: plan.flow, pause: Some(PAUSE), durable: false };
-    let mut row = |what: &str, flow: Flow| -> io::Result<Sample> {
-        let sample = Sample::new(flow.on_the_way).ok_or_else(|| io::Error::other("no events"))?;
-        let [p50, p99, worst] = [sample.median(), sample.percentile(99), sample.worst()].map(milliseconds);
-        table.row([what.into(), sample.count().to_string(), p50, p99, worst]);
-        Ok(sample)
-    };
-    let ours = row("fserver", ours::flow(pace, scratch)?)?;
-    match broker::flow(pace, Setting::Shipped, scratch) {
-        Err(why) if why.kind() == io::ErrorKind::NotFound => println!("  not measured: mosquitto: {why}"),
-        theirs => drop(row("mosquitto, as shipped", theirs?)?),
-    }
-    table.print();
-    report.at_most("one event now and then, publish to subscriber, p99", ours.percentile(99), SOON);
-    report.at_most("the same, worst", ours.worst(), STALL);
     Ok(())
 }

@@ -33,6 +33,7 @@ struct Options {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
     Bus,
+    BusLight,
     FanOut,
     Memory,
     Hold,
@@ -73,6 +74,7 @@ impl Part {
     fn measure(self, plan: &Plan, scratch: &Scratch, report: &mut Report) -> io::Result<()> {
         match self {
             Part::Bus => bus::measure(plan, scratch, report),
+            Part::BusLight => bus::light(plan, scratch, report),
             Part::FanOut => fan_out::measure(plan, scratch, report),
             Part::Memory => memory::measure(plan, scratch, report),
             Part::Hold => hold::measure(plan, scratch, report),

@@ -87,9 +87,11 @@ pub(super) async fn serve(shared: Rc<Shared>, stream: UnixStream, number: u64, _
         is_unsettled: Cell::default(),
         news: Notify::new(),
     };
+    // Speaking first: an event that was just kept leaves for its subscribers before its publisher has the answer.
     let ended = tokio::select! {
-        ended = this.listen(BufReader::new(read)) => ended,
+        biased;
         ended = this.speak(write) => ended,
+        ended = this.listen(BufReader::new(read)) => ended,
     };
     if let Err(why) = ended {
         tracing::debug!("a program at the door of the bus: {why}");

@@ -6,9 +6,11 @@ use crate::bench::ground::cleanup::Scratch;
 use crate::bench::ground::numbers::cpu;
 use crate::bench::talk::EVENT;
 use bus::client::{Bus, Item, Subscription};
-use protocol::door::{From, Subscribe};
-use protocol::event::{Class, Keep};
-use std::io;
+use protocol::door::{Ask, From, Subscribe, Tell};
+use protocol::event::{Body, Class, Event, EventId, Keep};
+use protocol::{Epoch, HostName, codec, frame};
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc;
@@ -34,6 +36,64 @@ pub(super) fn flow(pace: Pace, scratch: &Scratch) -> io::Result<Flow> {
         told.and(Ok((on_the_way, last - first?)))
     })?;
     Ok(Flow { sent: sent.into_inner(), on_the_way, took, processor: cpu(pid)? - before })
+}
+
+/// The same with one event at a time and bare sockets in place of the library, as mosquitto is spoken to; how long each
+/// was on the way.
+pub(super) fn light(pace: Pace, scratch: &Scratch) -> io::Result<Vec<Duration>> {
+    let folder = scratch.fresh("bus")?;
+    let _server = Server::start(&folder, "127.0.0.1:0", &[])?;
+    let (mut listener, mut teller) = (enter(&folder)?, enter(&folder)?);
+    let wanted = Subscribe { name: Some("bench".into()), filters: vec![EVENT.into()], from: From::Next };
+    say(&mut listener, &Ask::Subscribe(wanted))?;
+    while hear(&mut listener)? != Tell::Live {}
+    listener.set_read_timeout(Some(SILENCE))?;
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        let telling = scope.spawn(move || {
+            let (node, epoch, mut sequence) = (HostName::parse("server").map_err(io::Error::other)?, Epoch(1), 0);
+            while began.elapsed() < pace.lasts {
+                sequence += 1;
+                let id = EventId { node: node.clone(), epoch, sequence };
+                let class = Class { keep: Keep::DropOldest, durable: pace.durable };
+                let event = Event { id, class, topic: EVENT.into(), ttl: None, body: Body(body(began)) };
+                say(&mut teller, &Ask::Publish(vec![event]))?;
+                if hear(&mut teller)? != Tell::Kept(1) {
+                    return Err(io::Error::other("the event was not kept"));
+                }
+                std::thread::sleep(pace.pause.unwrap_or_default());
+            }
+            Ok(sequence)
+        });
+        let mut on_the_way = Vec::new();
+        while let Ok(tell) = hear(&mut listener) {
+            let Tell::Events(events) = tell else { continue };
+            on_the_way.extend(events.iter().filter_map(|(_, event)| age(&event.body.0, began)));
+            say(&mut listener, &Ask::Done(events.iter().map(|(number, _)| *number).collect()))?;
+        }
+        let sent = telling.join().map_err(|_| io::Error::other("the publisher panicked"))??;
+        let lost = sent - on_the_way.len() as u64;
+        if lost == 0 { Ok(on_the_way) } else { Err(io::Error::other(format!("{lost} of {sent} events were lost"))) }
+    })
+}
+
+/// A program at the door.
+fn enter(folder: &Path) -> io::Result<UnixStream> {
+    let mut door = UnixStream::connect(folder.join("bus"))?;
+    say(&mut door, &Ask::Hello("bench".into()))?;
+    hear(&mut door).map(|_welcome| door)
+}
+
+fn say(door: &mut UnixStream, ask: &Ask) -> io::Result<()> {
+    door.write_all(&frame::encode_body(&codec::encode(ask)))
+}
+
+fn hear(door: &mut UnixStream) -> io::Result<Tell> {
+    let mut header = [0; frame::HEADER];
+    door.read_exact(&mut header)?;
+    let mut bytes = vec![0; u32::from_be_bytes(header) as usize];
+    door.read_exact(&mut bytes)?;
+    codec::decode(&bytes).map_err(|bad| io::Error::other(bad.0))
 }
 
 fn runtime() -> io::Result<Runtime> {

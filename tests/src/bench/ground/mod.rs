@@ -2,6 +2,7 @@
 //! `/proc`, waits with a limit, and hooks that tell the moment they ran.
 
 pub mod agents;
+pub mod awake;
 pub mod cleanup;
 pub mod marks;
 pub mod network;
