@@ -56,6 +56,7 @@ pub const SETTINGS: &[Setting] = &[
     options::JOURNAL,
     options::DOOR,
     options::DOOR_GROUP,
+    options::FORGET_AFTER,
     mqtt::MQTT,
     mqtt::MQTT_USER,
     mqtt::MQTT_PASSWORD_FILE,

@@ -8,6 +8,7 @@
 mod guard;
 mod hello;
 mod judge;
+mod namesakes;
 mod pairing;
 mod report;
 mod stopping;
@@ -195,6 +196,8 @@ pub enum Action {
     BusUp(PeerId, HostName, Roles),
     /// What it carries.
     Bus(PeerId, Message),
+    /// Nothing waits for this host any more.
+    BusForget(HostName),
     /// It carries none any more.
     BusDown(PeerId),
     /// Write a line to the log.
@@ -322,6 +325,7 @@ pub struct House {
     remembered: Vec<HostName>,
     grace: Option<Instant>,
     guard: Guard,
+    namesakes: namesakes::Namesakes,
     pairing: Option<Pairing>,
 }
 
@@ -352,6 +356,7 @@ impl House {
             remembered: Vec::new(),
             grace: None,
             guard: Guard::new(now),
+            namesakes: Default::default(),
             pairing: None,
         }
     }

@@ -38,6 +38,8 @@ use tokio_util::task::TaskTracker;
 const LAST_WORDS: Duration = Duration::from_secs(2);
 /// How many events may wait for the loop; peers that say more are read later.
 const MOST_EVENTS: usize = 4096;
+/// So many of them are taken together before anything else is looked at.
+const AT_A_TIME: usize = 64;
 
 /// A server whose sockets are open and whose settings are checked.
 pub struct Server {
@@ -198,7 +200,7 @@ pub async fn run(server: Server) -> Result<(), Failure> {
     while !this.over {
         let due = this.house.deadline().map(|at| this.clock.tokio(at));
         tokio::select! {
-            Some(event) = event.recv() => this.event(event),
+            Some(first) = event.recv() => this.events(first, &mut event),
             (stream, from) = listeners.accept(), if this.accepting => this.link(stream, from),
             Some(local) = arrival.recv() => this.local(local),
             Some(probe) = probe.recv() => probe.answer(this.epoch),
@@ -267,6 +269,7 @@ impl Loop {
             Action::Tell(host, fact) => self.order(Order::TellOf(host, fact)),
             Action::BusUp(peer, host, roles) => self.order(Order::LinkUp { link: peer.0, host, roles }),
             Action::Bus(peer, message) => self.order(Order::Heard(peer.0, message)),
+            Action::BusForget(host) => self.order(Order::Forget(host)),
             Action::BusDown(peer) => self.order(Order::LinkDown(peer.0)),
             Action::Note(Level::Info, text) => tracing::info!("{text}"),
             Action::Note(Level::Warn, text) => tracing::warn!("{text}"),
@@ -300,6 +303,18 @@ impl Loop {
                 let request = ShutdownRequest { deadline, reason, restart, dry_run, drill, then };
                 self.feed(Input::Asked(asker, Request::Shutdown(request)));
             }
+        }
+    }
+
+    /// Some of what peers said together, so that the acknowledgements of a great many are no slower than they need be.
+    fn events(&mut self, first: Event, more: &mut mpsc::Receiver<Event>) {
+        self.event(first);
+        for _ in 1..AT_A_TIME {
+            if self.over {
+                return;
+            }
+            let Ok(event) = more.try_recv() else { return };
+            self.event(event);
         }
     }
 

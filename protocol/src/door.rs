@@ -25,6 +25,8 @@ pub enum Ask {
     Queue,
     /// How the agent is, for `pistop doctor`. Answered by [`Tell::Health`].
     Health,
+    /// How much the journal may hold. Answered by [`Tell::Room`].
+    Room,
 }
 
 /// Where a subscription begins.
@@ -86,6 +88,10 @@ pub enum Tell {
     Health(Health),
     /// What was asked cannot be done; the connection is over.
     Error(String),
+    /// The first of what [`Ask::Queue`] asks for, if one frame has no room for all; [`Tell::Queue`] brings the last of it.
+    QueuePart(Vec<Waiting>),
+    /// The answer to [`Ask::Room`]: so many bytes the files of the journal take at most.
+    Room(u64),
 }
 
 /// What waits for one consumer.
@@ -99,7 +105,7 @@ pub struct Waiting {
     pub open: u64,
     /// Seconds since the oldest of them came, while the agent ran.
     pub oldest: Option<u64>,
-    /// Whether it is here.
+    /// Whether it is here: a machine has a link, a program is connected, the broker is reached.
     pub here: bool,
     /// What it wants, the first patterns, if that is known.
     pub wants: Vec<String>,
@@ -112,7 +118,7 @@ pub struct Health {
     pub journal: String,
     /// It outlives the process and not the power.
     pub ram: bool,
-    /// Bytes that it takes.
+    /// Bytes that it takes; of how many, [`Ask::Room`] asks.
     pub bytes: u64,
     /// Events that were dropped because of a bound since it was begun, by class in the order of [`crate::event::Keep::EACH`].
     pub dropped: [u64; 3],

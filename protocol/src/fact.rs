@@ -177,6 +177,15 @@ pub enum Fact {
         /// The print of its key.
         key: String,
     },
+    /// A machine was refused, since another one has its name.
+    PeerRefused {
+        /// The name.
+        peer: String,
+        /// Where the refused one is.
+        address: String,
+        /// Where they are, and the remedy.
+        why: String,
+    },
     /// How the MQTT broker is.
     Uplink {
         /// The broker's address.
@@ -419,6 +428,7 @@ impl Fact {
             Fact::EventRefused { .. } => each(Host, "event-refused", Normal, 7 * DAY),
             Fact::StrangerRefused { .. } => each(Host, "stranger-refused", Normal, 30 * DAY),
             Fact::PeerPaired { .. } => each(Host, "peer-paired", Vital, 90 * DAY),
+            Fact::PeerRefused { .. } => each(Host, "peer-refused", Normal, 30 * DAY),
             Fact::Uplink { .. } => last(Host, "uplink", Normal),
             Fact::SegmentClosed { .. } => each(Camera, "segment-closed", Vital, 3 * DAY),
             Fact::SegmentEvicted { .. } => each(Camera, "segment-evicted", Vital, 30 * DAY),

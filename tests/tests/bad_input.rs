@@ -6,6 +6,7 @@ use nix::sys::signal::Signal;
 use protocol::Message;
 use std::fs;
 use tests::World;
+use tests::world::programs;
 use tests::world::raw::{End, Raw};
 use tests::world::server::Server;
 
@@ -152,6 +153,13 @@ fn a_second_client_of_the_same_name_is_refused_and_the_first_one_stays() {
     twin.until_end();
     attic.until_log(&format!("is refused: {expected}"));
     others.saw_nothing(&attic);
+    let mut doctor = world.command(programs::find("pistop"));
+    doctor.arg("--variables").arg(attic.place().variables()).arg("doctor");
+    world.until("the doctor knows and has a remedy", || {
+        let said = String::from_utf8(doctor.output().unwrap().stdout).unwrap();
+        said.contains("problem: peer-refused on attic, once in the last day: peer=bystander address=127.0.0.1 why=")
+            && said.contains("; give one of the two another name, or set NAME there\n")
+    });
 }
 
 /// A server that cannot start, beside one that runs.
@@ -208,8 +216,7 @@ fn an_unreadable_variables_directory_is_named_with_the_remedy() {
             if is_file {
                 fs::write(&path, "").unwrap();
             }
-            let output =
-                world.command(tests::world::programs::find(program)).arg("--variables").arg(&path).output().unwrap();
+            let output = world.command(programs::find(program)).arg("--variables").arg(&path).output().unwrap();
             let error = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(100), "{error}");
             assert!(error.contains(&format!("{program}: fatal: {}: cannot be read", path.display())), "{error}");
@@ -224,7 +231,7 @@ fn an_unknown_config_key_is_answered_with_the_nearest_known_one() {
     for (program, wrong, near) in [("fserver", "maxdemons", "maxdaemons"), ("fclient", "power-of", "power-off")] {
         let path = world.path(&format!("{program}.toml"));
         fs::write(&path, format!("port = 5555\n{wrong} = 3\n")).unwrap();
-        let output = world.command(tests::world::programs::find(program)).arg("--config").arg(&path).output().unwrap();
+        let output = world.command(programs::find(program)).arg("--config").arg(&path).output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(100), "{error}");
         let parts = [path.display().to_string(), wrong.to_owned(), format!("`{near}`")];

@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use tests::World;
 use tests::world::actor::Actor;
 use tests::world::control::Said;
+use tests::world::mosquitto::Mosquitto;
 use tests::world::place::Place;
 use tests::world::process::Process;
 use tests::world::programs;
@@ -209,6 +210,25 @@ fn the_queue_shows_who_is_away_and_what_waits_for_him() {
 }
 
 #[test]
+fn the_doctor_knows_the_broker_and_its_version() {
+    let world = World::new();
+    let mut broker = Mosquitto::start(&world, "broker", "");
+    let attic = world.server("attic").variable("MQTT", &format!("mqtt://{}", broker.address())).start();
+    let look = || -> Value { serde_json::from_str(&pistop(attic.place(), &["doctor", "--json"]).output).unwrap() };
+    let told = |seen: &Value| seen["uplink"]["detail"].as_str().unwrap_or_default().starts_with("mosquitto version ");
+    world.until("the version is known", || told(&look()));
+    let [address, state] = serde_json::from_value::<[String; 2]>(look()["health"]["broker"].clone()).unwrap();
+    assert_eq!(address, format!("mqtt://{}", broker.address()));
+    assert!(state.starts_with("connected since 20") && state.contains(": mosquitto version "), "{state}");
+    let people = pistop(attic.place(), &["doctor"]).output;
+    assert!(people.contains(" is reached: mosquitto version "), "{people}");
+    broker.stop(nix::sys::signal::Signal::SIGKILL);
+    let state = || look()["health"]["broker"][1].as_str().unwrap().to_owned();
+    world.until("its end is seen", || state().starts_with("not connected since 20"));
+    assert!(state().contains(": "), "{}", state());
+}
+
+#[test]
 fn the_doctor_finds_what_was_made_wrong() {
     let world = World::new();
     let (attic, kitchen) = house(&world);
@@ -231,6 +251,7 @@ fn the_doctor_finds_what_was_made_wrong() {
         let pinged: Vec<&Value> = seen["pings"].as_array().unwrap().iter().map(|ping| &ping["host"]).collect();
         assert_eq!(pinged, ["attic", "kitchen"]);
         assert!(seen["health"]["sync_us"].as_u64().unwrap() > 0, "{seen}");
+        assert!(seen["room"].as_u64().unwrap() > seen["health"]["bytes"].as_u64().unwrap(), "{seen}");
     }
     let socket = attic.place().path("bus.sock");
     std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666)).unwrap();
@@ -241,8 +262,13 @@ fn the_doctor_finds_what_was_made_wrong() {
     assert!(whats[0].contains("everybody on this machine may come in"), "{whats:?}");
     assert!(whats[1].starts_with("hook-failed on attic, once in the last day: hook=motion/50-x"), "{whats:?}");
     let people = pistop(attic.place(), &["doctor"]);
-    for words in ["bus      fserver ", "journal  ", "pings    2 of 2 machines answer", "problem: hook-failed on attic"]
-    {
+    for words in [
+        "bus      fserver ",
+        "journal  ",
+        " MiB, dropped so far: nothing",
+        "pings    2 of 2 machines answer",
+        "problem: hook-failed on attic",
+    ] {
         assert!(people.output.contains(words), "{words} is not in {}", people.output);
     }
     assert!(people.error.contains("problems, each with its remedy above"), "{}", people.error);

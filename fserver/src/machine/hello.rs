@@ -42,8 +42,11 @@ impl House {
         if let Some(refused) = self.objects_to_unpaired(id, &hello, paired.is_some(), now) {
             return refused;
         }
-        if let Some(why) = self.objection(id, &hello, paired.is_some(), now) {
+        if let Some(why) = self.objection(id, &hello) {
             return self.refuse(id, why, now);
+        }
+        if let Some(why) = self.namesake(id, &hello, paired.is_some(), now) {
+            return self.refuse_namesake(id, &hello.name, why, now);
         }
         let takeovers = self.takeovers(&hello.name, now);
         let mut actions = self.supersede(&hello, now);
@@ -94,7 +97,7 @@ impl House {
         taken.then(|| self.refuse_stranger(id, (Attempt::Unpaired, why()), why(), now))
     }
 
-    fn objection(&self, id: PeerId, hello: &Hello, sealed: bool, now: Instant) -> Option<String> {
+    fn objection(&self, id: PeerId, hello: &Hello) -> Option<String> {
         let Some(Peer { speaker: Speaker::Greeted(greeted), .. }) = self.peers.get(&id) else {
             return Some("a second hello on one link".into());
         };
@@ -103,9 +106,12 @@ impl House {
             let ours = protocol::line::VERSION;
             return Some(format!("version {} of the protocol is not spoken here, {ours} is; update", hello.version));
         }
-        if hello.name != *name {
-            return Some(format!("the hello line says {name} and the hello frame {}", hello.name));
-        }
+        (hello.name != *name).then(|| format!("the hello line says {name} and the hello frame {}", hello.name))
+    }
+
+    /// Why it does not get its name, if another machine has it.
+    fn namesake(&self, id: PeerId, hello: &Hello, sealed: bool, now: Instant) -> Option<String> {
+        let name = &hello.name;
         let other = *self.hosts.get(name)?;
         if sealed {
             return None;

@@ -161,13 +161,14 @@ impl House {
         }
     }
 
-    /// A line was taken off the list, or not.
+    /// A line was taken off the list, or not. Whose it was belongs to the house no longer.
     pub(super) fn struck(&self, asker: ControlId, name: &HostName, result: Result<bool, String>) -> Vec<Action> {
+        let gone = (result == Ok(true)).then(|| Action::BusForget(name.clone()));
         let reply = match result {
             Ok(true) => Reply::Done { late: Vec::new() },
             Ok(false) => Reply::Refused(format!("{name} is not paired; `pistop peers` lists who is")),
             Err(why) => Reply::Refused(why),
         };
-        vec![Action::Reply(asker, reply)]
+        std::iter::once(Action::Reply(asker, reply)).chain(gone).collect()
     }
 }

@@ -495,6 +495,28 @@ fn two_machines_with_one_identity_are_told_so_and_the_first_one_stays() {
 }
 
 #[test]
+fn the_house_is_told_of_a_second_machine_of_one_name_once_a_minute() {
+    let mut scene = Scene::new();
+    let first = scene.machine("kitchen", 7, "10.0.0.1");
+    let told = |scene: &Scene| {
+        let fact = |action: &Action| match action {
+            Action::Tell(_, Fact::PeerRefused { peer, address, why }) if peer == "kitchen" => {
+                assert!(address == "10.0.0.2" && why.contains("is taken by another machine"), "{address}: {why}");
+                true
+            }
+            _ => false,
+        };
+        scene.done.iter().filter(|action| fact(action)).count()
+    };
+    for moment in 0..60 {
+        scene.machine("kitchen", 8, "10.0.0.2");
+        assert_eq!(told(&scene), if moment < 30 { 1 } else { 2 });
+        scene.sends(first, Message::Text("still here".into()));
+        scene.passes(Duration::from_secs(2));
+    }
+}
+
+#[test]
 fn a_shutdown_ends_a_drill() {
     let mut scene = Scene::new();
     let kitchen = scene.client("kitchen");

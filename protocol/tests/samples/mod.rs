@@ -263,6 +263,7 @@ table!(asks, ask_name, Ask, {
     "ask-forget" Ask::Forget(_) => Ask::Forget("gallery".into());
     "ask-queue" Ask::Queue => Ask::Queue;
     "ask-health" Ask::Health => Ask::Health;
+    "ask-room" Ask::Room => Ask::Room;
 });
 
 fn subscribe(from: From) -> Ask {
@@ -291,5 +292,9 @@ table!(tells, tell_name, Tell, {
         broker: Some(("mqtt://broker.example:1883".into(), "mosquitto version 2.0.11".into())),
         findings: vec!["the clock of this machine is not set; install systemd-timesyncd".into()],
     });
+    "tell-queue-part" Tell::QueuePart(_) => Tell::QueuePart(vec![
+        Waiting { consumer: "sub:gallery".into(), events: 0, open: 0, oldest: None, here: true, wants: Vec::new() },
+    ]);
+    "tell-room" Tell::Room(_) => Tell::Room(95_420_416);
     "tell-error" Tell::Error(_) => Tell::Error("`a+b` is no pattern of topics".into());
 });

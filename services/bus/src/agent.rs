@@ -10,21 +10,33 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`machine`] | what may be on the way to a peer, what a peer may say. Pure |
-//! | `links` | what goes to other machines, and what comes from them |
+//! | `links`, `owed` | what goes to other machines, and what comes from them |
+//! | `absent` | machines that are not waited for any more |
 //! | `door`, `connection` | programs of this machine, over a Unix socket |
-//! | `clerk` | what the agent itself has to say |
-//! | `subscriptions` | which subscriptions outlive their programs |
+//! | `clerk`, `missed` | what the agent itself has to say |
+//! | `renamed`, `places` | what is left from under another name, or where the journal was before |
+//! | `report` | what waits for whom, and how the agent is |
+//! | `subscriptions`, `kept` | which subscriptions outlive their programs, and small files |
 //! | [`hooks`], `rows` | what runs at this machine when something was said |
+//! | `uplink` | the uplink to the broker, and how it is |
 //! | `verbs` | commands to this machine |
 
+mod absent;
 mod clerk;
 mod connection;
 mod door;
 pub mod hooks;
+mod kept;
 mod links;
 pub mod machine;
+mod missed;
+mod owed;
+mod places;
+mod renamed;
+mod report;
 mod rows;
 mod subscriptions;
+mod uplink;
 mod verbs;
 
 use crate::carry;
@@ -56,6 +68,9 @@ const HOOK_ENDS: Duration = Duration::from_secs(1);
 /// So long the broker is waited for, to hear that this server ends.
 const GOODBYE: Duration = Duration::from_secs(2);
 
+/// So many orders are obeyed before anything else is looked at.
+const AT_A_TIME: usize = 64;
+
 /// What an agent has to know.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -85,6 +100,10 @@ pub struct Settings {
     pub follow: Vec<Filter>,
     /// This machine is the server, which relays to all others.
     pub server: bool,
+    /// A server waits so long for a machine that has no link, in time that its journal is open; for ever if there is none.
+    pub forget_after: Option<Duration>,
+    /// Where it is remembered in which places the journal was, if anywhere.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// What the host program tells its agent.
@@ -103,6 +122,8 @@ pub enum Order {
     LinkDown(u64),
     /// [`Message::Follow`], [`Message::Events`] or [`Message::Kept`] came over it.
     Heard(u64, Message),
+    /// This machine is not waited for any more: it belongs to the house no longer.
+    Forget(HostName),
     /// Something is to be said of this machine.
     Tell(Fact),
     /// Something is to be said of another machine, which the server does.
@@ -216,6 +237,16 @@ pub(crate) struct Shared {
     pub(crate) hooked: std::cell::RefCell<BTreeSet<&'static str>>,
     /// The hosts at the other ends of links, by link.
     pub(crate) hosts: std::cell::RefCell<BTreeMap<u64, HostName>>,
+    /// How the uplink to the broker is, once it has said so.
+    uplink: std::cell::RefCell<Option<uplink::Standing>>,
+    /// When machines had a link last.
+    absent: std::cell::RefCell<absent::Absent>,
+    /// What was missed, so that it is told once a minute.
+    missed: std::cell::RefCell<missed::Missed>,
+    /// Something was missed.
+    summing: Notify,
+    /// What is to be looked at, each with its remedy.
+    findings: std::cell::RefCell<Vec<String>>,
 }
 
 impl Shared {
@@ -258,10 +289,27 @@ async fn serve(
     let journal = Rc::new(journal);
     let clerk = Clerk::start(&settings, journal.clone());
     let wants = watch::Sender::new(());
-    let (hooked, hosts) = Default::default();
-    let shared =
-        Rc::new(Shared { settings, journal, clerk, subscriptions, out, wants, settle: Notify::new(), hooked, hosts });
+    let shared = Rc::new(Shared {
+        settings,
+        journal,
+        clerk,
+        subscriptions,
+        out,
+        wants,
+        settle: Notify::new(),
+        hooked: Default::default(),
+        hosts: Default::default(),
+        uplink: Default::default(),
+        absent: Default::default(),
+        missed: Default::default(),
+        summing: Notify::new(),
+        findings: Default::default(),
+    });
     tokio::task::spawn_local(shared.clone().settle_again_and_again());
+    tokio::task::spawn_local(missed::sum_up(shared.clone()));
+    renamed::take_up(&shared).await;
+    tokio::task::spawn_local(look_behind(shared.clone()));
+    tokio::task::spawn_local(absent::watch(shared.clone()));
     notices.into_iter().for_each(|notice| shared.clerk.notice(notice));
     tokio::task::spawn_local(door.serve(shared.clone()));
     tokio::task::spawn_local(verbs::serve(shared.clone()));
@@ -272,36 +320,32 @@ async fn serve(
         // Before the first link is up: what is not asked for then is passed over.
         shared.hooked.replace(runner::hooks::folders(&plan.directories).facts);
     }
-    let uplink = uplink(&shared, &ending);
+    let uplink = uplink::start(&shared, &ending);
     let rows = plan.map(|plan| tokio::task::spawn_local(rows::serve(shared.clone(), plan, ending.clone())));
     if shared.settings.server {
         let _ = shared.out.send(Out::Known(known(&shared)));
     }
     let mut links = Links::new(shared.clone());
     let (mut end, mut told) = (shared.journal.end(), shared.journal.told());
-    let mut wanted = shared.wants.subscribe();
+    let (mut wanted, mut batch) = (shared.wants.subscribe(), Vec::new());
     loop {
         tokio::select! {
-            order = orders.recv() => match order {
-                Some(Order::LinkUp { link, host, roles }) => links.up(link, host, roles),
-                Some(Order::LinkDown(link)) => links.down(link),
-                Some(Order::Heard(link, message)) => links.heard(link, message),
-                Some(Order::Tell(fact)) => shared.clerk.tell(&shared.settings.node, &fact),
-                Some(Order::TellOf(host, fact)) => shared.clerk.tell(&host, &fact),
-                Some(Order::Stop(answer)) => {
+            count = orders.recv_many(&mut batch, AT_A_TIME) => {
+                let stop = batch.drain(..).find_map(|order| obey(&mut links, &shared, order));
+                if stop.is_none() && count > 0 {
+                    continue;
+                }
+                if stop.is_some() {
                     ending.cancel();
                     // A hook that does not end in time is killed with its task, and runs again.
                     let rows = tokio::time::timeout(HOOK_ENDS, ended(rows));
                     let uplink = tokio::time::timeout(GOODBYE, ended(uplink));
                     let _ = tokio::join!(rows, uplink);
-                    shared.clerk.settle().await;
-                    return Some(answer);
+                    shared.tell_rest();
                 }
-                None => {
-                    shared.clerk.settle().await;
-                    return None;
-                }
-            },
+                shared.clerk.settle().await;
+                return stop;
+            }
             Some(news) = links.news() => links.hear_news(news),
             Ok(()) = end.changed() => links.pump_all(),
             Ok(()) = told.changed() => shared.journal.notices().into_iter().for_each(|notice| shared.clerk.notice(notice)),
@@ -310,14 +354,26 @@ async fn serve(
     }
 }
 
-/// The uplink to the broker, if one is wanted.
-fn uplink(shared: &Rc<Shared>, ending: &CancellationToken) -> Option<JoinHandle<()>> {
-    let Settings { node, epoch, program, uplink, .. } = shared.settings.clone();
-    let uplink = mqtt::Uplink { config: uplink?, node, epoch, program };
-    let (teller, ending) = (shared.clone(), ending.clone());
-    let tell = move |fact| teller.clerk.tell(&teller.settings.node, &fact);
-    let stop = async move { ending.cancelled().await };
-    Some(tokio::task::spawn_local(mqtt::run(uplink, shared.journal.clone(), tell, stop)))
+/// Does what the host program says, but for ending: then, whom to tell.
+fn obey(links: &mut Links, shared: &Shared, order: Order) -> Option<oneshot::Sender<()>> {
+    match order {
+        Order::LinkUp { link, host, roles } => links.up(link, host, roles),
+        Order::LinkDown(link) => links.down(link),
+        Order::Heard(link, message) => links.heard(link, message),
+        Order::Forget(host) => links.forget(&host),
+        Order::Tell(fact) => shared.clerk.tell(&shared.settings.node, &fact),
+        Order::TellOf(host, fact) => shared.clerk.tell(&host, &fact),
+        Order::Stop(answer) => return Some(answer),
+    }
+    None
+}
+
+/// What is left where the journal was before is said in the log, and to whoever asks.
+async fn look_behind(shared: Rc<Shared>) {
+    let settings = shared.settings.clone();
+    let findings = tokio::task::spawn_blocking(move || places::left_behind(&settings)).await.unwrap_or_default();
+    findings.iter().for_each(|finding| tracing::error!("{finding}"));
+    shared.findings.borrow_mut().extend(findings);
 }
 
 async fn ended(task: Option<JoinHandle<()>>) {

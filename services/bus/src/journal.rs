@@ -98,6 +98,8 @@ pub enum Place {
 pub struct Fill {
     /// Bytes of the segments.
     pub bytes: u64,
+    /// So many they are at most.
+    pub most: u64,
     /// Segments.
     pub segments: usize,
     /// Records that were dropped because of a bound since the journal was begun, in the order of [`Keep::EACH`].
@@ -216,6 +218,11 @@ impl Journal {
         u64::from(self.core.now().second.saturating_sub(entry.second))
     }
 
+    /// Seconds that journals at this place have been open: the time that ages are counted in.
+    pub fn second(&self) -> u32 {
+        self.core.now().second
+    }
+
     /// The position of the next record.
     pub fn next(&self) -> Position {
         *self.core.end.borrow()
@@ -229,7 +236,8 @@ impl Journal {
     /// How full it is.
     pub fn fill(&self) -> Fill {
         let shelf = &self.core.lock().shelf;
-        Fill { bytes: shelf.bytes(), segments: shelf.segments.len(), dropped: shelf.past.counts }
+        let (bytes, most) = (shelf.bytes(), shelf.bounds.disk());
+        Fill { bytes, most, segments: shelf.segments.len(), dropped: shelf.past.counts }
     }
 
     /// What was dropped or found damaged since the last call.

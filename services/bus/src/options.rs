@@ -31,6 +31,13 @@ pub const FOLLOW: Setting = Setting {
     help: "topics of other machines to keep here beside what hooks and programs want, separated by blanks",
 };
 
+/// For whom a server does not wait any more.
+pub const FORGET_AFTER: Setting = Setting {
+    key: "forget-after",
+    default: "90",
+    help: "days without a link after which nothing waits for a machine any more; off for never",
+};
+
 /// Where a journal in RAM is: it outlives the process and not the power.
 const RAM: &str = "/run/pistop/ram";
 
@@ -90,6 +97,8 @@ pub fn plan(settings: &Settings, host: Host<'_>) -> Result<Option<Agent>, BadCon
         door,
         group: settings.text(DOOR_GROUP.key).map(str::to_owned),
         follow: if server { Vec::new() } else { follow(settings)? },
+        forget_after: if server { forget_after(settings)? } else { None },
+        state_dir: Some(state_dir.into()),
         server,
     }))
 }
@@ -99,6 +108,18 @@ fn environment(settings: &Settings) -> Vec<(OsString, OsString)> {
     let mut all = settings.environment();
     all.retain(|(name, _)| name != "POWER_OFF_COMMAND");
     all
+}
+
+fn forget_after(settings: &Settings) -> Result<Option<Duration>, BadConfig> {
+    let text = settings.text(FORGET_AFTER.key).unwrap_or(FORGET_AFTER.default);
+    let days = text.trim().parse().ok().filter(|days: &f64| *days > 0.0);
+    match days.and_then(|days| Duration::try_from_secs_f64(days * 86_400.0).ok()) {
+        _ if text == "off" => Ok(None),
+        Some(after) => Ok(Some(after)),
+        None => {
+            Err(settings.bad(FORGET_AFTER.key, format!("`{text}` is no number of days; give one, as in 90, or off")))
+        }
+    }
 }
 
 fn follow(settings: &Settings) -> Result<Vec<Filter>, BadConfig> {
@@ -112,7 +133,7 @@ mod tests {
     use super::*;
     use runner::settings::Sources;
 
-    const ALL: &[Setting] = &[JOURNAL, DOOR, DOOR_GROUP, FOLLOW];
+    const ALL: &[Setting] = &[JOURNAL, DOOR, DOOR_GROUP, FOLLOW, FORGET_AFTER];
 
     fn planned(environment: &[(&str, &str)]) -> Result<Option<Agent>, BadConfig> {
         let environment = environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
@@ -132,6 +153,21 @@ mod tests {
         assert_eq!(place("/mnt/usb/events"), at("/mnt/usb/events", false));
         assert_eq!(place("off"), None);
         assert!(planned(&[("JOURNAL", "tape")]).unwrap_err().to_string().contains("`tape` is neither disk, ram"));
+    }
+
+    #[test]
+    fn a_server_forgets_after_so_many_days_or_never() {
+        let after = |text: &str| {
+            let environment = vec![("FORGET_AFTER".into(), text.into())];
+            let sources = Sources { config: None, variables: None, environment, flags: Vec::new() };
+            forget_after(&Settings::load(ALL, sources).unwrap()).map_err(|why| why.to_string())
+        };
+        assert_eq!(after("90"), Ok(Some(Duration::from_secs(90 * 86_400))));
+        assert_eq!((after("0.5"), after("off")), (Ok(Some(Duration::from_secs(43_200))), Ok(None)));
+        for bad in ["never", "0", "-1", "inf"] {
+            assert!(after(bad).unwrap_err().contains("is no number of days"), "{bad}");
+        }
+        assert_eq!(planned(&[]).unwrap().unwrap().forget_after, None, "a client waits for its server for ever");
     }
 
     #[test]

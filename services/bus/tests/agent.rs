@@ -5,12 +5,12 @@ mod common;
 
 use bus::agent::hooks::HookPlan;
 use bus::agent::{Agent, Order, Out, Settings};
-use bus::client::Item;
+use bus::client::{Item, ask};
 use bus::command::Outcome;
 use bus::secure::Roles;
 use common::{Machine, PATIENCE, event, host, link, settings, wanted};
 use protocol::Message;
-use protocol::door::{Ask, From, Tell};
+use protocol::door::{Ask, From, Tell, Waiting};
 use protocol::event::{Class, Keep};
 use protocol::fact::Fact;
 use protocol::frame::{self, Frame};
@@ -193,7 +193,7 @@ async fn on_a_disk_that_cannot_be_used_events_are_kept_in_ram() {
     let (agent, outs) = started.unwrap();
     let attic = Machine { agent, outs, node: host("attic"), folder };
     attic.bus().publish(&motion("cam1")).await.unwrap();
-    let health = bus::client::ask(&attic.door(), "test 1", Ask::Health).await.unwrap();
+    let health = ask(&attic.door(), "test 1", Ask::Health).await.unwrap();
     assert!(matches!(&health, Tell::Health(health) if health.ram), "{health:?}");
 }
 
@@ -347,4 +347,43 @@ async fn a_machine_whose_roles_change_goes_on_hearing_what_it_asked_for() {
     attic.agent.order(up(roles(&["follow"])));
     let sent = batches(&mut attic, 1, 1).await;
     assert_eq!((sent[0].through, sent[0].events[0].id.sequence), (2, 2), "the link goes on counting");
+}
+
+/// What waits at a machine, by consumer.
+async fn queue(machine: &Machine) -> Vec<Waiting> {
+    match ask(&machine.door(), "test 1", Ask::Queue).await.unwrap() {
+        Tell::Queue(waiting) => waiting,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_program_is_here_while_it_is_connected() {
+    let attic = Machine::start("attic", true);
+    let is_here = async || queue(&attic).await.iter().any(|one| one.consumer == "sub:gallery" && one.here);
+    let mut gallery = attic.bus().subscribe(wanted(Some("gallery"), &["#"], From::Next));
+    gallery.live().await;
+    assert!(is_here().await);
+    drop(gallery);
+    let gone = async {
+        while is_here().await {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, gone).await.expect("it is seen that the program has gone");
+}
+
+#[tokio::test]
+async fn the_queue_of_a_large_house_is_told_whole() {
+    let attic = Machine::start("attic", true);
+    for number in 0..3000 {
+        let roles = Roles::parse(&["follow"]).unwrap();
+        attic.agent.order(Order::LinkUp { link: number, host: host(&format!("host{number}")), roles });
+    }
+    let links = async {
+        while queue(&attic).await.iter().filter(|one| one.consumer.starts_with("link:host") && one.here).count() < 3000
+        {
+        }
+    };
+    timeout(PATIENCE, links).await.expect("all of them are told");
 }

@@ -1,10 +1,17 @@
 //! A real file system that is full: nothing is acknowledged that is not kept, and it goes on when there is room.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+mod common;
+
 use bus::journal::{Bounds, Class, Clock, Failure, Journal, Keep, Key, Place, Position, Record, Start, wait};
+use common::{Machine, PATIENCE, event, wanted};
+use protocol::door::From;
+use protocol::fact::Fact;
 use protocol::{Epoch, HostName};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
+use tokio::time::timeout;
 
 const CHILD: &str = "MOUNT_OF_THE_CHILD";
 
@@ -60,8 +67,43 @@ fn child() {
     println!("kept {}", kept.len());
 }
 
+/// Not a test of its own either: an agent whose disk is full, and a program that comes then.
+#[test]
+fn agent_child() {
+    let Some(mount) = std::env::var_os(CHILD).map(PathBuf::from) else { return };
+    let folder = tempfile::tempdir_in(&mount).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let attic = Machine::again("attic", true, folder, &[]);
+        let mut all = attic.bus().subscribe(wanted(None, &["#"], From::Next));
+        all.live().await;
+        let ballast = mount.join("ballast");
+        while std::fs::write(&ballast, vec![0; 4 << 20]).is_ok() {}
+        let mut gallery = attic.bus().subscribe(wanted(Some("gallery"), &["#"], From::Next));
+        tokio::select! {
+            item = gallery.next() => panic!("{item:?} on a full disk"),
+            () = tokio::time::sleep(Duration::from_millis(1500)) => {}
+        }
+        std::fs::remove_file(ballast).unwrap();
+        timeout(PATIENCE, gallery.live()).await.expect("it goes on when there is room");
+        attic.bus().publish(&Fact::CameraOnline { camera: "cam1".into() }).await.unwrap();
+        assert_eq!(event(&mut gallery).await.1.topic, "attic/evt/camera/camera-online");
+        attic.agent.stop().await;
+    });
+    println!("went on");
+}
+
+#[test]
+fn a_subscription_that_comes_to_a_full_disk_waits_and_goes_on() {
+    on_a_small_disk("agent_child", "went on");
+}
+
 #[test]
 fn a_full_disk_loses_nothing_and_is_told() {
+    on_a_small_disk("child", "kept ");
+}
+
+fn on_a_small_disk(child: &str, words: &str) {
     let scratch = tempfile::tempdir().unwrap();
     let mount = scratch.path().join("small");
     std::fs::create_dir(&mount).unwrap();
@@ -72,7 +114,7 @@ fn a_full_disk_loses_nothing_and_is_told() {
         unshare.arg("--map-root-user");
     }
     unshare.args(["sh", "-c", script, "sh"]).arg(std::env::current_exe().unwrap());
-    let output = unshare.args(["--exact", "child", "--nocapture"]).env(CHILD, &mount).output().unwrap();
+    let output = unshare.args(["--exact", child, "--nocapture"]).env(CHILD, &mount).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && said.contains("kept "), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && said.contains(words), "{said}{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -63,6 +63,21 @@ fn how_things_are_is_kept_for_whoever_comes_later_and_events_are_not() {
 }
 
 #[test]
+fn the_version_of_the_broker_is_told_at_each_connection() {
+    local(async {
+        let mut broker = Broker::start();
+        let mut attic = Attic::start(config(broker.open));
+        let version = attic.version().await;
+        assert!(version.starts_with("mosquitto version "), "{version}");
+        broker.kill();
+        attic.away().await;
+        broker.again();
+        assert_eq!(attic.version().await, version);
+        attic.stop().await;
+    });
+}
+
+#[test]
 fn what_was_said_while_the_broker_was_away_arrives_in_order() {
     local(async {
         let mut broker = Broker::start();

@@ -135,4 +135,7 @@ fn who_is_paired_is_listed_by_name() {
     assert!(scene.did(|action| *action == Action::Strike(asker, host("bath"))));
     scene.feed(Input::Struck(asker, host("bath"), Ok(false)));
     assert!(scene.ended_with(asker).unwrap().contains("bath is not paired"));
+    assert!(!scene.did(|action| matches!(action, Action::BusForget(_))));
+    scene.feed(Input::Struck(ControlId(100), host("bath"), Ok(true)));
+    assert!(scene.did(|action| *action == Action::BusForget(host("bath"))));
 }

@@ -2,22 +2,22 @@
 //! and never faster, so a program that does not read costs one read of the journal and holds up nobody.
 
 use super::links::some_states;
-use super::{Shared, record_now};
+use super::{Shared, record_now, report};
 use crate::carry::Carried;
-use crate::journal::{Appended, Entry, Failure, Gap, Position, Standing, Start};
-use protocol::door::{Ask, From, Health, Subscribe, Tell, Waiting};
+use crate::journal::{Appended, Entry, Failure, Gap, Position, Start};
+use protocol::door::{Ask, From, Subscribe, Tell};
 use protocol::event::Event;
 use protocol::topic::Kind;
 use protocol::{Filter, codec, frame};
 use runner::framing;
 use serde::{Serialize, Serializer};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
-use tokio::io::{AsyncWriteExt, BufReader};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
@@ -26,12 +26,17 @@ use tokio::sync::Notify;
 const SENDING: usize = 24 * 1024;
 /// So many answers may wait; a program that asks for more without reading is let go.
 const MOST_ANSWERS: usize = 4096;
-/// Of what waits for one consumer so many events are counted.
-const MOST_COUNTED: u64 = 10_000;
-/// So many patterns of each consumer are told.
-const MOST_WISHES: usize = 16;
-/// The largest sync that a doctor writes.
-const PROBE: &[u8; 512] = &[0; 512];
+
+/// After the disk has refused a subscription.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Why there is no subscription.
+enum Trouble {
+    /// It may work later.
+    Now(String),
+    /// It never will.
+    Ever(String),
+}
 
 /// A connection.
 struct Connection {
@@ -39,8 +44,23 @@ struct Connection {
     number: u64,
     answers: RefCell<VecDeque<Tell>>,
     subscription: RefCell<Option<Subscription>>,
+    /// The cursor of the subscription has to be on the disk and is not yet.
+    is_unsettled: Cell<bool>,
     /// Something is to be sent.
     news: Notify,
+}
+
+impl std::convert::From<Failure> for Trouble {
+    fn from(why: Failure) -> Trouble {
+        if why.is_temporary() { Trouble::Now(why.to_string()) } else { Trouble::Ever(why.to_string()) }
+    }
+}
+
+/// Returns when the other end has gone; never, if it has said something more.
+async fn gone(read: &mut BufReader<OwnedReadHalf>) {
+    if read.fill_buf().await.is_ok_and(|bytes| !bytes.is_empty()) {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// What a program is told.
@@ -64,6 +84,7 @@ pub(super) async fn serve(shared: Rc<Shared>, stream: UnixStream, number: u64, _
         number,
         answers: RefCell::default(),
         subscription: RefCell::default(),
+        is_unsettled: Cell::default(),
         news: Notify::new(),
     };
     // Speaking first: an event that was just kept leaves for its subscribers before its publisher has the answer.
@@ -87,7 +108,7 @@ impl Connection {
                 Err(why) if why.kind() == io::ErrorKind::InvalidData => return self.fail(why.to_string()).await,
                 Err(why) => return Err(why),
             };
-            if let Err(why) = self.obey(ask).await {
+            if let Err(why) = self.obey(ask, &mut read).await {
                 return self.fail(why).await;
             }
             if self.answers.borrow().len() > MOST_ANSWERS {
@@ -108,11 +129,11 @@ impl Connection {
         self.news.notify_one();
     }
 
-    async fn obey(&self, ask: Ask) -> Result<(), String> {
+    async fn obey(&self, ask: Ask, read: &mut BufReader<OwnedReadHalf>) -> Result<(), String> {
         match ask {
             Ask::Hello(program) => self.welcome(&program),
             Ask::Publish(events) => self.publish(events).await,
-            Ask::Subscribe(subscribe) => self.subscribe(subscribe).await?,
+            Ask::Subscribe(subscribe) => self.subscribe_when_it_can(&subscribe, read).await?,
             Ask::Done(positions) => {
                 self.done(&positions, |name, position| self.shared.journal.acknowledge(name, position).map(drop))?
             }
@@ -120,8 +141,9 @@ impl Connection {
                 self.done(&positions, |name, position| self.shared.journal.give_back(name, position).map(drop))?
             }
             Ask::Forget(name) => self.forget(&name)?,
-            Ask::Queue => self.answer(Tell::Queue(queue(&self.shared))),
-            Ask::Health => self.answer(Tell::Health(health(&self.shared))),
+            Ask::Queue => report::queue(&self.shared).into_iter().for_each(|part| self.answer(part)),
+            Ask::Health => self.answer(Tell::Health(report::health(&self.shared))),
+            Ask::Room => self.answer(Tell::Room(self.shared.fill().most)),
         }
         Ok(())
     }
@@ -182,25 +204,52 @@ impl Connection {
         (event.id.node != *node).then(|| format!("an event of {}; this machine is {node}", event.id.node))
     }
 
-    async fn subscribe(&self, subscribe: Subscribe) -> Result<(), String> {
+    /// Subscribes; on a disk that refuses, as often as that takes, or until the program goes.
+    async fn subscribe_when_it_can(
+        &self,
+        subscribe: &Subscribe,
+        read: &mut BufReader<OwnedReadHalf>,
+    ) -> Result<(), String> {
+        let mut told = false;
+        loop {
+            let why = match self.subscribe(subscribe).await {
+                Ok(()) => return Ok(()),
+                Err(Trouble::Ever(why)) => return Err(why),
+                Err(Trouble::Now(why)) => why,
+            };
+            if !std::mem::replace(&mut told, true) {
+                tracing::error!("a subscription waits: {why}");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE) => {}
+                () = gone(read) => return Ok(()),
+            }
+        }
+    }
+
+    async fn subscribe(&self, subscribe: &Subscribe) -> Result<(), Trouble> {
         let Subscribe { name, filters, from } = subscribe;
-        let filters = super::machine::filters(&filters)?;
+        let filters = super::machine::filters(filters).map_err(Trouble::Ever)?;
         let journal = &self.shared.journal;
         let end = journal.next();
         let consumer = name.as_ref().map(|name| Rc::<str>::from(format!("sub:{name}")));
-        match (&name, &consumer) {
+        match (name, &consumer) {
             (Some(name), Some(consumer)) => {
-                let start = if from == From::Oldest { Start::Earliest } else { Start::Latest };
+                let start = if *from == From::Oldest { Start::Earliest } else { Start::Latest };
                 self.shared.subscriptions.take(consumer, self.number);
                 let before = self.shared.subscriptions.of(consumer).unwrap_or_default();
                 let is_more = filters.iter().any(|filter| !before.contains(filter));
                 // Before there is a cursor: what nobody asks the server for is passed over by it.
                 let kept = self.shared.subscriptions.keep(name, filters.clone());
-                kept.map_err(|why| format!("the subscription {name} cannot be kept: {why}; make room on that disk"))?;
-                if self.shared.consume(consumer, start).map_err(|why| why.to_string())? || is_more {
+                kept.map_err(|why| {
+                    Trouble::Now(format!("the subscription {name} cannot be kept: {why}; make room on that disk"))
+                })?;
+                self.is_unsettled.set(self.is_unsettled.get() | self.shared.consume(consumer, start)? | is_more);
+                if self.is_unsettled.get() {
                     // What comes from here on waits for it, and nothing that it did not want before, whatever is killed
                     // then: its cursor is written first.
-                    journal.settle().await.map_err(|why| why.to_string())?;
+                    journal.settle().await?;
+                    self.is_unsettled.set(false);
                 }
             }
             _ => self.shared.subscriptions.add(self.number, filters.clone()),
@@ -209,9 +258,9 @@ impl Connection {
             From::States => journal.latest(&|topic| filters.iter().any(|filter| filter.matches(topic))),
             From::Next | From::Oldest => Ok(Vec::new()),
         };
-        let states = states.map_err(|why| why.to_string())?.into();
+        let states = states?.into();
         // A cursor knows its place better.
-        let next = if from == From::Oldest || consumer.is_some() { Position::START } else { end };
+        let next = if *from == From::Oldest || consumer.is_some() { Position::START } else { end };
         *self.subscription.borrow_mut() =
             Some(Subscription { consumer, filters: filters.into(), next, states, past: Some(end) });
         self.shared.wants.send_replace(());
@@ -360,78 +409,4 @@ fn framed<T: Serialize>(value: &T) -> Vec<u8> {
 /// Why an append was refused, and whether it may work later.
 fn refusal(answer: Result<Appended, Failure>) -> Option<(String, bool)> {
     answer.err().map(|why| (why.to_string(), why.is_temporary()))
-}
-
-/// What waits for each consumer.
-fn queue(shared: &Shared) -> Vec<Waiting> {
-    let hosts = shared.hosts.borrow();
-    let is_here = |name: &str| match name.strip_prefix("link:") {
-        Some("server") => !hosts.is_empty(),
-        Some(host) => hosts.values().any(|here| here.as_str() == host),
-        None => true,
-    };
-    let standings = shared.journal.consumers().into_iter();
-    let waiting = standings.map(|standing| {
-        let (events, oldest) = waiting(shared, &standing);
-        let here = is_here(&standing.name);
-        let wants = shared.subscriptions.of(&standing.name).unwrap_or_default();
-        let wants = wants.iter().take(MOST_WISHES).map(ToString::to_string).collect();
-        Waiting { consumer: standing.name, events, open: standing.open as u64, oldest, here, wants }
-    });
-    waiting.collect()
-}
-
-/// How many events wait for a consumer, and the age of the oldest in seconds.
-fn waiting(shared: &Shared, standing: &Standing) -> (u64, Option<u64>) {
-    let filters = shared.subscriptions.of(&standing.name);
-    let node = &shared.settings.node;
-    let wanted = |entry: &Entry| match standing.name.as_str() {
-        super::TO_SERVER => entry.record.key.node == *node,
-        _ => filters.as_ref().is_none_or(|all| all.iter().any(|filter| filter.matches(&entry.record.subject))),
-    };
-    let (mut count, mut oldest, mut from) = (0, None, standing.waits_at);
-    while count < MOST_COUNTED && from < shared.journal.next() {
-        let Ok(batch) = shared.journal.read(from, &wanted, SENDING) else { break };
-        oldest = oldest.or_else(|| batch.entries.first().map(|entry| shared.journal.age(entry)));
-        count += batch.entries.len() as u64;
-        if batch.next == from {
-            break;
-        }
-        from = batch.next;
-    }
-    (count, oldest)
-}
-
-fn health(shared: &Shared) -> Health {
-    let fill = shared.fill();
-    let (journal, sync_us) = match &shared.settings.place {
-        crate::journal::Place::Memory => ("memory".into(), 0),
-        crate::journal::Place::Directory(path) => (path.display().to_string(), sync_time(path)),
-    };
-    let mut findings = Vec::new();
-    if shared.unix() < crate::carry::CLOCK_IS_SET {
-        findings.push("the clock of this machine is not set; install systemd-timesyncd, or chrony, and wait".into());
-    }
-    Health {
-        journal,
-        ram: shared.settings.ram,
-        bytes: fill.bytes,
-        dropped: fill.dropped,
-        sync_us,
-        links: shared.hosts.borrow().values().map(ToString::to_string).collect(),
-        broker: None,
-        findings,
-    }
-}
-
-/// What the disk takes for a small write until it is there, in microseconds; zero if it refuses.
-fn sync_time(directory: &std::path::Path) -> u64 {
-    use std::io::Write;
-    let path = directory.join("probe");
-    let start = Instant::now();
-    let written =
-        std::fs::File::create(&path).and_then(|mut file| file.write_all(PROBE).and_then(|()| file.sync_data()));
-    let took = start.elapsed().as_micros();
-    let _ = std::fs::remove_file(path);
-    written.map_or(0, |()| u64::try_from(took).unwrap_or(u64::MAX))
 }

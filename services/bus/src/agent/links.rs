@@ -3,6 +3,7 @@
 //! in the journal until it comes back for it.
 
 use super::machine::{self, Flow, MOST_WAITING};
+use super::owed::Owed;
 use super::{Out, Shared, TO_SERVER, record_now};
 use crate::carry::{self, Carried};
 use crate::journal::{Appended, Entry, Failure, Position, Start};
@@ -31,6 +32,8 @@ pub(super) struct Links {
     tell: UnboundedSender<News>,
     /// The last frame that was made, since many peers get the same.
     last: Option<Made>,
+    /// What peers missed and have not acknowledged to know.
+    owed: Owed,
     /// Frames that wait for more peers to get the same.
     pending: Option<(Vec<u64>, Arc<[u8]>)>,
 }
@@ -91,7 +94,7 @@ struct Outgoing<'a> {
 impl Links {
     pub(super) fn new(shared: Rc<Shared>) -> Links {
         let (tell, news) = unbounded_channel();
-        Links { shared, links: BTreeMap::new(), news, tell, last: None, pending: None }
+        Links { shared, links: BTreeMap::new(), news, tell, last: None, owed: Owed::default(), pending: None }
     }
 
     /// What a task of a link has done next.
@@ -145,8 +148,19 @@ impl Links {
     }
 
     pub(super) fn down(&mut self, number: u64) {
-        self.links.remove(&number);
         self.shared.hosts.borrow_mut().remove(&number);
+        if let Some(link) = self.links.remove(&number) {
+            self.owed.broke(&link.consumer);
+            self.shared.saw(&link.consumer);
+        }
+    }
+
+    /// A machine is not waited for any more.
+    pub(super) fn forget(&mut self, host: &HostName) {
+        let theirs: Vec<u64> = self.links.iter().filter(|(_, link)| link.host == *host).map(|(&it, _)| it).collect();
+        theirs.into_iter().for_each(|number| self.down(number));
+        self.owed.forget(&format!("link:{host}"));
+        self.shared.forget_machine(host.as_str(), "is paired no longer");
     }
 
     pub(super) fn heard(&mut self, number: u64, message: Message) {
@@ -251,18 +265,26 @@ impl Links {
 
     /// Sends a peer what it may be sent now.
     fn pump(&mut self, number: u64) {
-        while let Some((entries, lost)) = self.next(number) {
+        while let Some((entries, gap)) = self.next(number).or_else(|| self.owes(number)) {
             let bytes = entries.iter().map(|entry| carry::size(entry)).sum();
             let Some(link) = self.links.get_mut(&number) else { return };
             let positions = entries.iter().map(|entry| entry.position).collect();
             let through = link.flow.send(positions, bytes);
-            if lost > 0 {
-                let (consumer, count) = (link.host.to_string(), lost);
-                self.shared.clerk.tell(&self.shared.settings.node, &Fact::EventsMissed { consumer, count });
+            if gap > 0 {
+                self.shared.missed(link.host.as_str(), gap);
             }
+            let lost = self.owed.send(&link.consumer, through, gap);
             let frame = self.frame(through, entries, lost);
             self.join(number, frame);
         }
+    }
+
+    /// A batch of nothing for a peer that is still to be told what it missed.
+    fn owes(&self, number: u64) -> Option<(Vec<Arc<Entry>>, u64)> {
+        let link = self.links.get(&number).filter(|link| self.owed.is_due(&link.consumer))?;
+        let server = self.shared.settings.server;
+        let listens = !server || link.filters.is_some() && link.roles.may_follow();
+        (listens && !link.settling && link.flow.room() > 0).then(|| (Vec::new(), 0))
     }
 
     /// What comes next for a peer: the records, and how many of what it wanted are lost.
@@ -346,6 +368,7 @@ impl Links {
 
     fn kept_ours(&mut self, number: u64, through: u64) {
         let Some(link) = self.links.get_mut(&number) else { return };
+        self.owed.kept(&link.consumer, through);
         for position in link.flow.kept(through) {
             if let Err(why) = self.shared.journal.acknowledge(&link.consumer, position) {
                 tracing::error!("{why}");
@@ -356,7 +379,7 @@ impl Links {
 
     fn take_in(&mut self, number: u64, batch: Batch) {
         let Some(link) = self.links.get_mut(&number) else { return };
-        link.waiting += batch.events.iter().map(Event::size).sum::<usize>();
+        link.waiting += weight(&batch);
         if link.waiting > MOST_WAITING {
             let why =
                 format!("{} sends more events than this machine can keep; it does not wait for answers", link.host);
@@ -372,10 +395,9 @@ impl Links {
         let Some(batch) = link.incoming.pop_front() else { return };
         link.busy = true;
         if batch.lost > 0 {
-            let (consumer, count) = (self.shared.settings.node.to_string(), batch.lost);
-            self.shared.clerk.tell(&self.shared.settings.node, &Fact::EventsMissed { consumer, count });
+            self.shared.missed(self.shared.settings.node.as_str(), batch.lost);
         }
-        let bytes = batch.events.iter().map(Event::size).sum();
+        let bytes = weight(&batch);
         let done = Done { link: number, through: batch.through, bytes };
         let admitted = batch.events.into_iter().filter(|event| self.shared.admits(link, event)).collect();
         tokio::task::spawn_local(append(self.shared.clone(), admitted, done, self.tell.clone()));
@@ -389,6 +411,11 @@ impl Links {
         self.send(vec![done.link], frame::encode(&Message::Kept(done.through)).into());
         self.append_next(done.link);
     }
+}
+
+/// What a batch of a peer takes while it waits, also one without events.
+fn weight(batch: &Batch) -> usize {
+    size_of::<Batch>() + batch.events.iter().map(Event::size).sum::<usize>()
 }
 
 /// As many states as fit.

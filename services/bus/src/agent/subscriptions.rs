@@ -1,19 +1,16 @@
 //! Subscriptions that outlive their programs: what each wants is kept beside the journal, so that this machine goes on
 //! asking the server for it while the program is away.
 
-use super::machine;
+use super::{kept, machine};
 use crate::journal::Place;
 use protocol::Filter;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 const FILE: &str = "subscriptions.json";
-/// So much of the file is read; a thousand subscriptions take less.
-const MOST: u64 = 1024 * 1024;
 
 /// Those that are known, by name, and what the programs want that have given none.
 #[derive(Debug)]
@@ -31,10 +28,7 @@ impl Subscriptions {
     /// Reads what is kept at a journal's place. A file that cannot be read is told, and costs the wishes in it until
     /// the programs come back.
     pub(crate) fn open(place: &Place) -> Subscriptions {
-        let place = match place {
-            Place::Directory(path) => Some(path.join(FILE)),
-            Place::Memory => None,
-        };
+        let place = kept::beside(place, FILE);
         let named = place.as_deref().map(read).unwrap_or_default();
         let (passing, followers, holders) = Default::default();
         Subscriptions { place, named: RefCell::new(named), passing, followers, holders }
@@ -64,6 +58,11 @@ impl Subscriptions {
         filters
     }
 
+    /// Nobody waits for a follower any more.
+    pub(crate) fn unfollow(&self, consumer: &str) {
+        self.followers.borrow_mut().remove(consumer);
+    }
+
     /// A connection takes a consumer, from whichever has it.
     pub(crate) fn take(&self, consumer: &str, connection: u64) {
         self.holders.borrow_mut().insert(consumer.into(), connection);
@@ -72,6 +71,11 @@ impl Subscriptions {
     /// Whether no other connection has taken it since.
     pub(crate) fn has(&self, consumer: &str, connection: u64) -> bool {
         self.holders.borrow().get(consumer) == Some(&connection)
+    }
+
+    /// Whether a connection has it.
+    pub(crate) fn is_held(&self, consumer: &str) -> bool {
+        self.holders.borrow().contains_key(consumer)
     }
 
     /// The names.
@@ -123,23 +127,20 @@ impl Subscriptions {
         let named = self.named.borrow();
         let texts: BTreeMap<&str, Vec<&str>> =
             named.iter().map(|(name, all)| (name.as_str(), all.iter().map(Filter::as_str).collect())).collect();
-        let aside = place.with_extension("new");
-        let mut file = File::create(&aside)?;
-        file.write_all(serde_json::to_string_pretty(&texts)?.as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&aside, place)
+        kept::write(place, &serde_json::to_string_pretty(&texts)?)
     }
 }
 
 fn read(place: &Path) -> BTreeMap<String, Vec<Filter>> {
-    let text = match fs::metadata(place) {
-        Err(why) if why.kind() == io::ErrorKind::NotFound => return BTreeMap::new(),
-        Ok(file) if file.len() > MOST => Err(io::Error::from(io::ErrorKind::FileTooLarge)),
-        _ => fs::read_to_string(place),
+    let text = match kept::read(place) {
+        Ok(None) => return BTreeMap::new(),
+        text => text.map(Option::unwrap_or_default),
     };
-    let kept = text.and_then(|text| Ok(serde_json::from_str::<BTreeMap<String, Vec<String>>>(&text)?));
-    match kept {
-        Ok(kept) => kept.into_iter().filter_map(|(name, texts)| Some((name, machine::filters(&texts).ok()?))).collect(),
+    let known = text.and_then(|text| Ok(serde_json::from_str::<BTreeMap<String, Vec<String>>>(&text)?));
+    match known {
+        Ok(known) => {
+            known.into_iter().filter_map(|(name, texts)| Some((name, machine::filters(&texts).ok()?))).collect()
+        }
         Err(why) => {
             let remedy = "the programs that subscribed are asked again when they come back";
             tracing::error!("{}: {why}; {remedy}", place.display());
@@ -151,6 +152,7 @@ fn read(place: &Path) -> BTreeMap<String, Vec<Filter>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn filters(text: &str) -> Vec<Filter> {
         vec![Filter::parse(text).unwrap()]

@@ -59,7 +59,7 @@ pub async fn reach(door: &Path, program: &str) -> Result<Keeper, Refused> {
     }
 }
 
-/// Asks the agent one thing on a connection of its own.
+/// Asks the agent one thing on a connection of its own; an answer in parts is put together.
 ///
 /// # Errors
 /// The agent does not answer; the text names the socket and the remedy.
@@ -67,7 +67,14 @@ pub async fn ask(door: &Path, program: &str, what: Ask) -> Result<Tell, String> 
     let answer = async {
         let Connection { mut read, mut write, .. } = connect(door, program).await?;
         framing::write(&mut write, &what).await?;
-        framing::read::<Tell>(&mut read).await?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+        let mut queue = Vec::new();
+        loop {
+            match framing::read::<Tell>(&mut read).await?.ok_or(io::ErrorKind::UnexpectedEof)? {
+                Tell::QueuePart(part) => queue.extend(part),
+                Tell::Queue(last) => return Ok(Tell::Queue([queue, last].concat())),
+                tell => return Ok(tell),
+            }
+        }
     };
     match answer.await {
         Ok(Tell::Error(why)) => Err(why),

@@ -12,7 +12,8 @@ use std::collections::hash_map::Entry;
 pub enum Appended {
     /// The record is kept, there.
     Stored(Position),
-    /// A record of this key was kept before; where, if it is not too long ago.
+    /// A record of this key was kept before, or a newer state of its subject by the same run of its program; where it is,
+    /// if it is not too long ago.
     Already(Option<Position>),
 }
 
@@ -52,8 +53,8 @@ fn verdict<'a>(record: &'a Record, shelf: &Shelf, keys: &mut HashMap<&'a Key, us
     if let Err(why) = check(record, shelf.bounds.record()) {
         return Verdict::Done(Err(why));
     }
-    if shelf.sources.contains(&record.key) {
-        return Verdict::Done(Ok(Appended::Already(shelf.recent.find(&record.key))));
+    if let Some(place) = shelf.knows(record) {
+        return Verdict::Done(Ok(Appended::Already(place)));
     }
     let number = keys.len();
     match keys.entry(&record.key) {

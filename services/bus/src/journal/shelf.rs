@@ -11,7 +11,7 @@ use super::bounds::Bounds;
 use super::codec;
 use super::cursor::Cursor;
 use super::notice::{Bounded, Dropped, Gap, MAX_UNREAD};
-use super::record::{Entry, Keep, Position};
+use super::record::{Entry, Keep, Position, Record};
 use super::sources::Sources;
 use recent::Recent;
 pub(crate) use segment::{MARK_EVERY, Segment, Share};
@@ -144,6 +144,17 @@ impl Shelf {
             && (keep != Keep::LatestPerSubject || self.subjects.is_newest(entry))
     }
 
+    /// Whether a record was here, as far as that is known: none if it was not; else where it is, if that is known.
+    pub(crate) fn knows(&self, record: &Record) -> Option<Option<Position>> {
+        if self.sources.contains(&record.key) {
+            return Some(self.recent.find(&record.key));
+        }
+        // Of a state, what is kept of its subject knows better than a source that is forgotten.
+        let is_state = record.class.keep == Keep::LatestPerSubject;
+        let outdated = if is_state { self.subjects.outdates(record) } else { None };
+        outdated.map(|(position, same)| same.then_some(position))
+    }
+
     /// Where the newest record of each subject is that is `wanted`.
     pub(crate) fn latest(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<Position> {
         self.subjects.positions(wanted)
@@ -209,7 +220,7 @@ impl Shelf {
         if keep != Keep::LatestPerSubject {
             return self.segments.iter().map(|segment| segment.share(keep)).find(|share| share.count > 0);
         }
-        let Held { position, size, second, expires } = self.subjects.oldest()?;
+        let Held { position, size, second, expires, .. } = self.subjects.oldest()?;
         Some(Share { count: 1, bytes: size, first: position, last: position, newest: second, expires })
     }
 

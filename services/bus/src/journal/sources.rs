@@ -2,7 +2,8 @@
 //!
 //! Exact, as long as at most [`MAX_RUNS`] holes are in the numbers of a run of a program, and at most [`MAX_SOURCES`]
 //! runs of programs are known. Beyond: a record that fills the oldest of all those holes is taken for a repetition, and
-//! repetitions from the program that has been silent longest are kept twice.
+//! repetitions from the program that has been silent longest are kept twice. Not so states: the newest one of each
+//! subject is known by itself (`shelf/subjects.rs`).
 
 use super::record::{Key, Position};
 use super::runs::Runs;

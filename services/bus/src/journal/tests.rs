@@ -161,6 +161,28 @@ fn a_record_that_was_replaced_is_known_again() {
 }
 
 #[test]
+fn a_state_whose_source_is_forgotten_is_known_again_by_its_subject() {
+    let mut bench = Bench::new(SMALL);
+    bench.append(record(5, STATE, "a/state")).unwrap();
+    let of = |epoch, record: Record| Record { key: Key { epoch: Epoch(epoch), ..record.key }, ..record };
+    for epoch in 0..sources::MAX_SOURCES as u64 {
+        bench.append(of(1000 + epoch, record(1, MOTION, "a"))).unwrap();
+    }
+    assert!(!bench.journal().core.lock().shelf.sources.contains(&record(5, STATE, "a/state").key));
+    for _ in 0..2 {
+        let again = bench.append(record(5, STATE, "a/state"));
+        assert!(matches!(again, Ok(Appended::Already(Some(Position(1))))), "{again:?}");
+        let older = bench.append(record(4, STATE, "a/state"));
+        assert!(matches!(older, Ok(Appended::Already(None))), "an older state is not how it is: {older:?}");
+        bench.open();
+    }
+    for new in [record(4, STATE, "b/state"), record(6, STATE, "a/state"), of(2, record(1, STATE, "a/state"))] {
+        let stored = bench.append(new);
+        assert!(matches!(stored, Ok(Appended::Stored(_))), "{stored:?}");
+    }
+}
+
+#[test]
 fn a_record_that_was_replaced_just_before_a_kill_is_known_again() {
     let mut bench = Bench::new(SMALL);
     bench.append(record(1, STATE, "state")).unwrap();

@@ -30,7 +30,7 @@ pub use flow::{Mark, Publication, Verdict, WINDOW};
 pub use vocabulary::{Action, Greeting, Host, Input, Now, Trouble};
 
 use super::discovery::House;
-use super::topic::Prefix;
+use super::topic::{Prefix, VERSION};
 use crate::told::{self, Told};
 use allowance::Allowance;
 use desk::{Desk, Taken};
@@ -46,6 +46,9 @@ use std::time::Duration;
 pub const ASIDE: Duration = Duration::from_secs(600);
 /// So long the end waits for the broker's answers.
 pub const FAREWELL: Duration = Duration::from_secs(2);
+
+/// So much of what a broker says of its version is told, in bytes.
+const MOST_OF_VERSION: usize = 128;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -76,6 +79,10 @@ pub struct Machine {
     forgetful: bool,
     /// How this machine is, and why.
     condition: (Condition, String),
+    /// What the broker refuses us, once it has answered what we subscribe to.
+    refusals: Option<String>,
+    /// What it says that it is, if it does.
+    version: String,
     /// What was told last about the broker, so that it is told once.
     told: Option<String>,
 }
@@ -92,6 +99,8 @@ impl Machine {
             allowance: Allowance::default(),
             forgetful: true,
             condition: (Condition::Online, String::new()),
+            refusals: None,
+            version: String::new(),
             told: None,
             host,
             prefix,
@@ -180,9 +189,11 @@ impl Machine {
         self.quarrel.up(now.instant);
         self.flow.begin(greeting);
         self.forgetful = !greeting.resumed;
+        (self.refusals, self.version) = (None, String::new());
         let (condition, cause) = self.condition.clone();
         self.flow.push(self.state(condition, &cause, now));
-        let topics = self.herald.as_ref().map(Herald::topics).unwrap_or_default();
+        let mut topics = self.herald.as_ref().map(Herald::topics).unwrap_or_default();
+        topics.push(VERSION.into());
         vec![Action::Subscribe(self.prefix.commands(), topics), Action::ReadStates]
     }
 
@@ -190,7 +201,16 @@ impl Machine {
         if let Some(herald) = &mut self.herald {
             herald.subscribed(now.instant);
         }
-        self.tell_uplink(true, refused.join("; "))
+        self.refusals = Some(refused.join("; "));
+        self.tell_connected()
+    }
+
+    /// The broker's version comes by itself, after its answer or before it.
+    fn tell_connected(&mut self) -> Vec<Action> {
+        let Some(refusals) = &self.refusals else { return Vec::new() };
+        let words = [refusals, &self.version].into_iter().filter(|words| !words.is_empty());
+        let detail = words.map(String::as_str).collect::<Vec<_>>().join("; ");
+        self.tell_uplink(true, detail)
     }
 
     fn answered(&mut self, mark: Mark, verdict: Verdict, now: Now) -> Vec<Action> {
@@ -206,6 +226,11 @@ impl Machine {
     }
 
     fn heard(&mut self, message: Message, now: Now) -> Vec<Action> {
+        if message.topic == VERSION {
+            let most = message.payload.len().min(MOST_OF_VERSION);
+            self.version = protocol::name::printable(&message.payload[..most]);
+            return self.tell_connected();
+        }
         if let Some(herald) = &mut self.herald
             && herald.listens_to(&message.topic)
         {

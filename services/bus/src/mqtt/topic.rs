@@ -4,6 +4,8 @@ use protocol::name::printable;
 use protocol::topic::{Kind, Topic};
 use std::fmt;
 
+/// What the broker is and its version, as in `mosquitto version 2.0.11`; brokers keep it there by custom, and need not.
+pub const VERSION: &str = "$SYS/broker/version";
 /// The longest prefix, in bytes.
 const MAX_PREFIX: usize = 128;
 

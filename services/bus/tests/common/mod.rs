@@ -42,6 +42,8 @@ pub fn settings(name: &str, folder: &TempDir, server: bool) -> Settings {
         uplink: None,
         follow: vec![],
         server,
+        forget_after: None,
+        state_dir: None,
     }
 }
 

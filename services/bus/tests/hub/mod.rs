@@ -116,6 +116,15 @@ impl Attic {
         self.told(|fact| matches!(fact, Fact::Uplink { connected: true, .. }).then_some(())).await;
     }
 
+    /// What the broker is.
+    pub async fn version(&mut self) -> String {
+        self.told(|fact| match fact {
+            Fact::Uplink { connected: true, detail, .. } if !detail.is_empty() => Some(detail.clone()),
+            _ => None,
+        })
+        .await
+    }
+
     /// What is the matter with the broker.
     pub async fn trouble(&mut self) -> String {
         self.told(|fact| match fact {

@@ -15,7 +15,7 @@ const SLOW_DISK: Duration = Duration::from_millis(50);
 const SLOW_PING: Duration = Duration::from_secs(1);
 /// So far clocks may be apart before the order of events is in doubt.
 const APART_MS: u64 = 2000;
-/// Who is here and has not taken an event for so long is stuck.
+/// Who is here and has not taken an event for so long is stuck; so is a program that is not, and the broker.
 const STUCK: Duration = Duration::from_secs(600);
 /// Others may write to the socket.
 const OTHERS_WRITE: u32 = 0o002;
@@ -87,10 +87,13 @@ fn own(text: &str) -> Finding {
 }
 
 fn stuck(Waiting { consumer, events, oldest, here, .. }: &Waiting) -> Option<Finding> {
-    let oldest = oldest.map(Duration::from_secs).filter(|oldest| *here && *oldest > STUCK && *events > 0)?;
+    let whose = consumer.split_once(':').map(|(whose, _)| whose);
+    let is_due = *here || whose == Some("sub") || consumer == "mqtt";
+    let oldest = oldest.map(Duration::from_secs).filter(|oldest| is_due && *oldest > STUCK && *events > 0)?;
     let what = format!("{} events wait for {consumer}, the oldest for {}", count(*events), span(oldest));
-    let remedy = match consumer.split_once(':') {
-        Some(("link", _)) => "see the logs of both machines",
+    let remedy = match whose {
+        Some("link") => "see the logs of both machines",
+        Some(_) if *here => "the program that takes them is connected; see its log",
         Some(_) => "start the program that takes them; see its log",
         None => "see the log of fserver or fclient here",
     };
@@ -142,6 +145,7 @@ fn trouble(Trouble { fact, host, times, last }: &Trouble) -> Option<Finding> {
         }
         "events-missed" => (note, "who missed them should look at the whole again"),
         "event-refused" => (note, "mend or update the program that said it"),
+        "peer-refused" => (problem, "give one of the two another name, or set NAME there"),
         "stranger-refused" => (note, "if it is one of yours, give it its right; if not, see who it is"),
         _ => return None,
     };

@@ -40,7 +40,9 @@ fn journal(seen: &Seen) -> String {
     let dropped = Keep::EACH.iter().zip(health.dropped).filter(|(_, count)| *count > 0);
     let dropped: Vec<String> = dropped.map(|(keep, count)| format!("{count} of {keep}")).collect();
     let dropped = if dropped.is_empty() { "nothing".into() } else { dropped.join(", ") };
-    format!("{}, {place}: {}, dropped so far: {dropped}; one write takes {sync}", health.journal, size(health.bytes))
+    let bytes = size(health.bytes);
+    let fill = seen.room.map_or_else(|| bytes.clone(), |most| format!("{bytes} of {}", size(most)));
+    format!("{}, {place}: {fill}, dropped so far: {dropped}; one write takes {sync}", health.journal)
 }
 
 fn size(bytes: u64) -> String {
@@ -104,6 +106,7 @@ pub fn json(seen: &Seen, findings: &[Finding]) -> Value {
         "program": seen.keeper.program,
         "door": {"path": seen.door.path, "mode": format!("{:o}", seen.door.mode), "group": seen.door.group},
         "health": seen.health,
+        "room": seen.room,
         "queue": seen.waiting,
         "pings": seen.pings.iter().map(ping).collect::<Vec<_>>(),
         "clock": match seen.clock {

@@ -30,6 +30,8 @@ pub struct Seen {
     pub keeper: Keeper,
     /// How it says it is.
     pub health: Health,
+    /// So many bytes the journal takes at most; unknown of an older agent.
+    pub room: Option<u64>,
     /// What waits.
     pub waiting: Vec<Waiting>,
     /// The round trips.
@@ -84,6 +86,7 @@ pub struct Trouble {
 pub async fn look(door: &Path) -> Result<Seen, Failure> {
     let (bus, keeper) = door::open(door, Duration::ZERO).await?;
     let health = health(door).await?;
+    let room = room(door).await;
     let waiting = queue::ask(door).await?;
     let mut hosts = door::online(&bus).await?;
     if !hosts.contains(&keeper.node) {
@@ -93,7 +96,7 @@ pub async fn look(door: &Path) -> Result<Seen, Failure> {
     let uplink = uplink(&bus, &health).await?;
     let troubles = troubles(&door::kept(&bus, &["+/evt/host/+"]).await?, unix_now());
     let door = socket(door)?;
-    Ok(Seen { door, keeper, health, waiting, pings, clock: clock::look().await, uplink, troubles })
+    Ok(Seen { door, keeper, health, room, waiting, pings, clock: clock::look().await, uplink, troubles })
 }
 
 async fn health(door: &Path) -> Result<Health, Failure> {
@@ -101,6 +104,14 @@ async fn health(door: &Path) -> Result<Health, Failure> {
     match answer.unwrap_or_else(|_| Err(silent(door))).map_err(Failure::Temporary)? {
         Tell::Health(health) => Ok(health),
         other => Err(Failure::Permanent(format!("an answer that does not belong to health: {other:?}"))),
+    }
+}
+
+/// An agent that was started before this program was updated has no answer.
+async fn room(door: &Path) -> Option<u64> {
+    match timeout(SILENCE, bus::client::ask(door, PROGRAM, Ask::Room)).await {
+        Ok(Ok(Tell::Room(most))) => Some(most),
+        _ => None,
     }
 }
 

@@ -1,7 +1,8 @@
 //! The newest record of each subject. Pure.
 
-use crate::journal::record::{Entry, Position};
+use crate::journal::record::{Entry, Key, Position, Record};
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 /// Where the newest record of a subject is.
@@ -11,6 +12,9 @@ pub(crate) struct Held {
     pub(crate) size: u64,
     pub(crate) second: u32,
     pub(crate) expires: u64,
+    /// A digest of the run of the program that made it; another one has the same once in 2^64.
+    source: u64,
+    sequence: u64,
 }
 
 /// Subjects to the newest record of each, and the same by age.
@@ -28,7 +32,8 @@ impl Subjects {
         let Entry { position, second, record } = entry;
         let subject: Arc<str> = record.subject.as_str().into();
         let expires = record.expires.unwrap_or(u64::MAX);
-        let held = Held { position: *position, size, second: *second, expires };
+        let (source, sequence) = (digest(&record.key), record.key.sequence);
+        let held = Held { position: *position, size, second: *second, expires, source, sequence };
         self.expires = Some(self.expires.map_or(expires, |soonest| soonest.min(expires)));
         self.order.insert(*position, subject.clone());
         let old = self.newest.insert(subject, held)?;
@@ -38,6 +43,14 @@ impl Subjects {
 
     pub(crate) fn is_newest(&self, entry: &Entry) -> bool {
         self.newest.get(entry.record.subject.as_str()).is_some_and(|held| held.position == entry.position)
+    }
+
+    /// Where the newest record of its subject is, if this one is of the same run of a program and not newer; whether it
+    /// is that very record.
+    pub(crate) fn outdates(&self, record: &Record) -> Option<(Position, bool)> {
+        let held = self.newest.get(record.subject.as_str())?;
+        let is_old = held.sequence >= record.key.sequence && held.source == digest(&record.key);
+        is_old.then_some((held.position, held.sequence == record.key.sequence))
     }
 
     pub(crate) fn positions(&self, wanted: &dyn Fn(&str) -> bool) -> Vec<Position> {
@@ -64,4 +77,11 @@ impl Subjects {
         self.expires = self.newest.values().map(|held| held.expires).min();
         expired
     }
+}
+
+/// Of the run of a program.
+fn digest(key: &Key) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (&key.node, key.epoch).hash(&mut hasher);
+    hasher.finish()
 }

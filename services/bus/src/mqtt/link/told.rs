@@ -2,6 +2,7 @@
 
 use crate::mqtt::config::Config;
 use crate::mqtt::machine::{Greeting, Message, Trouble, Verdict};
+use crate::mqtt::topic::VERSION;
 use rumqttc::{
     ConnAck, ConnectReturnCode, ConnectionError, DisconnectReasonCode, PubAckReason, Publish, PublishNoticeError,
     PublishResult, StateError, SubAck, SubscribeReasonCode,
@@ -56,9 +57,10 @@ pub(super) fn verdict(answer: Result<PublishResult, PublishNoticeError>) -> Verd
     }
 }
 
-/// What a broker does not let us subscribe to.
+/// What a broker does not let us subscribe to; that it keeps its version to itself is its right.
 pub(super) fn refused(names: &[String], answer: &SubAck) -> Vec<String> {
     let each = names.iter().zip(&answer.return_codes);
+    let each = each.filter(|(name, _)| *name != VERSION);
     let refused = each.filter(|(_, code)| !matches!(code, SubscribeReasonCode::Success(_)));
     refused
         .map(|(name, code)| {

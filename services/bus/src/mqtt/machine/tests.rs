@@ -134,7 +134,8 @@ fn it_connects_with_a_last_will_and_says_that_it_is_there() {
     let actions = play.hear(Input::Up(Greeting { resumed: false, largest: None, keeps: true }));
     let [birth] = publications(&actions)[..] else { panic!("{actions:?}") };
     assert_eq!((&json(birth)["state"], birth.keep), (&"online".into(), true));
-    let wanted = ["homeassistant/status", "homeassistant/device/+/config"].map(str::to_owned).to_vec();
+    let wanted =
+        ["homeassistant/status", "homeassistant/device/+/config", "$SYS/broker/version"].map(str::to_owned).to_vec();
     assert!(actions.contains(&Action::Subscribe("fs/v1/+/req/+".into(), wanted)));
     assert!(!play.machine.wants_records(), "states come first");
 }
@@ -207,6 +208,28 @@ fn trouble_is_told_once_and_its_end_as_well() {
     assert_eq!(told, [1, 0, 0, 0, 0]);
     assert_eq!(uplink(&play.connect(true, &[])), 1);
     assert_eq!(uplink(&play.hear(down("refused"))), 1);
+}
+
+#[test]
+fn the_version_of_the_broker_is_told_whenever_it_comes() {
+    let says = |text: &str| {
+        let (topic, payload) = ("$SYS/broker/version".into(), text.as_bytes().to_vec());
+        Input::Heard(Message { topic, payload, retained: true, ..Message::default() })
+    };
+    let detail = |actions: &[Action]| match actions {
+        [Action::Tell(Fact::Uplink { connected: true, detail, .. })] => detail.clone(),
+        _ => panic!("{actions:?}"),
+    };
+    let mut play = Play::up(false, &[]);
+    assert_eq!(detail(&play.hear(says("mosquitto version 2.0.11"))), "mosquitto version 2.0.11");
+    assert_eq!(play.hear(says("mosquitto version 2.0.11")), []);
+    play.hear(down("refused"));
+    play.wait();
+    play.hear(Input::Up(Greeting { resumed: true, largest: None, keeps: true }));
+    assert_eq!(play.hear(says("mosquitto version 2.0.22")), [], "what it refuses is not known yet");
+    let told = play.hear(Input::Subscribed(vec!["not this".into()]));
+    assert_eq!(detail(&told), "not this; mosquitto version 2.0.22");
+    assert!(detail(&play.hear(says(&"\u{1b}".repeat(500)))).len() < 1000, "whoever may write there");
 }
 
 #[test]

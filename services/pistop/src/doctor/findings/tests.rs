@@ -19,6 +19,7 @@ fn healthy() -> Seen {
         door: Door { path: "/run/pistop/bus.sock".into(), mode: 0o660, group: "pistop".into() },
         keeper: Keeper { node: HostName::parse("attic").unwrap(), program: "fserver 1".into() },
         health,
+        room: Some(95_420_416),
         waiting: vec![waiting("link:hall", 5000, Some(90_000), false), waiting("hooks", 3, Some(5), true)],
         pings: vec![ping("kitchen", &[3, 4], 900)],
         clock: Clock::Synchronised,
@@ -63,13 +64,16 @@ fn each_thing_that_is_wrong_is_named_with_its_remedy() {
     one(|seen| seen.health.sync_us = 0, true, "cannot be written to", "make room");
     one(|seen| seen.health.findings = vec!["it burns; put it out".into()], true, "it burns", "put it out");
     one(|seen| seen.waiting[0].here = true, true, "5000 events wait for link:hall, the oldest for 1 d 1 h", "both");
-    one(|seen| seen.waiting = vec![waiting("sub:gallery", 9, Some(700), true)], true, "9 events", "start the program");
+    one(|seen| seen.waiting = vec![waiting("sub:gallery", 9, Some(700), true)], true, "9 events", "see its log");
+    one(|seen| seen.waiting = vec![waiting("sub:gallery", 9, Some(700), false)], true, "9 events", "start the program");
+    one(|seen| seen.waiting = vec![waiting("mqtt", 9, Some(700), false)], true, "9 events", "see the log of fserver");
     one(|seen| seen.clock = Clock::Alone, true, "nobody keeps the clock", "chrony");
     one(|seen| seen.pings[0].failed = Some("late".into()), true, "kitchen is there and does not answer", "log there");
     one(|seen| seen.pings = vec![ping("kitchen", &[3, 1500], 0)], true, "a command to kitchen took 1.5 s", "network");
     one(|seen| seen.pings = vec![ping("hall", &[3], 4990)], true, "hall is 5.0 s ahead of this one", "both");
     one(|seen| seen.pings = vec![ping("hall", &[3], -2001)], true, "hall is 2.0 s behind this one", "both");
     one(|seen| seen.troubles = vec![trouble("hook-failed", "hall")], true, "hook-failed on hall, 2 times", "by hand");
+    one(|seen| seen.troubles = vec![trouble("peer-refused", "attic")], true, "peer-refused on attic", "another name");
     one(|seen| seen.troubles = vec![trouble("event-refused", "hall")], false, "event-refused on hall", "mend");
 }
 
