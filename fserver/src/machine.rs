@@ -261,7 +261,7 @@ enum Stage {
     /// It has begun one; nothing else is sent to it.
     Shaking,
     /// The handshake is over, and this is who came.
-    Sealed(Box<Paired>),
+    Sealed(Arc<Paired>),
     /// It has proved the code of a pairing.
     Joining,
 }
@@ -271,7 +271,7 @@ struct Client {
     name: HostName,
     identity: Identity,
     round_trip: Option<Duration>,
-    last_hook: Option<HookOutcome>,
+    last_hook: Option<Box<HookOutcome>>,
     unknown_frames: u32,
     takeovers: u32,
     /// It can carry events.
@@ -279,7 +279,7 @@ struct Client {
     /// It does.
     bus: bool,
     /// Its line in the list, if the link is sealed.
-    paired: Option<Box<Paired>>,
+    paired: Option<Arc<Paired>>,
 }
 
 #[derive(Debug)]

@@ -8,6 +8,7 @@ use protocol::line::ServerLine;
 use protocol::message::{BUS, Hello};
 use protocol::name::Identity;
 use protocol::{HostName, Instant, Message, frame};
+use std::sync::Arc;
 
 impl House {
     pub(super) fn hello_line(&mut self, id: PeerId, name: HostName, now: Instant) -> Vec<Action> {
@@ -69,7 +70,7 @@ impl House {
     }
 
     /// Who proved himself on this link before its hello frame.
-    fn said_before(&mut self, id: PeerId) -> Result<Option<Box<Paired>>, &'static str> {
+    fn said_before(&mut self, id: PeerId) -> Result<Option<Arc<Paired>>, &'static str> {
         match self.greeted(id).map(|greeted| &greeted.stage) {
             Some(Stage::Hello) => Ok(None),
             Some(Stage::Sealed(paired)) => Ok(Some(paired.clone())),

@@ -201,7 +201,7 @@ fn peer_status(peer: &Peer, now: Instant) -> PeerStatus {
         via: if peer.via == Via::Tcp { "tcp" } else { "ucspi" }.into(),
         since: now.since(peer.since),
         round_trip: client.and_then(|client| client.round_trip),
-        last_hook: client.and_then(|client| client.last_hook.clone()),
+        last_hook: client.and_then(|client| client.last_hook.as_deref().cloned()),
         unknown_frames: client.map_or(0, |client| client.unknown_frames),
     }
 }
