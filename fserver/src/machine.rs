@@ -299,7 +299,7 @@ pub struct House {
     began: Instant,
     peers: BTreeMap<PeerId, Peer>,
     hosts: HashMap<HostName, PeerId>,
-    per_address: HashMap<IpAddr, usize>,
+    per_address: HashMap<IpAddr, u32>,
     beats: VecDeque<(u64, Instant)>,
     moment: u64,
     leased: [u32; SLOTS as usize],
@@ -410,7 +410,7 @@ impl House {
     /// A reset, not a clean end, which an old client would take for the server's shutdown.
     fn over_address_cap(&mut self, id: PeerId, address: Option<IpAddr>, now: Instant) -> Option<Vec<Action>> {
         let here = *self.per_address.get(&address?)?;
-        (here >= self.rules.most_per_address).then(|| {
+        (here as usize >= self.rules.most_per_address).then(|| {
             let what = format!("has {here} links already; refused, raise MAX_PER_ADDRESS");
             [Action::Reset(id)].into_iter().chain(self.stranger(address, Attempt::Crowd, what, now)).collect()
         })
@@ -573,6 +573,7 @@ impl House {
             Speaker::New(client) => {
                 self.leased[slot(id)] -= 1;
                 self.hosts.remove(&client.name);
+                self.memory.came(&client.name, peer.address, peer.since);
                 if client.paired.is_some() {
                     self.guard.seen.insert(client.name.clone(), now);
                 }

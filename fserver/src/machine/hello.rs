@@ -49,8 +49,6 @@ impl House {
         let takeovers = self.takeovers(&hello.name, now);
         let mut actions = self.supersede(&hello, now);
         actions.push(info(format!("{} is here from {}, {}", hello.name, self.address(id), cut(&hello.program))));
-        let from = self.peers.get(&id).and_then(|peer| peer.address);
-        self.memory.came(&hello.name, from, now);
         self.hosts.insert(hello.name.clone(), id);
         self.guard.proven(id);
         actions.push(self.tell_state(&hello.name, Condition::Online, &cut(&hello.program), ""));

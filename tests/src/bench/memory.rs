@@ -1,6 +1,6 @@
 //! What an idle client costs its server in memory: the difference in PSS between no client and N of them. Memory of
 //! the kernel (sockets, and for the old form its processes) is in none of these numbers; nor is the list of paired
-//! machines, which is read before any of them comes.
+//! machines, which is read before any of them comes, nor what fserver loads of itself for the first few.
 
 use super::Plan;
 use super::ground::agents::Server;
@@ -13,12 +13,17 @@ use super::rivals::{self, Mosquitto, Setting, TcpServer};
 use super::sealed::{CIPHER, Keys};
 use super::talk::Dialect;
 use std::io;
+use std::thread;
 use std::time::Duration;
 
 /// What was promised for a client that proves nothing, in KiB.
 const PLAIN: f64 = 4.0;
 /// And for a paired one, beside the cipher of its link.
 const PAIRED: f64 = 2.0;
+/// So many come and go before the first look.
+const FIRST: usize = 8;
+/// So long the server has to notice that they went.
+const GONE: Duration = Duration::from_millis(500);
 /// New clients are not silent: so long they beat before the second look.
 const BEATING: Duration = Duration::from_secs(3);
 
@@ -88,16 +93,17 @@ fn row(name: &str, cost: &Cost) -> [String; 5] {
 
 fn fserver(clients: usize, dialect: Dialect, scratch: &Scratch) -> io::Result<Cost> {
     let folder = scratch.fresh("memory")?;
-    let (mut load, list) = match dialect {
-        Dialect::Sealed | Dialect::SealedBus => {
-            let keys = Keys::pair(clients, &folder)?;
-            let list = keys.list.display().to_string();
-            (Load::paired(keys)?, list)
-        }
-        _ => (Load::new()?, String::from("/nonexistent")),
+    let keys = match dialect {
+        Dialect::Sealed | Dialect::SealedBus => Some(Keys::pair(clients, &folder)?),
+        _ => None,
     };
+    let list = keys.as_ref().map_or("/nonexistent".into(), |keys| keys.list.display().to_string());
+    let load = || keys.clone().map_or_else(Load::new, Load::paired);
     let server = Server::start(&folder, "127.0.0.1:0", &[("AUTHORIZED_PEERS", &list)])?;
+    load()?.connect(FIRST, dialect, server.address, |tally| Ok(tally.ready))?;
+    thread::sleep(GONE);
     let empty = pss(server.process.pid())?;
+    let mut load = load()?;
     load.connect(clients, dialect, server.address, |tally| Ok(tally.ready))?;
     if dialect != Dialect::Old {
         load.run(BEATING, |_| false)?;

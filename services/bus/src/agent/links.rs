@@ -55,13 +55,17 @@ struct Link {
     settling: bool,
     flow: Flow,
     /// What it asked for while states were still told to it, or while it might not follow; the last time counts.
-    asked: Option<Box<Vec<String>>>,
+    asked: Option<Box<[String]>>,
     /// States that are told before anything else; there is at least one.
-    states: Option<Box<VecDeque<Arc<Entry>>>>,
+    states: Option<Box<States>>,
     /// Nothing is left for it in the journal before this place.
     seen: Position,
     incoming: Option<Box<Incoming>>,
 }
+
+/// How things are that a follower did not ask for before.
+#[derive(Default)]
+struct States(VecDeque<Arc<Entry>>);
 
 /// What a peer sends, until it is in the journal.
 #[derive(Default)]
@@ -206,7 +210,7 @@ impl Links {
     fn wants(&mut self, number: u64, texts: &[String]) {
         let Some(link) = self.links.get_mut(&number).filter(|_| self.shared.settings.server) else { return };
         if !link.roles.may_follow() {
-            link.asked = Some(Box::new(texts.into()));
+            link.asked = Some(texts.into());
             return self.shared.refused(
                 &link.host,
                 "",
@@ -248,8 +252,8 @@ impl Links {
             Ok(states) => {
                 let of_others = states.into_iter().filter(|entry| entry.record.key.node.as_str() != host);
                 let mut states = link.states.take().unwrap_or_default();
-                states.extend(of_others);
-                link.states = Some(states).filter(|states| !states.is_empty());
+                states.0.extend(of_others);
+                link.states = Some(states).filter(|states| !states.0.is_empty());
             }
             Err(why) => tracing::error!("{why}"),
         }
@@ -290,8 +294,8 @@ impl Links {
             return None;
         }
         if let Some(states) = &mut link.states {
-            let some = some_states(states, room);
-            link.states.take_if(|states| states.is_empty());
+            let some = some_states(&mut states.0, room);
+            link.states.take_if(|states| states.0.is_empty());
             return Some((some, 0));
         }
         let (filters, host, own) = (link.filters.clone(), &link.host, &shared.settings.node);
