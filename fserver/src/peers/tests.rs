@@ -4,7 +4,6 @@ use super::*;
 use bus::secure::{Authorized, Hellos, Initiator, Responder, Sealed, SecretKey};
 use protocol::{Epoch, HostName, frame};
 use std::os::unix::net::UnixStream as Near;
-use tokio::io::Interest;
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
@@ -26,6 +25,11 @@ fn add(peers: &mut Peers, peer: PeerId) -> UnixStream {
 fn crowd(peers: &mut Peers) -> Vec<UnixStream> {
     runner::limits::raise_open_files();
     (0..WORTH_A_THREAD as u64 + 1).map(|number| add(peers, PeerId(number))).collect()
+}
+
+async fn says(end: &UnixStream, bytes: &[u8]) {
+    end.writable().await.unwrap();
+    assert_eq!(end.try_write(bytes).unwrap(), bytes.len());
 }
 
 async fn heard(end: &UnixStream) -> Vec<u8> {
@@ -128,8 +132,7 @@ async fn bytes_behind_a_handshake_are_opened_with_what_the_loop_says() {
         bytes.extend(frame::encode(&Message::Handshake(vec![step])));
     }
     client.sealer.seal(&frame::encode(&Message::Text("sealed".into())), &mut bytes);
-    far.ready(Interest::WRITABLE).await.unwrap();
-    assert_eq!(far.try_write(&bytes).unwrap(), bytes.len());
+    says(&far, &bytes).await;
     drop(far);
     assert_eq!(peers.ready().await, [Ready { peer: kitchen, readable: true, writable: false }]);
     let mut buffer = [0; READ_BUFFER];
@@ -156,11 +159,11 @@ async fn bytes_behind_a_handshake_are_opened_with_what_the_loop_says() {
 async fn nobody_who_says_much_holds_up_the_others() {
     let mut peers = nobody();
     let [loud, quiet] = [PeerId(1), PeerId(2)].map(|peer| add(&mut peers, peer));
-    assert_eq!(loud.try_write(&[b'.'; 3 * READ_BUFFER]).unwrap(), 3 * READ_BUFFER);
+    says(&loud, &[b'.'; 3 * READ_BUFFER]).await;
     let mut buffer = [0; READ_BUFFER];
     peers.ready().await;
     assert!(matches!(peers.read(PeerId(1), &mut buffer), Read::Bytes(READ_BUFFER)));
-    quiet.try_write(b"wait\n").unwrap();
+    says(&quiet, b"wait\n").await;
     let both = peers.ready().await;
     assert_eq!(both.len(), 2, "what is left is told again: {both:?}");
     assert!(matches!(peers.read(PeerId(2), &mut buffer), Read::Bytes(5)));
@@ -171,7 +174,7 @@ async fn a_peer_that_is_gone_is_not_told_of() {
     let mut peers = nobody();
     let ends = [PeerId(1), PeerId(2)].map(|peer| add(&mut peers, peer));
     for end in &ends {
-        end.try_write(b"wait\n").unwrap();
+        says(end, b"wait\n").await;
     }
     let _kept = peers.release(PeerId(1)).unwrap();
     let ready = peers.ready().await;
