@@ -3,8 +3,8 @@
 
 use crate::machine::{ControlId, PeerId, Shaken};
 use bus::secure::{
-    Admitted, Authorized, Code, Denied, Hellos, Joined, Kind, Offer, Opener, Responder, Sealed, Sealer, SecretKey,
-    handshake::BadStep, pairing,
+    Admitted, Authorized, Code, Denied, Hellos, Joined, Kind, Offer, Responder, Sealed, SecretKey, handshake::BadStep,
+    pairing,
 };
 use protocol::{Epoch, HostName, Instant};
 use std::collections::HashMap;
@@ -47,7 +47,7 @@ pub struct Outcome {
     /// For the machine.
     pub shaken: Shaken,
     /// What the link is sealed with from here on.
-    pub sealed: Option<(Sealer, Opener)>,
+    pub sealed: Option<Sealed>,
 }
 
 impl From<Shaken> for Outcome {
@@ -118,7 +118,7 @@ impl Gate {
 
     fn finish(&self, responder: Responder, bytes: &[u8]) -> Outcome {
         match responder.finish(bytes, &self.list) {
-            Ok(Admitted { peer, sealed }) => Outcome { shaken: Shaken::Known(peer), sealed: Some(parts(sealed)) },
+            Ok(Admitted { peer, sealed }) => Outcome { shaken: Shaken::Known(peer), sealed: Some(sealed) },
             Err(why) => denied(why),
         }
     }
@@ -156,12 +156,8 @@ impl Gate {
     }
 }
 
-fn parts(Sealed { sealer, opener }: Sealed) -> (Sealer, Opener) {
-    (sealer, opener)
-}
-
 fn denied(Denied { why, farewell }: Denied) -> Outcome {
-    Outcome { shaken: Shaken::Denied(why), sealed: farewell.map(|sealed| parts(*sealed)) }
+    Outcome { shaken: Shaken::Denied(why), sealed: farewell.map(|sealed| *sealed) }
 }
 
 fn no_offer() -> Outcome {

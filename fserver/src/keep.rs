@@ -14,13 +14,12 @@ use std::os::unix::net::UnixStream as StdUnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 /// A link to be kept, and the peer's address for people.
-pub type Kept = (Arc<Stream>, String);
+pub type Kept = (Stream, String);
 
 /// How long the keeper may take to say that it has everything.
 const TAKEN_WITHIN: Duration = Duration::from_secs(2);

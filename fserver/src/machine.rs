@@ -264,7 +264,7 @@ enum Stage {
     /// It has begun one; nothing else is sent to it.
     Shaking,
     /// The handshake is over, and this is who came.
-    Sealed(Box<Paired>),
+    Sealed(Arc<Paired>),
     /// It has proved the code of a pairing.
     Joining,
 }
@@ -274,7 +274,7 @@ struct Client {
     name: HostName,
     identity: Identity,
     round_trip: Option<Duration>,
-    last_hook: Option<HookOutcome>,
+    last_hook: Option<Box<HookOutcome>>,
     unknown_frames: u32,
     takeovers: u32,
     /// It can carry events.
@@ -282,7 +282,7 @@ struct Client {
     /// It does.
     bus: bool,
     /// Its line in the list, if the link is sealed.
-    paired: Option<Box<Paired>>,
+    paired: Option<Arc<Paired>>,
 }
 
 #[derive(Debug)]
@@ -302,7 +302,7 @@ pub struct House {
     began: Instant,
     peers: BTreeMap<PeerId, Peer>,
     hosts: HashMap<HostName, PeerId>,
-    per_address: HashMap<IpAddr, usize>,
+    per_address: HashMap<IpAddr, u32>,
     beats: VecDeque<(u64, Instant)>,
     moment: u64,
     leased: [u32; SLOTS as usize],
@@ -415,7 +415,7 @@ impl House {
     /// A reset, not a clean end, which an old client would take for the server's shutdown.
     fn over_address_cap(&mut self, id: PeerId, address: Option<IpAddr>, now: Instant) -> Option<Vec<Action>> {
         let here = *self.per_address.get(&address?)?;
-        (here >= self.rules.most_per_address).then(|| {
+        (here as usize >= self.rules.most_per_address).then(|| {
             let what = format!("has {here} links already; refused, raise MAX_PER_ADDRESS");
             [Action::Reset(id)].into_iter().chain(self.stranger(address, Attempt::Crowd, what, now)).collect()
         })
@@ -578,6 +578,7 @@ impl House {
             Speaker::New(client) => {
                 self.leased[slot(id)] -= 1;
                 self.hosts.remove(&client.name);
+                self.memory.came(&client.name, peer.address, peer.since);
                 if client.paired.is_some() {
                     self.guard.seen.insert(client.name.clone(), now);
                 }

@@ -1,33 +1,30 @@
 //! The sockets of all peers. Writing never waits: what a full window leaves over is kept, up to a cap, and sent when
-//! the socket has room again. Reading needs one small task a peer and one buffer for all, so an idle peer costs about
-//! a kilobyte.
+//! the socket has room again. Reading needs no task: one epoll watches all sockets, and the loop reads those of which it
+//! says so, into one buffer. So an idle peer costs here a socket and some two hundred bytes.
 //!
-//! On a sealed link each message is sealed when it is sent, once and in order; what waits is sealed already. The
-//! reader opens what comes; after a handshake's bytes it waits to be told what the next ones are.
+//! On a sealed link each message is sealed when it is sent, once and in order; what waits is sealed already. What
+//! comes behind a handshake is heard when the handshake has been answered, since it may be sealed.
+
+mod stream;
+mod watch;
 
 use crate::gate::Enrolled;
 use crate::machine::{Input, PeerId};
-use bus::secure::{Opener, Sealer};
+use bus::secure::{Opener, Sealed, Sealer};
 use protocol::Message;
 use protocol::line::ClientLine;
 use protocol::session::{Heard, Session};
 use socket2::SockRef;
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::future::poll_fn;
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd};
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::thread;
 use std::time::Duration;
-use tokio::io::Interest;
-use tokio::net::{TcpStream, UnixStream};
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc::Sender, oneshot};
+pub use stream::Stream;
+use tokio::sync::mpsc::Sender;
 use tokio::task::AbortHandle;
+pub use watch::Ready;
+use watch::Watch;
 
 /// What a peer that does not read may leave unsent, in bytes: hundreds of beats, and nothing next to a machine's memory.
 pub const MOST_UNSENT: usize = 64 * 1024;
@@ -42,140 +39,160 @@ const MOST_AWAY: usize = 64;
 const WORTH_A_THREAD: usize = 1000;
 
 /// One read takes at most so much.
-const READ_BUFFER: usize = 16 * 1024;
-
-thread_local! {
-    static BUFFER: RefCell<[u8; READ_BUFFER]> = const { RefCell::new([0; READ_BUFFER]) };
-}
+pub const READ_BUFFER: usize = 16 * 1024;
 
 /// What the loop hears from its tasks.
 #[derive(Debug)]
 pub enum Event {
     /// For the machine as it is.
     Input(Input),
-    /// A socket has room again.
-    Writable(PeerId),
-    /// Bytes of a handshake, for the machine; the reader of that link waits for what its next bytes are opened with, if
-    /// they are sealed.
-    Handshake(Input, oneshot::Sender<Option<Box<Opener>>>),
     /// The list of paired machines was changed.
     Enrolled(Enrolled),
 }
 
-/// A peer's socket.
+/// What one read gave.
 #[derive(Debug)]
-pub enum Stream {
-    /// From the network.
-    Tcp(TcpStream),
-    /// Through a `--ucspi` child or the keeper.
-    Unix(UnixStream),
+pub enum Read {
+    /// So many bytes.
+    Bytes(usize),
+    /// Nothing yet.
+    Nothing,
+    /// The link is over; for a clean end there are no words.
+    End(Option<String>),
 }
 
-impl Stream {
-    async fn ready(&self, interest: Interest) -> io::Result<()> {
-        match self {
-            Stream::Tcp(stream) => stream.ready(interest).await.map(drop),
-            Stream::Unix(stream) => stream.ready(interest).await.map(drop),
-        }
-    }
-
-    fn poll_readable(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Stream::Tcp(stream) => stream.poll_read_ready(context),
-            Stream::Unix(stream) => stream.poll_read_ready(context),
-        }
-    }
-
-    fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(stream) => stream.try_read(buffer),
-            Stream::Unix(stream) => stream.try_read(buffer),
-        }
-    }
-
-    fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Stream::Tcp(stream) => stream.try_write(bytes),
-            Stream::Unix(stream) => stream.try_write(bytes),
-        }
-    }
-
-    /// The other end's address for people.
-    pub fn remote(&self) -> String {
-        match self {
-            Stream::Tcp(stream) => stream.peer_addr().map(|peer| peer.ip().to_canonical().to_string()),
-            Stream::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
-        }
-        .unwrap_or_else(|_| "unknown".into())
-    }
-
-    /// The descriptor, to be handed to another process.
-    pub fn descriptor(&self) -> BorrowedFd<'_> {
-        match self {
-            Stream::Tcp(stream) => stream.as_fd(),
-            Stream::Unix(stream) => stream.as_fd(),
-        }
-    }
-
-    fn socket(&self) -> SockRef<'_> {
-        match self {
-            Stream::Tcp(stream) => SockRef::from(stream),
-            Stream::Unix(stream) => SockRef::from(stream),
-        }
-    }
-}
-
+/// There is one of these for each peer, on the heap, in a piece of 96 bytes.
 #[derive(Debug)]
 struct Link {
-    stream: Arc<Stream>,
-    reader: AbortHandle,
+    stream: Stream,
+    session: Session<ClientLine>,
+    cipher: Option<Box<Cipher>>,
     unsent: Vec<u8>,
     half_close: bool,
-    sealer: Option<Box<Sealer>>,
     /// It is turned away, and closed when this task ends.
-    away: Option<AbortHandle>,
+    away: Option<Away>,
+}
+
+/// With what a link is sealed.
+#[derive(Debug)]
+struct Cipher {
+    /// Until its last word is said.
+    sealer: Option<Sealer>,
+    opener: Opener,
 }
 
 impl Link {
     /// Writes nothing while earlier bytes wait.
     fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        if self.unsent.is_empty() { self.stream.try_write(bytes) } else { Ok(0) }
+        if self.unsent.is_empty() { self.stream.write(bytes) } else { Ok(0) }
+    }
+
+    fn sealer(&mut self) -> Option<&mut Sealer> {
+        self.cipher.as_mut().and_then(|cipher| cipher.sealer.as_mut())
+    }
+
+    /// What is heard up to a handshake, behind which the bytes are left. On a sealed link a handshake is a message like
+    /// any other.
+    fn hear(&mut self, bytes: &mut &[u8], heard: &mut Vec<Heard<ClientLine>>) -> Result<(), String> {
+        let session = &mut self.session;
+        let Some(cipher) = &mut self.cipher else {
+            while let Some(thing) = session.next(bytes).map_err(|why| why.to_string())? {
+                let is_handshake = matches!(thing, Heard::Message(Message::Handshake(_)));
+                heard.push(thing);
+                if is_handshake {
+                    break;
+                }
+            }
+            return Ok(());
+        };
+        let mut result = Ok(());
+        let opened = cipher.opener.receive(bytes, |plain| {
+            if result.is_ok() {
+                result = session.receive(plain, |thing| heard.push(thing));
+            }
+        });
+        *bytes = &[];
+        opened.map_err(|why| why.to_string())?;
+        result.map_err(|why| why.to_string())
+    }
+
+    /// Why an end of file is none of the peer's making.
+    fn cut(&self) -> Option<String> {
+        let finished = self.cipher.as_ref()?.opener.finish();
+        finished.err().map(|why| format!("has a broken link: {why}"))
     }
 }
 
-impl Drop for Link {
+/// The task that closes a link which is turned away. It ends with the link.
+#[derive(Debug)]
+struct Away(AbortHandle);
+
+impl Drop for Away {
     fn drop(&mut self) {
-        self.reader.abort();
-        self.away.iter().for_each(AbortHandle::abort);
+        self.0.abort();
     }
 }
 
 /// All sockets.
 #[derive(Debug)]
 pub struct Peers {
-    links: HashMap<PeerId, Link>,
+    links: HashMap<PeerId, Box<Link>>,
+    watch: Watch,
     away: usize,
     events: Sender<Event>,
 }
 
 impl Peers {
-    /// No peers yet; what they say goes to `events`.
-    pub fn new(events: Sender<Event>) -> Self {
-        Self { links: HashMap::new(), away: 0, events }
+    /// No peers yet; the end of those that are turned away goes to `events`.
+    ///
+    /// # Errors
+    /// The kernel has no epoll for us.
+    pub fn new(events: Sender<Event>) -> io::Result<Self> {
+        Ok(Self { links: HashMap::new(), watch: Watch::new()?, away: 0, events })
     }
 
-    /// Takes a new socket and begins to read from it.
-    pub fn add(&mut self, peer: PeerId, stream: Stream, dead_after: Duration) {
+    /// Takes a new socket. One that cannot be watched is told to the machine as ended.
+    pub fn add(&mut self, peer: PeerId, stream: Stream, dead_after: Duration) -> Option<Input> {
         if let Stream::Tcp(tcp) = &stream
             && let Err(why) = watch_silently(&SockRef::from(tcp), dead_after)
         {
             tracing::debug!("no keepalive on the link of a peer: {why}");
         }
-        let stream = Arc::new(stream);
-        let reader = Reader { peer, stream: stream.clone(), events: self.events.clone(), ear: Ear::default() };
-        let reader = tokio::spawn(reader.run()).abort_handle();
-        self.links
-            .insert(peer, Link { stream, reader, unsent: Vec::new(), half_close: false, sealer: None, away: None });
+        let watched = self.watch.add(peer, &stream);
+        let (session, unsent, half_close) = Default::default();
+        self.links.insert(peer, Box::new(Link { stream, session, cipher: None, unsent, half_close, away: None }));
+        watched.err().map(|why| broken(peer, &why))
+    }
+
+    /// Waits until some peers say something, or have room again.
+    pub async fn ready(&self) -> Vec<Ready> {
+        self.watch.ready().await
+    }
+
+    /// One read.
+    pub fn read(&self, peer: PeerId, buffer: &mut [u8]) -> Read {
+        let Some(link) = self.links.get(&peer) else { return Read::Nothing };
+        match link.stream.read(buffer) {
+            Ok(0) => Read::End(link.cut()),
+            Ok(count) => Read::Bytes(count),
+            Err(why) if matches!(why.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Read::Nothing,
+            Err(why) => Read::End(Some(format!("has a broken link: {why}"))),
+        }
+    }
+
+    /// What was said in the bytes of one read, up to a handshake; the bytes behind it are left, and are to be heard when
+    /// it has been answered.
+    ///
+    /// # Errors
+    /// It is nothing that a peer says; the link is over.
+    pub fn hear(&mut self, peer: PeerId, bytes: &mut &[u8]) -> (Vec<Heard<ClientLine>>, Result<(), String>) {
+        let mut heard = Vec::new();
+        let Some(link) = self.links.get_mut(&peer) else {
+            *bytes = &[];
+            return (heard, Ok(()));
+        };
+        let result = link.hear(bytes, &mut heard);
+        (heard, result)
     }
 
     /// The way into the loop.
@@ -183,20 +200,23 @@ impl Peers {
         self.events.clone()
     }
 
-    /// Whatever is sent from here on is sealed.
-    pub fn seal(&mut self, peer: PeerId, sealer: Sealer) {
+    /// Whatever is sent and heard from here on is sealed.
+    pub fn seal(&mut self, peer: PeerId, Sealed { sealer, opener }: Sealed) {
         if let Some(link) = self.links.get_mut(&peer) {
-            link.sealer = Some(Box::new(sealer));
+            link.cipher = Some(Box::new(Cipher { sealer: Some(sealer), opener }));
         }
     }
 
     /// Sends what the socket takes now and keeps the rest. A peer over the cap, or with a broken link, is told to the
     /// machine as ended.
     pub fn send(&mut self, peer: PeerId, bytes: &[u8]) -> Option<Input> {
-        match self.links.get_mut(&peer)? {
-            Link { half_close: true, .. } => None,
-            Link { sealer: None, .. } => self.send_as_is(peer, bytes),
-            Link { sealer: Some(sealer), .. } => {
+        let link = self.links.get_mut(&peer)?;
+        if link.half_close {
+            return None;
+        }
+        match link.sealer() {
+            None => self.send_as_is(peer, bytes),
+            Some(sealer) => {
                 let mut sealed = Vec::new();
                 sealer.seal(bytes, &mut sealed);
                 self.send_as_is(peer, &sealed)
@@ -215,7 +235,7 @@ impl Peers {
         if peers.len() < WORTH_A_THREAD {
             return peers.iter().filter_map(|&peer| self.send(peer, bytes)).collect();
         }
-        let is_plain = |peer: &&PeerId| self.links.get(peer).is_none_or(|link| link.sealer.is_none());
+        let is_plain = |peer: &&PeerId| self.links.get(peer).is_none_or(|link| link.cipher.is_none());
         let (plain, sealed): (Vec<PeerId>, Vec<PeerId>) = peers.iter().partition(is_plain);
         let unfinished = self.write_on_all_cores(&plain, bytes);
         let ended = unfinished.into_iter().filter_map(|(peer, sent)| self.sent(peer, bytes, sent)).collect::<Vec<_>>();
@@ -252,7 +272,7 @@ impl Peers {
             Ok(sent) if sent == bytes.len() => None,
             Ok(sent) => self.wait_for_room(peer, &bytes[sent..]),
             Err(why) if why.kind() == io::ErrorKind::WouldBlock => self.wait_for_room(peer, bytes),
-            Err(why) => Some(Input::Ended(peer, Some(format!("has a broken link: {why}")))),
+            Err(why) => Some(broken(peer, &why)),
         }
     }
 
@@ -268,18 +288,17 @@ impl Peers {
     fn wait_for_room(&mut self, peer: PeerId, rest: &[u8]) -> Option<Input> {
         let link = self.links.get_mut(&peer)?;
         let refused = Self::keep(link, peer, rest);
-        let (stream, events) = (link.stream.clone(), self.events.clone());
-        tokio::spawn(async move {
-            if stream.ready(Interest::WRITABLE).await.is_ok() {
-                let _ = events.send(Event::Writable(peer)).await;
-            }
-        });
-        refused
+        let watched = self.watch.change(peer, &link.stream, true);
+        refused.or_else(|| watched.err().map(|why| broken(peer, &why)))
     }
 
     /// The socket has room again.
     pub fn writable(&mut self, peer: PeerId) -> Option<Input> {
-        let unsent = std::mem::take(&mut self.links.get_mut(&peer)?.unsent);
+        let link = self.links.get_mut(&peer)?;
+        let unsent = std::mem::take(&mut link.unsent);
+        if let Err(why) = self.watch.change(peer, &link.stream, false) {
+            return Some(broken(peer, &why));
+        }
         let ended = self.send_as_is(peer, &unsent);
         if self.links.get(&peer).is_some_and(|link| link.half_close && link.unsent.is_empty()) {
             self.half_close(peer);
@@ -291,7 +310,7 @@ impl Peers {
     pub fn half_close(&mut self, peer: PeerId) {
         let Some(link) = self.links.get_mut(&peer) else { return };
         link.half_close = true;
-        if let Some(sealer) = link.sealer.take() {
+        if let Some(sealer) = link.cipher.as_mut().and_then(|cipher| cipher.sealer.take()) {
             let mut last = Vec::new();
             sealer.end(&mut last);
             // A link that is broken, or over its cap, has no last word.
@@ -316,12 +335,13 @@ impl Peers {
             tokio::time::sleep(LAST_WORDS).await;
             let _ = events.send(Event::Input(Input::Ended(peer, None))).await;
         });
-        link.away = Some(close.abort_handle());
+        link.away = Some(Away(close.abort_handle()));
         self.away += 1;
     }
 
-    fn remove(&mut self, peer: PeerId) -> Option<Link> {
+    fn remove(&mut self, peer: PeerId) -> Option<Box<Link>> {
         let link = self.links.remove(&peer)?;
+        self.watch.remove(&link.stream);
         self.away -= usize::from(link.away.is_some());
         Some(link)
     }
@@ -339,8 +359,8 @@ impl Peers {
     }
 
     /// Hands out the socket of a peer that is to live on elsewhere.
-    pub fn release(&mut self, peer: PeerId) -> Option<Arc<Stream>> {
-        self.remove(peer).map(|link| link.stream.clone())
+    pub fn release(&mut self, peer: PeerId) -> Option<Stream> {
+        self.remove(peer).map(|link| link.stream)
     }
 
     /// Tells all that nothing more follows.
@@ -356,9 +376,13 @@ impl Peers {
 }
 
 /// Writes to each of these; those to whom not everything was sent, and what came of it.
-fn write(links: &HashMap<PeerId, Link>, peers: &[PeerId], bytes: &[u8]) -> Vec<(PeerId, io::Result<usize>)> {
+fn write(links: &HashMap<PeerId, Box<Link>>, peers: &[PeerId], bytes: &[u8]) -> Vec<(PeerId, io::Result<usize>)> {
     let results = peers.iter().filter_map(|&peer| Some((peer, links.get(&peer)?.write(bytes))));
     results.filter(|(_, sent)| !matches!(sent, Ok(count) if *count == bytes.len())).collect()
+}
+
+fn broken(peer: PeerId, why: &io::Error) -> Input {
+    Input::Ended(peer, Some(format!("has a broken link: {why}")))
 }
 
 /// What the kernel keeps for a peer that does not read is bounded, too; and TCP itself watches a peer that owes us
@@ -369,166 +393,6 @@ pub fn watch_silently(socket: &SockRef<'_>, dead_after: Duration) -> io::Result<
     socket.set_send_buffer_size(MOST_UNSENT)?;
     socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(third).with_interval(third).with_retries(2))?;
     socket.set_tcp_user_timeout(Some(dead_after))
-}
-
-/// What is heard on one link, and how.
-#[derive(Default)]
-struct Ear {
-    session: Session<ClientLine>,
-    opener: Option<Box<Opener>>,
-}
-
-impl Ear {
-    /// Takes the bytes of one read, but for those behind a handshake's, which are left in `bytes`. On a sealed link a
-    /// handshake is a message like any other.
-    fn hear(&mut self, bytes: &mut &[u8], heard: &mut Vec<Heard<ClientLine>>) -> Result<(), String> {
-        let (session, mut result) = (&mut self.session, Ok(()));
-        let Some(opener) = &mut self.opener else {
-            while let Some(thing) = session.next(bytes).map_err(|why| why.to_string())? {
-                heard.push(thing);
-                if ends_with_handshake(heard) {
-                    break;
-                }
-            }
-            return Ok(());
-        };
-        let opened = opener.receive(bytes, |plain| {
-            if result.is_ok() {
-                result = session.receive(plain, |thing| heard.push(thing));
-            }
-        });
-        *bytes = &[];
-        opened.map_err(|why| why.to_string())?;
-        result.map_err(|why| why.to_string())
-    }
-
-    /// Why an end of file is none of the peer's making.
-    fn cut(&self) -> Option<String> {
-        let finished = self.opener.as_ref()?.finish();
-        finished.err().map(|why| format!("has a broken link: {why}"))
-    }
-}
-
-fn ends_with_handshake(heard: &[Heard<ClientLine>]) -> bool {
-    matches!(heard.last(), Some(Heard::Message(Message::Handshake(_))))
-}
-
-/// What one read gave, beside what was said.
-enum Taken {
-    /// More may follow.
-    More,
-    /// What was said ends with a handshake, and behind it came these bytes.
-    Handshake(Box<(Vec<Heard<ClientLine>>, Vec<u8>)>),
-    /// The link is over; for a clean end there are no words.
-    End(Option<Box<str>>),
-}
-
-/// What waits for room at the loop.
-type Waits = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// What reads one peer. There is one of these for each peer, so nothing large may live in it across a wait.
-struct Reader {
-    peer: PeerId,
-    stream: Arc<Stream>,
-    events: Sender<Event>,
-    ear: Ear,
-}
-
-impl Reader {
-    /// Reads until the link ends.
-    #[expect(clippy::manual_async_fn, reason = "an async fn would hold the reader twice")]
-    fn run(mut self) -> impl Future<Output = ()> + Send {
-        async move {
-            let why = loop {
-                if let Err(why) = poll_fn(|context| self.stream.poll_readable(context)).await {
-                    break Some(broken(&why));
-                }
-                let (mut taken, waits) = self.turn();
-                if let Some(waits) = waits {
-                    waits.await;
-                }
-                if let Taken::Handshake(heard) = taken {
-                    taken = Box::pin(self.shake(*heard)).await;
-                }
-                if let Taken::End(why) = taken {
-                    break why;
-                }
-            };
-            let over = Event::Input(Input::Ended(self.peer, why.map(String::from)));
-            let _ = Box::pin(self.events.send(over)).await;
-        }
-    }
-
-    /// One read; what was said goes to the loop.
-    fn turn(&mut self) -> (Taken, Option<Waits>) {
-        let mut heard = Vec::new();
-        let taken = BUFFER.with_borrow_mut(|buffer| self.take(buffer, &mut heard));
-        match taken {
-            Taken::Handshake(rest) => (Taken::Handshake(Box::new((heard, rest.1))), None),
-            taken => (taken, tell(self.peer, heard, &self.events)),
-        }
-    }
-
-    fn take(&mut self, buffer: &mut [u8], heard: &mut Vec<Heard<ClientLine>>) -> Taken {
-        let mut bytes = match self.stream.try_read(buffer) {
-            Ok(0) => return Taken::End(self.ear.cut().map(Into::into)),
-            Ok(count) => &buffer[..count],
-            Err(why) if why.kind() == io::ErrorKind::WouldBlock => return Taken::More,
-            Err(why) => return Taken::End(Some(broken(&why))),
-        };
-        match self.ear.hear(&mut bytes, heard) {
-            Ok(()) if self.ear.opener.is_none() && ends_with_handshake(heard) => {
-                Taken::Handshake(Box::new((Vec::new(), bytes.to_vec())))
-            }
-            Ok(()) => Taken::More,
-            Err(why) => closed(&why),
-        }
-    }
-
-    /// What was heard ends with a handshake: asks what the rest of the bytes is, and hears that too.
-    async fn shake(&mut self, (mut heard, rest): (Vec<Heard<ClientLine>>, Vec<u8>)) -> Taken {
-        let (mut bytes, mut result, peer) = (&rest[..], Ok(()), self.peer);
-        while result.is_ok() && self.ear.opener.is_none() && ends_with_handshake(&heard) {
-            let handshake = heard.pop().expect("it ends with one");
-            done(tell(peer, std::mem::take(&mut heard), &self.events)).await;
-            let (answer, answered) = oneshot::channel();
-            let _ = self.events.send(Event::Handshake(Input::Heard(peer, handshake), answer)).await;
-            // Without an answer the loop has ended, and this task ends with it.
-            self.ear.opener = answered.await.unwrap_or_default();
-            result = self.ear.hear(&mut bytes, &mut heard);
-        }
-        done(tell(peer, heard, &self.events)).await;
-        result.map_or_else(|why| closed(&why), |()| Taken::More)
-    }
-}
-
-fn broken(why: &io::Error) -> Box<str> {
-    format!("has a broken link: {why}").into()
-}
-
-fn closed(why: &str) -> Taken {
-    Taken::End(Some(format!("is closed: {why}").into()))
-}
-
-/// Tells the loop at once, or gives what waits for room there.
-fn tell(peer: PeerId, heard: Vec<Heard<ClientLine>>, events: &Sender<Event>) -> Option<Waits> {
-    let mut heard = heard.into_iter().map(move |thing| Event::Input(Input::Heard(peer, thing)));
-    let full = heard.by_ref().find_map(|event| match events.try_send(event) {
-        Err(TrySendError::Full(event)) => Some(event),
-        Ok(()) | Err(TrySendError::Closed(_)) => None,
-    })?;
-    let events = events.clone();
-    Some(Box::pin(async move {
-        for event in std::iter::once(full).chain(heard) {
-            let _ = events.send(event).await;
-        }
-    }))
-}
-
-async fn done(waits: Option<Waits>) {
-    if let Some(waits) = waits {
-        waits.await;
-    }
 }
 
 #[cfg(test)]

@@ -12,10 +12,10 @@ use crate::listen::{self, Listeners};
 use crate::local::{self, Local};
 use crate::logind::{self, Said};
 use crate::machine::{Action, ControlId, House, Input, Level, PeerId, Rules, Via};
-use crate::peers::{Event, Peers, Stream};
+use crate::peers::{Event, Peers, READ_BUFFER, Read, Ready, Stream};
 use bus::agent::{Agent, Order, Out};
 use bus::options::{self, Host};
-use bus::secure::{Opener, SecretKey};
+use bus::secure::SecretKey;
 use guard::{LOOK_EVERY, List};
 use protocol::control::{Join, Reply, Request, ShutdownRequest};
 use protocol::message::HookOutcome;
@@ -27,7 +27,7 @@ use runner::signals::{Signal, Signals};
 use runner::state::StateDir;
 use runner::supervisor::{self, Meaning, Verdict};
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -36,10 +36,8 @@ use tokio_util::task::TaskTracker;
 
 /// How long the last bytes may take when the server ends.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// How many events may wait for the loop; peers that say more are read later.
+/// How many events of its tasks may wait for the loop.
 const MOST_EVENTS: usize = 4096;
-/// So many of them are taken together before anything else is looked at.
-const AT_A_TIME: usize = 64;
 
 /// A server whose sockets are open and whose settings are checked.
 pub struct Server {
@@ -138,8 +136,8 @@ struct Loop {
     bus: Option<Agent>,
     gate: Gate,
     list: List,
-    /// With what the link that has just been sealed is read.
-    opener: Option<Opener>,
+    /// What is read goes here first, from whomever it comes.
+    buffer: Vec<u8>,
     arrived: u64,
     kept: Vec<Kept>,
     ending: bool,
@@ -152,6 +150,7 @@ pub async fn run(server: Server) -> Result<(), Failure> {
     let Server { config, rules, clock, mut signals, listeners, local, bus, key, _state } = server;
     let (bus, mut out) = bus.unzip();
     let (events, mut event) = mpsc::channel(MOST_EVENTS);
+    let peers = Peers::new(events).map_err(|why| Failure::Temporary(format!("sockets cannot be watched: {why}")))?;
     let (probes, mut probe) = mpsc::channel::<Probe>(1024);
     let (arrivals, mut arrival) = mpsc::channel(16);
     let (hooks_ended, mut hooks) = mpsc::unbounded_channel();
@@ -177,10 +176,10 @@ pub async fn run(server: Server) -> Result<(), Failure> {
     runner::ready::ready("listening");
     let mut this = Loop {
         house: House::new(rules, clock.now()),
-        peers: Peers::new(events),
+        peers,
         gate: Gate::new(key, name, epoch),
         list: List::at(&config.authorized_peers),
-        opener: None,
+        buffer: vec![0; READ_BUFFER],
         askers: HashMap::new(),
         arrived: 0,
         kept: Vec::new(),
@@ -200,7 +199,8 @@ pub async fn run(server: Server) -> Result<(), Failure> {
     while !this.over {
         let due = this.house.deadline().map(|at| this.clock.tokio(at));
         tokio::select! {
-            Some(first) = event.recv() => this.events(first, &mut event),
+            ready = this.peers.ready() => this.sockets(&ready),
+            Some(event) = event.recv() => this.event(event),
             (stream, from) = listeners.accept(), if this.accepting => this.link(stream, from),
             Some(local) = arrival.recv() => this.local(local),
             Some(probe) = probe.recv() => probe.answer(this.epoch),
@@ -306,27 +306,41 @@ impl Loop {
         }
     }
 
-    /// Some of what peers said together, so that the acknowledgements of a great many are no slower than they need be.
-    fn events(&mut self, first: Event, more: &mut mpsc::Receiver<Event>) {
-        self.event(first);
-        for _ in 1..AT_A_TIME {
-            if self.over {
-                return;
-            }
-            let Ok(event) = more.try_recv() else { return };
-            self.event(event);
-        }
-    }
-
     fn event(&mut self, event: Event) {
         match event {
             Event::Input(input) => self.feed(input),
-            Event::Handshake(input, reader) => self.handshake(input, reader),
             Event::Enrolled(enrolled) => self.enrolled(enrolled),
-            Event::Writable(peer) => {
-                if let Some(ended) = self.peers.writable(peer) {
-                    self.feed(ended);
-                }
+        }
+    }
+
+    fn sockets(&mut self, ready: &[Ready]) {
+        for &Ready { peer, readable, writable } in ready {
+            if let Some(ended) = writable.then(|| self.peers.writable(peer)).flatten() {
+                self.feed(ended);
+            }
+            if readable {
+                self.read(peer);
+            }
+        }
+    }
+
+    fn read(&mut self, peer: PeerId) {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        match self.peers.read(peer, &mut buffer) {
+            Read::Bytes(count) => self.hear(peer, &buffer[..count]),
+            Read::Nothing => {}
+            Read::End(why) => self.feed(Input::Ended(peer, why)),
+        }
+        self.buffer = buffer;
+    }
+
+    /// What comes behind a handshake is opened with what the answer to it has settled.
+    fn hear(&mut self, peer: PeerId, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (heard, result) = self.peers.hear(peer, &mut bytes);
+            heard.into_iter().for_each(|thing| self.feed(Input::Heard(peer, thing)));
+            if let Err(why) = result {
+                return self.feed(Input::Ended(peer, Some(format!("is closed: {why}"))));
             }
         }
     }
@@ -337,24 +351,30 @@ impl Loop {
     }
 
     fn link(&mut self, stream: TcpStream, from: SocketAddr) {
+        match stream.into_std() {
+            Ok(stream) => self.arrived(Stream::Tcp(stream), Some(from.ip().to_canonical()), Via::Tcp, false),
+            Err(why) => tracing::warn!("the link from {from} cannot be used: {why}"),
+        }
+    }
+
+    fn arrived(&mut self, stream: Stream, address: Option<IpAddr>, via: Via, greeted: bool) {
         let peer = PeerId(self.next_number());
-        self.peers.add(peer, Stream::Tcp(stream), self.config.data_timeout);
-        let address = Some(from.ip().to_canonical());
-        self.feed(Input::Arrived { peer, address, via: Via::Tcp, greeted: false });
+        let unwatched = self.peers.add(peer, stream, self.config.data_timeout);
+        self.feed(Input::Arrived { peer, address, via, greeted });
+        unwatched.into_iter().for_each(|ended| self.feed(ended));
     }
 
     fn local(&mut self, local: Local) {
-        let number = self.next_number();
         match local {
             Local::Asked(request, replies) => {
-                self.askers.insert(ControlId(number), replies);
-                self.feed(Input::Asked(ControlId(number), request));
+                let asker = ControlId(self.next_number());
+                self.askers.insert(asker, replies);
+                self.feed(Input::Asked(asker, request));
             }
-            Local::Joined(Join { address, greeted }, stream) => {
-                let peer = PeerId(number);
-                self.peers.add(peer, Stream::Unix(stream), self.config.data_timeout);
-                self.feed(Input::Arrived { peer, address: address.parse().ok(), via: Via::Ucspi, greeted });
-            }
+            Local::Joined(Join { address, greeted }, stream) => match stream.into_std() {
+                Ok(stream) => self.arrived(Stream::Unix(stream), address.parse().ok(), Via::Ucspi, greeted),
+                Err(why) => tracing::warn!("the link of {address} cannot be used: {why}"),
+            },
         }
     }
 
@@ -454,11 +474,22 @@ impl Loop {
     async fn part(&mut self, events: &mut mpsc::Receiver<Event>) {
         self.peers.half_close_all();
         while !self.peers.is_empty() {
-            match events.recv().await {
-                Some(Event::Input(Input::Ended(peer, _))) => self.peers.close(peer),
-                Some(Event::Writable(peer)) => drop(self.peers.writable(peer)),
-                Some(Event::Input(_) | Event::Handshake(..) | Event::Enrolled(_)) => {}
-                None => return,
+            tokio::select! {
+                ready = self.peers.ready() => self.read_dry(&ready),
+                event = events.recv() => match event {
+                    Some(Event::Input(Input::Ended(peer, _))) => self.peers.close(peer),
+                    Some(Event::Input(_) | Event::Enrolled(_)) => {}
+                    None => return,
+                },
+            }
+        }
+    }
+
+    fn read_dry(&mut self, ready: &[Ready]) {
+        for &Ready { peer, readable, writable } in ready {
+            let broken = writable && self.peers.writable(peer).is_some();
+            if broken || readable && matches!(self.peers.read(peer, &mut self.buffer), Read::End(_)) {
+                self.peers.close(peer);
             }
         }
     }

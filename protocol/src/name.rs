@@ -3,14 +3,15 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::sync::Arc;
 
 /// The longest host name: Linux's `HOST_NAME_MAX`, so that every `uname -n` fits and the hello line stays short.
 pub const MAX_HOST_NAME: usize = 64;
 
-/// The name of a machine: letters, digits, `-` and `_` in dot-separated labels, lower case.
+/// The name of a machine: letters, digits, `-` and `_` in dot-separated labels, lower case. Clones share the text.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct HostName(Box<str>);
+pub struct HostName(Arc<str>);
 
 /// Why a text is no host name; the message names the text and the rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +47,7 @@ impl HostName {
         match text {
             "" => Err(BadName::Empty),
             _ if text.len() > MAX_HOST_NAME => Err(BadName::TooLong(text.len())),
-            _ if text.split('.').all(is_label) => Ok(Self(text.to_ascii_lowercase().into_boxed_str())),
+            _ if text.split('.').all(is_label) => Ok(Self(text.to_ascii_lowercase().into())),
             _ => Err(BadName::BadLabel(printable(text.as_bytes()))),
         }
     }
@@ -80,7 +81,7 @@ impl TryFrom<String> for HostName {
 
 impl From<HostName> for String {
     fn from(name: HostName) -> String {
-        name.0.into()
+        name.as_str().into()
     }
 }
 

@@ -23,6 +23,8 @@ const PER_ADDRESS: Pace = Pace { burst: 32, per_second: 4 };
 const IN_ALL: Pace = Pace { burst: 1024, per_second: 256 };
 /// So many addresses are counted; more are those of an attack.
 const MOST_ADDRESSES: usize = 4096;
+/// From so many on, those that have recovered are forgotten: nearly all, since a machine shakes hands once an hour.
+const MANY_ADDRESSES: usize = 64;
 
 /// Which old clients are let in; they prove nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,7 +46,7 @@ pub enum Shaken {
     /// This is to be sent back.
     Answer(Vec<u8>),
     /// It is over, and this is who came; the link is sealed.
-    Known(Paired),
+    Known(Arc<Paired>),
     /// It is over, and nobody whom we know came. The link is sealed if the handshake itself was right.
     Denied(Refusal),
     /// It was for pairing, and the code was right: the key is to be written down.
@@ -91,6 +93,8 @@ pub(super) struct Guard {
     pub(super) seen: HashMap<HostName, Instant>,
     unproven: BTreeMap<PeerId, Instant>,
     handshakes: HashMap<Option<IpAddr>, Spent>,
+    /// With so many addresses, those that have recovered are forgotten.
+    forget_at: usize,
     all_handshakes: Spent,
 }
 
@@ -103,6 +107,7 @@ impl Guard {
             seen: HashMap::new(),
             unproven: BTreeMap::new(),
             handshakes: HashMap::new(),
+            forget_at: MANY_ADDRESSES,
             all_handshakes: Spent { used: 0.0, at: now },
         }
     }
@@ -116,8 +121,10 @@ impl Guard {
     }
 
     fn may_shake(&mut self, address: Option<IpAddr>, now: Instant) -> bool {
-        if self.handshakes.len() >= MOST_ADDRESSES {
+        if self.handshakes.len() >= self.forget_at {
             self.handshakes.retain(|_, spent| spent.left(PER_ADDRESS, now) > 0.0);
+            self.forget_at = (2 * self.handshakes.len()).clamp(MANY_ADDRESSES, MOST_ADDRESSES);
+            self.handshakes.shrink_to(self.forget_at);
         }
         let known = self.handshakes.len() < MOST_ADDRESSES || self.handshakes.contains_key(&address);
         let own = self.handshakes.entry(address.filter(|_| known)).or_insert(Spent { used: 0.0, at: now });
@@ -288,7 +295,7 @@ impl House {
                 vec![Action::Send(vec![id], frame::encode(&Message::Handshake(bytes)).into())]
             }
             Shaken::Known(paired) => {
-                self.stage(id, Stage::Sealed(Box::new(paired)));
+                self.stage(id, Stage::Sealed(paired));
                 vec![Action::Send(vec![id], frame::encode(&Message::Hello(self.hello())).into())]
             }
             Shaken::Denied(why) => {

@@ -8,6 +8,7 @@ use protocol::line::ServerLine;
 use protocol::message::{BUS, Hello};
 use protocol::name::Identity;
 use protocol::{HostName, Instant, Message, frame};
+use std::sync::Arc;
 
 impl House {
     pub(super) fn hello_line(&mut self, id: PeerId, name: HostName, now: Instant) -> Vec<Action> {
@@ -51,8 +52,6 @@ impl House {
         let takeovers = self.takeovers(&hello.name, now);
         let mut actions = self.supersede(&hello, now);
         actions.push(info(format!("{} is here from {}, {}", hello.name, self.address(id), cut(&hello.program))));
-        let from = self.peers.get(&id).and_then(|peer| peer.address);
-        self.memory.came(&hello.name, from, now);
         self.hosts.insert(hello.name.clone(), id);
         self.guard.proven(id);
         actions.push(self.tell_state(&hello.name, Condition::Online, &cut(&hello.program), ""));
@@ -72,7 +71,7 @@ impl House {
     }
 
     /// Who proved himself on this link before its hello frame.
-    fn said_before(&mut self, id: PeerId) -> Result<Option<Box<Paired>>, &'static str> {
+    fn said_before(&mut self, id: PeerId) -> Result<Option<Arc<Paired>>, &'static str> {
         match self.greeted(id).map(|greeted| &greeted.stage) {
             Some(Stage::Hello) => Ok(None),
             Some(Stage::Sealed(paired)) => Ok(Some(paired.clone())),

@@ -63,8 +63,8 @@ impl House {
             return self.refuse(id, why, now);
         };
         match self.peers.get_mut(&id).map(|peer| &mut peer.speaker) {
-            Some(Speaker::New(client)) => client.paired = Some(Box::new(line.clone())),
-            Some(Speaker::Greeted(greeted)) => greeted.stage = Stage::Sealed(Box::new(line.clone())),
+            Some(Speaker::New(client)) => client.paired = Some(line.clone()),
+            Some(Speaker::Greeted(greeted)) => greeted.stage = Stage::Sealed(line.clone()),
             _ => {}
         }
         if line.roles == paired.roles { Vec::new() } else { self.judge_bus(id, Some(&line)) }

@@ -52,17 +52,24 @@ impl Memory {
         self.keep(host, Remembered { at: now, what: What::Decided(Box::new((by, decision))) });
     }
 
-    pub(super) fn came(&mut self, host: &HostName, from: Option<IpAddr>, now: Instant) {
-        self.keep(host, Remembered { at: now, what: What::Came(from) });
+    /// It came, from there, at that time; told when it goes, since while a machine is here its link says so.
+    pub(super) fn came(&mut self, host: &HostName, from: Option<IpAddr>, since: Instant) {
+        let of_host = self.of(host);
+        of_host.insert(later_than(of_host, since), Remembered { at: since, what: What::Came(from) });
+        of_host.truncate(PER_HOST);
     }
 
     fn keep(&mut self, host: &HostName, remembered: Remembered) {
+        let of_host = self.of(host);
+        of_host.push_front(remembered);
+        of_host.truncate(PER_HOST);
+    }
+
+    fn of(&mut self, host: &HostName) -> &mut VecDeque<Remembered> {
         if self.0.len() >= HOSTS && !self.0.contains_key(host) {
             self.forget_the_stalest();
         }
-        let of_host = self.0.entry(host.clone()).or_insert_with(|| VecDeque::with_capacity(1));
-        of_host.push_front(remembered);
-        of_host.truncate(PER_HOST);
+        self.0.entry(host.clone()).or_insert_with(|| VecDeque::with_capacity(1))
     }
 
     #[cfg(test)]
@@ -77,9 +84,22 @@ impl Memory {
         }
     }
 
-    fn verdicts(&self, host: &HostName, now: Instant) -> Vec<Verdict> {
-        self.0.get(host).into_iter().flatten().map(|kept| kept.verdict(now)).collect()
+    /// The newest first; `here` is from where it came and when, if it is here.
+    fn verdicts(&self, host: &HostName, here: Option<(Option<IpAddr>, Instant)>, now: Instant) -> Vec<Verdict> {
+        let nothing = VecDeque::new();
+        let kept = self.0.get(host).unwrap_or(&nothing);
+        let mut verdicts: Vec<Verdict> = kept.iter().map(|kept| kept.verdict(now)).collect();
+        if let Some((from, since)) = here {
+            let came = Remembered { at: since, what: What::Came(from) };
+            verdicts.insert(later_than(kept, since), came.verdict(now));
+        }
+        verdicts
     }
+}
+
+/// How many of these, the newest first, are later.
+fn later_than(kept: &VecDeque<Remembered>, at: Instant) -> usize {
+    kept.iter().take_while(|kept| kept.at >= at).count()
 }
 
 impl Remembered {
@@ -121,7 +141,8 @@ impl House {
     }
 
     fn why(&self, asker: ControlId, host: HostName, now: Instant) -> Vec<Action> {
-        let verdicts = self.memory.verdicts(&host, now);
+        let here = self.hosts.get(&host).and_then(|id| self.peers.get(id)).map(|peer| (peer.address, peer.since));
+        let verdicts = self.memory.verdicts(&host, here, now);
         let known = !verdicts.is_empty();
         let unknown = format!("nothing is known of {host}; `pistop status` lists who is here");
         let reply = if known { Reply::Why(verdicts) } else { Reply::Refused(unknown) };
@@ -201,7 +222,7 @@ fn peer_status(peer: &Peer, now: Instant) -> PeerStatus {
         via: if peer.via == Via::Tcp { "tcp" } else { "ucspi" }.into(),
         since: now.since(peer.since),
         round_trip: client.and_then(|client| client.round_trip),
-        last_hook: client.and_then(|client| client.last_hook.clone()),
+        last_hook: client.and_then(|client| client.last_hook.as_deref().cloned()),
         unknown_frames: client.map_or(0, |client| client.unknown_frames),
     }
 }

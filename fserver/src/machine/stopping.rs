@@ -255,7 +255,7 @@ impl House {
         let outcomes = told.outcomes.into_iter().take(MOST_OUTCOMES).map(cut_outcome).collect();
         let progress = Progress { outcomes, ..told };
         if let Some(super::Peer { speaker: Speaker::New(client), .. }) = self.peers.get_mut(&id) {
-            client.last_hook = progress.outcomes.last().cloned().or(client.last_hook.take());
+            client.last_hook = progress.outcomes.last().cloned().map(Box::new).or(client.last_hook.take());
         }
         let mut actions = Vec::new();
         for outcome in &progress.outcomes {

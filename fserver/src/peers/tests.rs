@@ -3,20 +3,33 @@
 use super::*;
 use bus::secure::{Authorized, Hellos, Initiator, Responder, Sealed, SecretKey};
 use protocol::{Epoch, HostName, frame};
+use std::os::unix::net::UnixStream as Near;
+use tokio::net::UnixStream;
 use tokio::sync::mpsc;
 
 const SHUTDOWN: &[u8] = b"shutdown\n";
 
-async fn crowd(peers: &mut Peers) -> Vec<UnixStream> {
+fn nobody() -> Peers {
+    Peers::new(mpsc::channel(8).0).unwrap()
+}
+
+/// A peer, and its own end of the link.
+fn add(peers: &mut Peers, peer: PeerId) -> UnixStream {
+    let (near, far) = Near::pair().unwrap();
+    near.set_nonblocking(true).unwrap();
+    far.set_nonblocking(true).unwrap();
+    assert!(peers.add(peer, Stream::Unix(near), Duration::from_secs(9)).is_none());
+    UnixStream::from_std(far).unwrap()
+}
+
+fn crowd(peers: &mut Peers) -> Vec<UnixStream> {
     runner::limits::raise_open_files();
-    let mut ends = Vec::new();
-    for number in 0..WORTH_A_THREAD as u64 + 1 {
-        let (near, far) = UnixStream::pair().unwrap();
-        near.writable().await.unwrap();
-        peers.add(PeerId(number), Stream::Unix(near), Duration::from_secs(9));
-        ends.push(far);
-    }
-    ends
+    (0..WORTH_A_THREAD as u64 + 1).map(|number| add(peers, PeerId(number))).collect()
+}
+
+async fn says(end: &UnixStream, bytes: &[u8]) {
+    end.writable().await.unwrap();
+    assert_eq!(end.try_write(bytes).unwrap(), bytes.len());
 }
 
 async fn heard(end: &UnixStream) -> Vec<u8> {
@@ -28,9 +41,8 @@ async fn heard(end: &UnixStream) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_crowd_is_told_once_each_and_a_slow_peer_in_its_order() {
-    let (events, _loop) = mpsc::channel(8);
-    let mut peers = Peers::new(events);
-    let mut ends = crowd(&mut peers).await;
+    let mut peers = nobody();
+    let mut ends = crowd(&mut peers);
     let all: Vec<PeerId> = (0..ends.len() as u64).map(PeerId).collect();
     let slow = PeerId(7);
     while peers.links[&slow].unsent.is_empty() {
@@ -50,9 +62,8 @@ async fn a_crowd_is_told_once_each_and_a_slow_peer_in_its_order() {
 
 #[tokio::test]
 async fn in_a_crowd_a_broken_link_is_told_and_delays_nobody() {
-    let (events, _loop) = mpsc::channel(8);
-    let mut peers = Peers::new(events);
-    let mut ends = crowd(&mut peers).await;
+    let mut peers = nobody();
+    let mut ends = crowd(&mut peers);
     let all: Vec<PeerId> = (0..ends.len() as u64).map(PeerId).collect();
     drop(ends.remove(7));
 
@@ -81,14 +92,10 @@ fn sealed() -> (Sealed, Sealed) {
 
 #[tokio::test]
 async fn what_waits_for_a_slow_peer_on_a_sealed_link_is_sealed_once_and_in_its_order() {
-    let (events, mut event) = mpsc::channel(64);
-    let mut peers = Peers::new(events);
-    let (near, far) = UnixStream::pair().unwrap();
-    near.writable().await.unwrap();
-    let slow = PeerId(1);
-    peers.add(slow, Stream::Unix(near), Duration::from_secs(9));
+    let (mut peers, slow) = (nobody(), PeerId(1));
+    let far = add(&mut peers, slow);
     let (server, mut client) = sealed();
-    peers.seal(slow, server.sealer);
+    peers.seal(slow, server);
     let mut said = 0_u32;
     while peers.links[&slow].unsent.len() < 8192 {
         said += 1;
@@ -100,7 +107,10 @@ async fn what_waits_for_a_slow_peer_on_a_sealed_link_is_sealed_once_and_in_its_o
     let (mut heard, mut buffer) = (Vec::new(), [0; 16 * 1024]);
     while client.opener.finish().is_err() {
         tokio::select! {
-            Some(Event::Writable(peer)) = event.recv() => assert!(peers.writable(peer).is_none()),
+            ready = peers.ready() => {
+                assert_eq!(ready, [Ready { peer: slow, readable: false, writable: true }]);
+                assert!(peers.writable(slow).is_none());
+            }
             () = async { far.readable().await.unwrap() } => match far.try_read(&mut buffer) {
                 Ok(count) => client.opener.receive(&buffer[..count], |plain| heard.extend_from_slice(plain)).unwrap(),
                 Err(why) => assert_eq!(why.kind(), io::ErrorKind::WouldBlock),
@@ -114,43 +124,67 @@ async fn what_waits_for_a_slow_peer_on_a_sealed_link_is_sealed_once_and_in_its_o
 /// Two lines of a handshake and what is sealed behind it, all in one read.
 #[tokio::test]
 async fn bytes_behind_a_handshake_are_opened_with_what_the_loop_says() {
-    let (events, mut event) = mpsc::channel(64);
-    let mut peers = Peers::new(events);
-    let (near, far) = UnixStream::pair().unwrap();
-    peers.add(PeerId(1), Stream::Unix(near), Duration::from_secs(9));
+    let (mut peers, kitchen) = (nobody(), PeerId(1));
+    let far = add(&mut peers, kitchen);
     let (server, mut client) = sealed();
     let mut bytes = b"wait pistop/2 kitchen\n".to_vec();
     for step in [1, 3] {
         bytes.extend(frame::encode(&Message::Handshake(vec![step])));
     }
     client.sealer.seal(&frame::encode(&Message::Text("sealed".into())), &mut bytes);
-    far.writable().await.unwrap();
-    assert_eq!(far.try_write(&bytes).unwrap(), bytes.len());
+    says(&far, &bytes).await;
     drop(far);
-    let (mut openers, mut heard) = (vec![None, Some(Box::new(server.opener))].into_iter(), Vec::new());
-    let why = loop {
-        match event.recv().await.unwrap() {
-            Event::Handshake(Input::Heard(_, thing), answer) => {
-                heard.push(thing);
-                answer.send(openers.next().unwrap()).unwrap();
-            }
-            Event::Input(Input::Heard(_, thing)) => heard.push(thing),
-            Event::Input(Input::Ended(_, why)) => break why,
-            other => panic!("{other:?}"),
-        }
+    assert_eq!(peers.ready().await, [Ready { peer: kitchen, readable: true, writable: false }]);
+    let mut buffer = [0; READ_BUFFER];
+    let Read::Bytes(count) = peers.read(kitchen, &mut buffer) else { panic!("there are bytes") };
+    let mut bytes = &buffer[..count];
+    let mut hear = |peers: &mut Peers| {
+        let (heard, result) = peers.hear(kitchen, &mut bytes);
+        (heard, result, bytes.len())
     };
-    let hello = ClientLine::Hello(HostName::parse("kitchen").unwrap());
-    let messages = [Message::Handshake(vec![1]), Message::Handshake(vec![3]), Message::Text("sealed".into())];
-    let all: Vec<_> = [Heard::Line(hello)].into_iter().chain(messages.map(Heard::Message)).collect();
-    assert_eq!(heard, all);
-    assert!(why.unwrap().contains("cut off"), "an end that the client has not sealed");
+    let hello = Heard::Line(ClientLine::Hello(HostName::parse("kitchen").unwrap()));
+    let shakes = |step| Heard::Message(Message::Handshake(vec![step]));
+    let (heard, result, left) = hear(&mut peers);
+    assert!(heard == [hello, shakes(1)] && result.is_ok() && left > 0, "{heard:?}, {result:?}, {left} left");
+    let (heard, result, left) = hear(&mut peers);
+    assert!(heard == [shakes(3)] && result.is_ok() && left > 0, "{heard:?}, {result:?}, {left} left");
+    peers.seal(kitchen, server);
+    let text = Heard::Message(Message::Text("sealed".into()));
+    assert_eq!(hear(&mut peers), (vec![text], Ok(()), 0));
+    let Read::End(Some(why)) = peers.read(kitchen, &mut buffer) else { panic!("the link has ended") };
+    assert!(why.contains("cut off"), "an end that the client has not sealed: {why}");
+}
+
+#[tokio::test]
+async fn nobody_who_says_much_holds_up_the_others() {
+    let mut peers = nobody();
+    let [loud, quiet] = [PeerId(1), PeerId(2)].map(|peer| add(&mut peers, peer));
+    says(&loud, &[b'.'; 3 * READ_BUFFER]).await;
+    let mut buffer = [0; READ_BUFFER];
+    peers.ready().await;
+    assert!(matches!(peers.read(PeerId(1), &mut buffer), Read::Bytes(READ_BUFFER)));
+    says(&quiet, b"wait\n").await;
+    let both = peers.ready().await;
+    assert_eq!(both.len(), 2, "what is left is told again: {both:?}");
+    assert!(matches!(peers.read(PeerId(2), &mut buffer), Read::Bytes(5)));
+}
+
+#[tokio::test]
+async fn a_peer_that_is_gone_is_not_told_of() {
+    let mut peers = nobody();
+    let ends = [PeerId(1), PeerId(2)].map(|peer| add(&mut peers, peer));
+    for end in &ends {
+        says(end, b"wait\n").await;
+    }
+    let _kept = peers.release(PeerId(1)).unwrap();
+    let ready = peers.ready().await;
+    assert!(matches!(ready[..], [Ready { peer: PeerId(2), .. }]), "{ready:?}");
 }
 
 #[tokio::test]
 async fn a_crowd_that_is_turned_away_is_not_waited_for() {
-    let (events, _loop) = mpsc::channel(8);
-    let mut peers = Peers::new(events);
-    let _ends = crowd(&mut peers).await;
+    let mut peers = nobody();
+    let _ends = crowd(&mut peers);
     let all: Vec<PeerId> = (0..WORTH_A_THREAD as u64).map(PeerId).collect();
     all.iter().for_each(|&peer| peers.turn_away(peer));
     assert_eq!(peers.links.len(), MOST_AWAY + 1);
@@ -158,10 +192,8 @@ async fn a_crowd_that_is_turned_away_is_not_waited_for() {
     assert_eq!((peers.links.len(), peers.away), (1, 0));
 }
 
-#[tokio::test]
-async fn what_waits_for_each_peer_is_small() {
-    let (near, _far) = UnixStream::pair().unwrap();
-    let stream = Arc::new(Stream::Unix(near));
-    let waits = Reader { peer: PeerId(1), stream, events: mpsc::channel(1).0, ear: Ear::default() }.run();
-    assert!(size_of_val(&waits) <= 128, "{} bytes", size_of_val(&waits));
+#[test]
+fn what_is_kept_for_each_peer_is_small() {
+    assert!(size_of::<Link>() <= 88, "{} bytes", size_of::<Link>());
+    assert!(size_of::<Cipher>() <= 120, "{} bytes", size_of::<Cipher>());
 }

@@ -4,13 +4,12 @@ use super::Loop;
 use crate::gate::Enrolled;
 use crate::machine::{Action, ControlId, Input, PeerId};
 use crate::peers::Event;
-use bus::secure::{Authorized, AuthorizedFile, KeyFile, Opener, Peer as Paired, SecretKey};
+use bus::secure::{Authorized, AuthorizedFile, KeyFile, Peer as Paired, SecretKey};
 use protocol::HostName;
 use protocol::control::{Reply, Secret};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::oneshot;
 
 /// How often the list is looked at.
 pub const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -84,12 +83,6 @@ impl Loop {
         self.feed(Input::Listed(list, closed));
     }
 
-    /// Bytes of a handshake came, and their reader waits to know what the next ones are.
-    pub(super) fn handshake(&mut self, input: Input, reader: oneshot::Sender<Option<Box<Opener>>>) {
-        self.feed(input);
-        let _ = reader.send(self.opener.take().map(Box::new));
-    }
-
     /// Performs what has to do with it.
     pub(super) fn guard(&mut self, action: Action) -> Option<Input> {
         match action {
@@ -121,9 +114,8 @@ impl Loop {
 
     fn shake(&mut self, peer: PeerId, name: HostName, bytes: &[u8]) -> Input {
         let outcome = self.gate.shake(peer, name, bytes, self.clock.now());
-        if let Some((sealer, opener)) = outcome.sealed {
-            self.peers.seal(peer, sealer);
-            self.opener = Some(opener);
+        if let Some(sealed) = outcome.sealed {
+            self.peers.seal(peer, sealed);
         }
         Input::Shaken(peer, outcome.shaken)
     }

@@ -86,6 +86,34 @@ impl Duplex {
     }
 }
 
+/// A descriptor that is waited for and that somebody else reads, as the epoll of many sockets is.
+#[derive(Debug)]
+pub struct Woken(AsyncFd<OwnedFd>);
+
+impl Woken {
+    /// Needs a running tokio runtime with IO.
+    ///
+    /// # Errors
+    /// It cannot be waited for.
+    pub fn new(fd: OwnedFd) -> io::Result<Woken> {
+        waitable(fd, Interest::READABLE).map(Woken)
+    }
+
+    /// Looks whenever it may be readable, until there is something to be seen. May be dropped and called again at any
+    /// time.
+    pub async fn until<T>(&self, mut look: impl FnMut() -> Option<T>) -> T {
+        loop {
+            // There is no runtime any more that could wake us.
+            let Ok(mut guard) = self.0.readable().await else { return std::future::pending().await };
+            if let Some(seen) = look() {
+                guard.retain_ready();
+                return seen;
+            }
+            guard.clear_ready();
+        }
+    }
+}
+
 fn waitable(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
     let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
     fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;

@@ -2,18 +2,22 @@
 //! is the same for all of them.
 
 use super::ground::wait;
+use super::sealed::Keys;
 use super::talk::{Dialect, News, Talk};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::socket::{setsockopt, sockopt};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// How many links are made before the server must have answered them: less than any listening queue here.
 const WAVE: usize = 256;
 /// Clients from one source address.
 const PER_ADDRESS: usize = 4096;
+/// A wave of handshakes is as large as what a server takes in a second.
+const HANDSHAKES: Duration = Duration::from_secs(1);
 /// How long a wave may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -53,13 +57,20 @@ pub struct Load {
     tally: Tally,
     buffer: Vec<u8>,
     answer: Vec<u8>,
+    keys: Option<Rc<Keys>>,
 }
 
 impl Load {
     /// No clients yet.
     pub fn new() -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        Ok(Self { epoll, clients: Vec::new(), tally: Tally::default(), buffer: vec![0; 4096], answer: Vec::new() })
+        let (clients, tally, answer) = Default::default();
+        Ok(Self { epoll, clients, tally, buffer: vec![0; 4096], answer, keys: None })
+    }
+
+    /// No clients yet, and each that will come is paired.
+    pub fn paired(keys: Rc<Keys>) -> io::Result<Self> {
+        Ok(Self { keys: Some(keys), ..Load::new()? })
     }
 
     /// What has been seen so far.
@@ -92,12 +103,16 @@ impl Load {
             for _ in 0..wave {
                 self.add(dialect, to)?;
             }
-            let (here, end) = (self.clients.len(), Instant::now() + PATIENCE);
+            let (here, began) = (self.clients.len(), Instant::now());
+            let end = began + PATIENCE;
             while settled(&self.tally)? < here {
                 if Instant::now() > end {
                     return Err(wait::late(&format!("{here} clients of {to}"), PATIENCE));
                 }
                 self.turn(Duration::from_millis(2))?;
+            }
+            if self.keys.is_some() && here < count {
+                self.run(HANDSHAKES.saturating_sub(began.elapsed()), |_| false)?;
             }
         }
         Ok(())
@@ -105,8 +120,9 @@ impl Load {
 
     fn add(&mut self, dialect: Dialect, to: SocketAddr) -> io::Result<()> {
         let number = self.clients.len();
-        let mut stream = connect(source(number), to)?;
-        let (talk, opening) = Talk::open(dialect, number);
+        let from = if self.keys.is_some() { own_source(number) } else { source(number) };
+        let mut stream = connect(from, to)?;
+        let (talk, opening) = Talk::open(dialect, number, self.keys.as_ref());
         stream.write_all(&opening)?;
         self.epoll.add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, number as u64))?;
         self.clients.push(Client { stream, talk, ready: false, told: false, beat: None });
@@ -198,6 +214,11 @@ impl Tally {
 /// Few ports are left on one address for 10,000 clients, so they come from several of the loopback's.
 fn source(number: usize) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 0, u8::try_from(2 + number / PER_ADDRESS).unwrap_or(u8::MAX))
+}
+
+/// Handshakes have a pace for each address, and a machine has one of its own.
+fn own_source(number: usize) -> Ipv4Addr {
+    Ipv4Addr::from_bits(Ipv4Addr::new(127, 1, 0, 1).to_bits() + u32::try_from(number).unwrap_or(u32::MAX >> 16))
 }
 
 fn connect(from: Ipv4Addr, to: SocketAddr) -> io::Result<TcpStream> {

@@ -12,6 +12,7 @@ pub mod memory;
 pub mod mqtt;
 pub mod report;
 pub mod rivals;
+pub mod sealed;
 pub mod talk;
 
 use std::time::Duration;

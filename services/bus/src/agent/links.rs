@@ -27,7 +27,9 @@ const TOGETHER: usize = 512;
 /// All links.
 pub(super) struct Links {
     shared: Rc<Shared>,
-    links: BTreeMap<u64, Link>,
+    links: BTreeMap<u64, Box<Link>>,
+    /// What the last new link may say; nearly all may say the same.
+    roles: Rc<Roles>,
     news: UnboundedReceiver<News>,
     tell: UnboundedSender<News>,
     /// The last frame that was made, since many peers get the same.
@@ -45,9 +47,10 @@ struct Made {
     bytes: Arc<[u8]>,
 }
 
+/// What is seldom there is on the heap only while it is: thousands of links are idle.
 struct Link {
     host: HostName,
-    roles: Roles,
+    roles: Rc<Roles>,
     /// The name of its cursor.
     consumer: Rc<str>,
     /// What a follower asked for; before it has, nothing is read for it.
@@ -58,12 +61,23 @@ struct Link {
     settling: bool,
     flow: Flow,
     /// What it asked for while states were still told to it, or while it might not follow; the last time counts.
-    asked: Option<Vec<String>>,
-    /// States that are told before anything else.
-    states: VecDeque<Arc<Entry>>,
+    asked: Option<Box<[String]>>,
+    /// States that are told before anything else; there is at least one.
+    states: Option<Box<States>>,
     /// Nothing is left for it in the journal before this place.
     seen: Position,
-    incoming: VecDeque<Batch>,
+    incoming: Option<Box<Incoming>>,
+}
+
+/// How things are that a follower did not ask for before.
+#[derive(Default)]
+struct States(VecDeque<Arc<Entry>>);
+
+/// What a peer sends, until it is in the journal.
+#[derive(Default)]
+struct Incoming {
+    batches: VecDeque<Batch>,
+    /// Bytes of them, and of the one that is being appended.
     waiting: usize,
     busy: bool,
 }
@@ -94,7 +108,8 @@ struct Outgoing<'a> {
 impl Links {
     pub(super) fn new(shared: Rc<Shared>) -> Links {
         let (tell, news) = unbounded_channel();
-        Links { shared, links: BTreeMap::new(), news, tell, last: None, owed: Owed::default(), pending: None }
+        let (links, roles) = Default::default();
+        Links { shared, links, roles, news, tell, last: None, owed: Owed::default(), pending: None }
     }
 
     /// What a task of a link has done next.
@@ -111,6 +126,10 @@ impl Links {
     }
 
     pub(super) fn up(&mut self, number: u64, host: HostName, roles: Roles) {
+        if *self.roles != roles {
+            self.roles = Rc::new(roles);
+        }
+        let roles = self.roles.clone();
         if let Some(link) = self.links.get_mut(&number).filter(|link| link.host == host) {
             link.roles = roles;
             return self.go_on(number);
@@ -135,13 +154,11 @@ impl Links {
             asking: 0,
             settling: false,
             flow: Flow::default(),
-            states: VecDeque::new(),
+            states: None,
             seen: Position::START,
-            incoming: VecDeque::new(),
-            waiting: 0,
-            busy: false,
+            incoming: None,
         };
-        self.links.insert(number, link);
+        self.links.insert(number, Box::new(link));
         self.follow();
         self.pump(number);
         self.flush();
@@ -190,7 +207,7 @@ impl Links {
     /// Sends a peer what it may be sent now; then what it asked for when it could not be told is looked up.
     fn go_on(&mut self, number: u64) {
         self.pump(number);
-        let link = self.links.get_mut(&number).filter(|link| link.roles.may_follow() && link.states.is_empty());
+        let link = self.links.get_mut(&number).filter(|link| link.roles.may_follow() && link.states.is_none());
         if let Some(texts) = link.and_then(|link| link.asked.take()) {
             self.wants(number, &texts);
         }
@@ -200,7 +217,7 @@ impl Links {
     /// A follower asks for something else. While it has not taken what it asked for before, nothing is looked up for it.
     fn asks(&mut self, number: u64, texts: Vec<String>) {
         match self.links.get_mut(&number) {
-            Some(link) if !link.states.is_empty() => link.asked = Some(texts),
+            Some(link) if link.states.is_some() => link.asked = Some(texts.into()),
             Some(_) => self.wants(number, &texts),
             None => {}
         }
@@ -249,7 +266,12 @@ impl Links {
         let host = link.host.as_str();
         let states = self.shared.journal.latest(&|topic| fresh.iter().any(|filter| filter.matches(topic)));
         match states {
-            Ok(states) => link.states.extend(states.into_iter().filter(|entry| entry.record.key.node.as_str() != host)),
+            Ok(states) => {
+                let of_others = states.into_iter().filter(|entry| entry.record.key.node.as_str() != host);
+                let mut states = link.states.take().unwrap_or_default();
+                states.0.extend(of_others);
+                link.states = Some(states).filter(|states| !states.0.is_empty());
+            }
             Err(why) => tracing::error!("{why}"),
         }
         self.pump(number);
@@ -296,8 +318,10 @@ impl Links {
         if room == 0 || link.settling || server && !link.roles.may_follow() {
             return None;
         }
-        if !link.states.is_empty() {
-            return Some((some_states(&mut link.states, room), 0));
+        if let Some(states) = &mut link.states {
+            let some = some_states(&mut states.0, room);
+            link.states.take_if(|states| states.0.is_empty());
+            return Some((some, 0));
         }
         let (filters, host, own) = (link.filters.clone(), &link.host, &shared.settings.node);
         if server && filters.is_none() {
@@ -379,21 +403,26 @@ impl Links {
 
     fn take_in(&mut self, number: u64, batch: Batch) {
         let Some(link) = self.links.get_mut(&number) else { return };
-        link.waiting += weight(&batch);
-        if link.waiting > MOST_WAITING {
+        let incoming = link.incoming.get_or_insert_default();
+        incoming.waiting += weight(&batch);
+        if incoming.waiting > MOST_WAITING {
             let why =
                 format!("{} sends more events than this machine can keep; it does not wait for answers", link.host);
             let _ = self.shared.out.send(Out::Refuse(number, why));
             return self.down(number);
         }
-        link.incoming.push_back(batch);
+        incoming.batches.push_back(batch);
         self.append_next(number);
     }
 
     fn append_next(&mut self, number: u64) {
-        let Some(link) = self.links.get_mut(&number).filter(|link| !link.busy) else { return };
-        let Some(batch) = link.incoming.pop_front() else { return };
-        link.busy = true;
+        let Some(link) = self.links.get_mut(&number) else { return };
+        let Some(incoming) = link.incoming.as_mut().filter(|incoming| !incoming.busy) else { return };
+        let Some(batch) = incoming.batches.pop_front() else {
+            link.incoming = None;
+            return;
+        };
+        incoming.busy = true;
         if batch.lost > 0 {
             self.shared.missed(self.shared.settings.node.as_str(), batch.lost);
         }
@@ -406,8 +435,10 @@ impl Links {
     /// What a peer sent is kept, and it is told so.
     fn kept_theirs(&mut self, done: Done) {
         let Some(link) = self.links.get_mut(&done.link) else { return };
-        link.busy = false;
-        link.waiting = link.waiting.saturating_sub(done.bytes);
+        if let Some(incoming) = &mut link.incoming {
+            incoming.busy = false;
+            incoming.waiting = incoming.waiting.saturating_sub(done.bytes);
+        }
         self.send(vec![done.link], frame::encode(&Message::Kept(done.through)).into());
         self.append_next(done.link);
     }

@@ -20,16 +20,22 @@ pub const HOUSE: [&str; 2] = ["shutdown", "restart"];
 /// So many patterns a peer may ask for.
 pub const MOST_FILTERS: usize = 256;
 
-/// Batches on their way to a peer.
+/// Batches on their way to a peer. On an idle link it is two words.
 #[derive(Debug, Default)]
 pub struct Flow {
     number: u64,
-    batches: VecDeque<OnTheWay>,
+    /// Never empty.
+    on_the_way: Option<Box<OnTheWay>>,
+}
+
+#[derive(Debug, Default)]
+struct OnTheWay {
+    batches: VecDeque<Sent>,
     bytes: usize,
 }
 
 #[derive(Debug)]
-struct OnTheWay {
+struct Sent {
     number: u64,
     positions: Vec<Position>,
     bytes: usize,
@@ -38,33 +44,34 @@ struct OnTheWay {
 impl Flow {
     /// How many bytes may be sent now. A batch is let through whole, so that none is too large for ever.
     pub fn room(&self) -> usize {
-        if self.bytes < ON_THE_WAY { FRAME } else { 0 }
+        let bytes = self.on_the_way.as_ref().map_or(0, |way| way.bytes);
+        if bytes < ON_THE_WAY { FRAME } else { 0 }
     }
 
     /// A batch of so many bytes goes; its number, which the peer repeats.
     pub fn send(&mut self, positions: Vec<Position>, bytes: usize) -> u64 {
         self.number += 1;
-        self.bytes += bytes;
-        self.batches.push_back(OnTheWay { number: self.number, positions, bytes });
+        let way = self.on_the_way.get_or_insert_default();
+        way.bytes += bytes;
+        way.batches.push_back(Sent { number: self.number, positions, bytes });
         self.number
     }
 
     /// The peer has kept all batches up to that number: what is settled by it.
     pub fn kept(&mut self, through: u64) -> Vec<Position> {
         let mut settled = Vec::new();
-        while let Some(batch) = self.batches.pop_front_if(|batch| batch.number <= through) {
-            self.bytes -= batch.bytes;
+        let Some(way) = &mut self.on_the_way else { return settled };
+        while let Some(batch) = way.batches.pop_front_if(|batch| batch.number <= through) {
+            way.bytes -= batch.bytes;
             settled.extend(batch.positions);
         }
-        if self.batches.is_empty() {
-            self.batches = VecDeque::new();
-        }
+        self.on_the_way.take_if(|way| way.batches.is_empty());
         settled
     }
 
     /// Whether nothing is on the way.
     pub fn is_idle(&self) -> bool {
-        self.batches.is_empty()
+        self.on_the_way.is_none()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use super::failure::Failure;
-use super::ledger::Ledger;
+use super::ledger::Page;
 use super::store::place;
 
 /// Its two files.
@@ -25,31 +25,25 @@ impl Books {
         sync: impl FnOnce() -> Result<(), Failure>,
         closed: bool,
     ) -> Result<(), Failure> {
-        let ledger = self.ledger(core, closed);
-        let name = NAMES[(ledger.generation % 2) as usize];
-        let place = || place(&*core.store, name, &ledger.encode()).and_then(|_| core.store.sync());
+        let generation = self.generation + 1;
+        let (bytes, name) = (page(core, generation, closed), NAMES[(generation % 2) as usize]);
+        let place = || place(&*core.store, name, &bytes).and_then(|_| core.store.sync());
         let placed = sync().and_then(|()| place().map_err(|why| core.refused(name, why)));
         if placed.is_err() {
             core.lock().unwritten = true;
             return placed;
         }
-        (self.generation, self.closed) = (ledger.generation, closed);
+        (self.generation, self.closed) = (generation, closed);
         Ok(())
     }
+}
 
-    fn ledger(&self, core: &Core, closed: bool) -> Ledger {
-        let second = core.now().second;
-        let mut state = core.lock();
-        (state.unwritten, state.asked) = (false, false);
-        let shelf = &state.shelf;
-        Ledger {
-            generation: self.generation + 1,
-            closed,
-            next: shelf.next,
-            second,
-            past: shelf.past.clone(),
-            consumers: shelf.consumers.clone(),
-            sources: shelf.sources.kept(),
-        }
-    }
+/// How things are, without a copy of the cursors of thousands.
+fn page(core: &Core, generation: u64, closed: bool) -> Vec<u8> {
+    let second = core.now().second;
+    let mut state = core.lock();
+    (state.unwritten, state.asked) = (false, false);
+    let shelf = &state.shelf;
+    let (next, past, consumers, sources) = (shelf.next, &shelf.past, &shelf.consumers, shelf.sources.kept());
+    Page { generation, closed, next, second, past, consumers, sources }.encode()
 }

@@ -47,7 +47,7 @@ impl Default for Bounds {
             latest_per_subject: Bound { bytes: 4 * MIB, age: 365 * DAY },
             drop_oldest: Bound { bytes: 8 * MIB, age: 2 * DAY },
             segment: MIB,
-            recent: MIB,
+            recent: 256 * KIB,
         }
     }
 }

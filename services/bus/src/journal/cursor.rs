@@ -10,22 +10,59 @@ use std::collections::VecDeque;
 /// So many records may be handed out and not acknowledged at a time.
 pub const WINDOW: usize = 4096;
 
-/// The place of one consumer.
+/// The place of one consumer. There may be thousands of them, and nearly all have nothing open nearly always: then it is
+/// two words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Kept", into = "Kept")]
 pub struct Cursor {
     next: Position,
+    /// Never empty.
+    out: Option<Box<Out>>,
+}
+
+/// What was handed out and is not acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Out {
     /// In their order.
-    #[serde(with = "spans")]
     open: VecDeque<Position>,
     /// Those of `open` that are to be handed out again, the first of them last.
-    #[serde(skip)]
     again: Vec<Position>,
+}
+
+static NOTHING: Out = Out { open: VecDeque::new(), again: Vec::new() };
+
+/// A cursor in the ledger: what was to be handed out again is not told from what else is open.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    next: Position,
+    #[serde(with = "spans")]
+    open: VecDeque<Position>,
+}
+
+impl From<Kept> for Cursor {
+    fn from(Kept { next, open }: Kept) -> Cursor {
+        Cursor { next, out: (!open.is_empty()).then(|| Box::new(Out { open, again: Vec::new() })) }
+    }
+}
+
+impl From<Cursor> for Kept {
+    fn from(Cursor { next, out }: Cursor) -> Kept {
+        Kept { next, open: out.map(|out| out.open).unwrap_or_default() }
+    }
 }
 
 impl Cursor {
     /// Nothing before `next` is wanted.
     pub fn new(next: Position) -> Cursor {
-        Cursor { next, open: VecDeque::new(), again: Vec::new() }
+        Cursor { next, out: None }
+    }
+
+    fn out(&self) -> &Out {
+        self.out.as_deref().unwrap_or(&NOTHING)
+    }
+
+    fn out_mut(&mut self) -> &mut Out {
+        self.out.get_or_insert_with(|| Box::new(NOTHING.clone()))
     }
 
     /// The first position that was never handed out.
@@ -35,80 +72,81 @@ impl Cursor {
 
     /// Everything before it is acknowledged.
     pub fn waits_at(&self) -> Position {
-        self.open.front().map_or(self.next, |&first| first)
+        self.out().open.front().map_or(self.next, |&first| first)
     }
 
     /// How many are handed out and not acknowledged.
     pub fn open(&self) -> usize {
-        self.open.len()
+        self.out().open.len()
     }
 
     /// How many may be handed out now.
     pub fn room(&self) -> usize {
-        WINDOW.saturating_sub(self.open.len())
+        WINDOW.saturating_sub(self.out().open.len())
     }
 
     /// The first that is to be handed out again.
     pub fn again(&self) -> Option<Position> {
-        self.again.last().copied()
+        self.out().again.last().copied()
     }
 
     /// `positions` are handed out, in their order, and everything else before `next` is of no interest.
     pub fn hand(&mut self, positions: impl IntoIterator<Item = Position>, next: Position) {
         for position in positions {
             if position >= self.next {
-                self.open.push_back(position);
+                self.out_mut().open.push_back(position);
             }
-            self.forget_again(position);
+            self.out.iter_mut().for_each(|out| out.forget_again(position));
         }
         self.next = self.next.max(next);
     }
 
     /// The consumer is done with it. False if it never had it, or is done already.
     pub fn acknowledge(&mut self, position: Position) -> bool {
-        let Ok(place) = self.open.binary_search(&position) else { return false };
-        self.open.remove(place);
-        self.forget_again(position);
+        let Some(out) = &mut self.out else { return false };
+        let Ok(place) = out.open.binary_search(&position) else { return false };
+        out.open.remove(place);
+        out.forget_again(position);
         self.give_room_back();
         true
     }
 
     /// The consumer is done with all that it has up to here; how many that were.
     pub fn acknowledge_through(&mut self, position: Position) -> usize {
-        let count = self.open.partition_point(|&open| open <= position);
-        self.open.drain(..count);
-        self.again.retain(|&again| again > position);
+        let Some(out) = &mut self.out else { return 0 };
+        let count = out.open.partition_point(|&open| open <= position);
+        out.open.drain(..count);
+        out.again.retain(|&again| again > position);
         self.give_room_back();
         count
     }
 
     /// What is open is handed out again, as the consumer may have lost it.
     pub fn rewind(&mut self) {
-        self.again = self.open.iter().rev().copied().collect();
+        if let Some(out) = &mut self.out {
+            out.again = out.open.iter().rev().copied().collect();
+        }
     }
 
     /// Hands one out again, for another try.
     pub fn give_back(&mut self, position: Position) -> bool {
-        if self.open.binary_search(&position).is_err() {
-            return false;
-        }
-        let place = self.again.binary_search_by(|again| position.cmp(again));
+        let Some(out) = self.out.as_mut().filter(|out| out.open.binary_search(&position).is_ok()) else { return false };
+        let place = out.again.binary_search_by(|again| position.cmp(again));
         place.is_err_and(|place| {
-            self.again.insert(place, position);
+            out.again.insert(place, position);
             true
         })
     }
 
+    fn give_room_back(&mut self) {
+        self.out.take_if(|out| out.open.is_empty());
+    }
+}
+
+impl Out {
     fn forget_again(&mut self, position: Position) {
         if let Ok(place) = self.again.binary_search_by(|again| position.cmp(again)) {
             self.again.remove(place);
-        }
-    }
-
-    /// There may be thousands of consumers, and nearly all of them have nothing open nearly always.
-    fn give_room_back(&mut self) {
-        if self.open.is_empty() {
-            (self.open, self.again) = (VecDeque::new(), Vec::new());
         }
     }
 }
@@ -212,16 +250,17 @@ mod tests {
                     1 => if cursor.acknowledge(Position(number)) { done.insert(Position(number)); },
                     2 => { cursor.give_back(Position(number)); }
                     3 => {
-                        let through = cursor.open.iter().copied().filter(|open| open.0 <= number).collect::<Vec<_>>();
+                        let through = cursor.out().open.iter().copied().filter(|open| open.0 <= number).collect::<Vec<_>>();
                         prop_assert_eq!(cursor.acknowledge_through(Position(number)), through.len());
                         done.extend(through);
                     }
                     _ => cursor = after_a_crash(&cursor),
                 }
                 let missing = (1..cursor.next().0).map(Position).filter(|p| !done.contains(p));
-                prop_assert_eq!(missing.collect::<Vec<_>>(), Vec::from(cursor.open.clone()));
-                prop_assert!(cursor.again.is_sorted_by(|one, other| one > other));
-                prop_assert!(cursor.again.iter().all(|again| cursor.open.contains(again)));
+                prop_assert_eq!(missing.collect::<Vec<_>>(), Vec::from(cursor.out().open.clone()));
+                prop_assert!(cursor.out().again.is_sorted_by(|one, other| one > other));
+                prop_assert!(cursor.out().again.iter().all(|again| cursor.out().open.contains(again)));
+                prop_assert!(cursor.out.as_ref().is_none_or(|out| !out.open.is_empty()));
                 prop_assert!((1..cursor.waits_at().0).all(|p| done.contains(&Position(p))));
             }
         }

@@ -37,6 +37,24 @@ pub(crate) struct Ledger {
     pub(crate) sources: Vec<Kept>,
 }
 
+/// A [`Ledger`] that is to be written, of what is the journal's.
+#[derive(Debug, Serialize)]
+pub(crate) struct Page<'a> {
+    pub(crate) generation: u64,
+    pub(crate) closed: bool,
+    pub(crate) next: Position,
+    pub(crate) second: u32,
+    pub(crate) past: &'a Past,
+    pub(crate) consumers: &'a BTreeMap<Box<str>, Cursor>,
+    pub(crate) sources: Vec<Kept>,
+}
+
+impl Page<'_> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        framed(FORMAT, &codec::encode(self))
+    }
+}
+
 /// Why there is no ledger in some bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BadLedger {
@@ -45,10 +63,6 @@ pub(crate) enum BadLedger {
 }
 
 impl Ledger {
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        framed(FORMAT, &codec::encode(self))
-    }
-
     pub(crate) fn decode(bytes: &[u8]) -> Result<Ledger, BadLedger> {
         let (header, rest) = bytes.split_at_checked(HEADER).ok_or(BadLedger::Damaged)?;
         let number = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().expect("four bytes"));
@@ -108,7 +122,9 @@ mod tests {
     #[test]
     fn a_ledger_comes_back_and_one_flipped_bit_is_noticed() {
         let ledger = ledger();
-        let bytes = ledger.encode();
+        let Ledger { generation, closed, next, second, ref past, ref consumers, ref sources } = ledger;
+        let page = Page { generation, closed, next, second, past, consumers, sources: sources.clone() };
+        let bytes = page.encode();
         assert_eq!(Ledger::decode(&bytes), Ok(ledger));
         for bit in 0..8 * bytes.len() {
             let mut flipped = bytes.clone();

@@ -18,6 +18,7 @@ use protocol::HostName;
 use protocol::name::printable;
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::sync::Arc;
 
 /// One line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +57,7 @@ impl fmt::Display for Complaint {
 
 /// All who may be on a link.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Authorized(HashMap<PublicKey, Peer>);
+pub struct Authorized(HashMap<PublicKey, Arc<Peer>>);
 
 impl Authorized {
     /// Reads the text of a file; `file` is its name for the complaints, which come in the order of the lines.
@@ -75,17 +76,17 @@ impl Authorized {
         complaints.sort_by_key(|complaint| complaint.line);
         let doubtful: BTreeSet<usize> = twice.into_iter().map(|(line, _)| line).collect();
         peers.retain(|(line, _)| !doubtful.contains(line));
-        (Authorized(peers.into_iter().map(|(_, peer)| (peer.key, peer)).collect()), complaints)
+        (Authorized(peers.into_iter().map(|(_, peer)| (peer.key, peer.into())).collect()), complaints)
     }
 
-    /// Whose key this is.
-    pub fn peer(&self, key: &PublicKey) -> Option<&Peer> {
+    /// Whose key this is. The links of those who are here share it with the list.
+    pub fn peer(&self, key: &PublicKey) -> Option<&Arc<Peer>> {
         self.0.get(key)
     }
 
     /// All, in no order.
     pub fn peers(&self) -> impl Iterator<Item = &Peer> {
-        self.0.values()
+        self.0.values().map(|peer| &**peer)
     }
 }
 

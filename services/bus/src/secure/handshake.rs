@@ -9,6 +9,7 @@ use super::key::{PublicKey, SecretKey};
 use super::noise::{End, Noise};
 use protocol::line::{ClientLine, ServerLine};
 use protocol::{Epoch, HostName};
+use std::sync::Arc;
 
 pub use super::noise::{BadStep, MAX_MESSAGE};
 
@@ -162,7 +163,7 @@ pub struct Responder {
 #[derive(Debug)]
 pub struct Admitted {
     /// Who it is and what it may do.
-    pub peer: Peer,
+    pub peer: Arc<Peer>,
     /// The link from here on.
     pub sealed: Sealed,
 }

@@ -5,6 +5,7 @@ use crate::secure::{keyfile, pin};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 fn mode(place: &Path) -> u32 {
     fs::metadata(place).unwrap().permissions().mode() & 0o777
@@ -125,7 +126,7 @@ fn a_peer_is_added_and_taken_away_and_all_else_stays() {
     assert_eq!(list.text(), format!("{text}{new}\n"));
     assert_eq!(mode(&list.directory.path().join("authorized_peers")), 0o640);
     let (authorized, _) = list.file.load().unwrap();
-    assert_eq!(authorized.peer(&new.key), Some(&new));
+    assert_eq!(authorized.peer(&new.key), Some(&Arc::new(new.clone())));
     assert!(list.file.remove(&new.name).unwrap());
     assert_eq!(list.text(), text);
     assert!(!list.file.remove(&new.name).unwrap());
@@ -140,7 +141,7 @@ fn the_first_peer_makes_the_file() {
     assert!(!file.remove(&host("kitchen")).unwrap());
     let new = peer("kitchen", "follow");
     file.add(&new).unwrap();
-    assert_eq!(file.load().unwrap().0.peer(&new.key), Some(&new));
+    assert_eq!(file.load().unwrap().0.peer(&new.key), Some(&Arc::new(new.clone())));
     assert_eq!(mode(&directory.path().join("authorized_peers")), 0o644);
 }
 
