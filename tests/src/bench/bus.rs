@@ -79,16 +79,10 @@ fn age(body: &[u8], began: Instant) -> Option<Duration> {
 }
 
 pub use followers::measure as followers;
-pub use light::measure as light;
+pub use light::measure as latency;
 
-/// Measures all of it.
-pub fn measure(plan: &Plan, scratch: &Scratch, report: &mut Report) -> io::Result<()> {
-    flows(plan, scratch, report)?;
-    light(plan, scratch, report)?;
-    followers(plan, scratch, report)
-}
-
-fn flows(plan: &Plan, scratch: &Scratch, report: &mut Report) -> io::Result<()> {
+/// Measures how much flows.
+pub fn events(plan: &Plan, scratch: &Scratch, report: &mut Report) -> io::Result<()> {
     println!("\nEvents of {SIZE} bytes from one publisher to one subscriber, QoS 1, {WINDOW} on the way");
     let mut table = Table::new(&["form", "received", "lost", "rate", "processor each"]);
     let forms = [

@@ -32,9 +32,9 @@ struct Options {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Part {
-    Bus,
-    BusLight,
-    BusFollowers,
+    Events,
+    Latency,
+    Followers,
     FanOut,
     Memory,
     Hold,
@@ -67,16 +67,16 @@ fn run(options: &Options) -> io::Result<usize> {
         }
     }
     let missed = report.conclude();
-    println!("\nRepeat it with `make bench`; one part alone with `target/release/bench --only bus`, for one.");
+    println!("\nRepeat it with `make bench`; one part alone with `target/release/bench --only events`, for one.");
     Ok(missed)
 }
 
 impl Part {
     fn measure(self, plan: &Plan, scratch: &Scratch, report: &mut Report) -> io::Result<()> {
         match self {
-            Part::Bus => bus::measure(plan, scratch, report),
-            Part::BusLight => bus::light(plan, scratch, report),
-            Part::BusFollowers => bus::followers(plan, scratch, report),
+            Part::Events => bus::events(plan, scratch, report),
+            Part::Latency => bus::latency(plan, scratch, report),
+            Part::Followers => bus::followers(plan, scratch, report),
             Part::FanOut => fan_out::measure(plan, scratch, report),
             Part::Memory => memory::measure(plan, scratch, report),
             Part::Hold => hold::measure(plan, scratch, report),

@@ -33,20 +33,21 @@ pub fn measure(plan: &Plan, scratch: &Scratch, report: &mut Report) -> io::Resul
         };
         let ours = ours(clients, rounds, scratch)?;
         row("fserver, acknowledged", &ours);
-        let mut best: Option<Duration> = None;
+        let mut acknowledged = None;
         for (form, qos) in [("mosquitto, QoS 0", 0), ("mosquitto, QoS 1", 1)] {
             match broker(clients, rounds, qos, scratch) {
                 Err(why) if why.kind() == io::ErrorKind::NotFound => println!("  not measured: {form}: {why}"),
                 theirs => {
                     let theirs = theirs?;
                     row(form, &theirs);
-                    best = Some(best.map_or(theirs.median(), |best| best.min(theirs.median())));
+                    acknowledged = Some(theirs.median()).filter(|_| qos == 1);
                 }
             }
         }
-        if let Some(best) = best {
-            let what = format!("one event to {clients} subscribers, against the better of mosquitto's");
-            report.at_most(what, ours.median(), best);
+        if let Some(theirs) = acknowledged {
+            // The same promise: each subscriber acknowledges.
+            let what = format!("one event to {clients} subscribers, against mosquitto's QoS 1");
+            report.at_most(what, ours.median(), theirs);
         }
     }
     table.print();
