@@ -35,7 +35,7 @@ fn memory_is_bounded() {
     for (place, most) in [
         (Place::Directory(scratch.path().join("journal")), 8 * KIB),
         // The records themselves, and the segments that are half dead.
-        (Place::Memory, bounds.disk() / KIB + 8 * KIB),
+        (Place::Memory, bounds.disk() / KIB + 12 * KIB),
     ] {
         let before = resident();
         let (journal, _) = Journal::open(place, bounds, Clock::system()).unwrap();

@@ -53,7 +53,7 @@ impl Default for Bounds {
 }
 
 impl Bounds {
-    /// What suits [`super::Place::Memory`] on a small machine: under 20 MiB of memory.
+    /// What suits [`super::Place::Memory`] on a small machine: about 20 MiB of memory.
     pub fn in_memory() -> Bounds {
         Bounds {
             keep_all: Bound { bytes: 4 * MIB, age: 90 * DAY },
