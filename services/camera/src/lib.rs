@@ -1,10 +1,19 @@
 //! camera
 
 pub mod config;
+pub mod house;
 pub mod machine;
+pub mod mend;
+pub mod orphans;
 pub mod pace;
+pub mod pipeline;
+pub mod ram;
+pub mod recorder;
+pub mod segment;
+pub mod status;
 pub mod timeline;
 pub mod ts;
+pub mod wall;
 
 /// The whole program.
 ///
