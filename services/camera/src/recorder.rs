@@ -166,6 +166,7 @@ impl Recorder {
             Some(Happening::Frame(frame)) => self.frame(frame)?,
             Some(Happening::Lost { why }) => {
                 tracing::warn!("{}: {why}", self.name);
+                self.outlets.picture.send_replace(None);
                 self.status.lost(&why.to_string());
                 self.measured()?;
                 self.perform(Input::Lost(why.to_string()), None)?;
@@ -174,7 +175,6 @@ impl Recorder {
         }
         let counts = happenings.counts();
         self.status.counted(counts.frames, counts.dropped + self.thinned, counts.flawed, self.pace.fps());
-        self.outlets.board.put(&self.status);
         Ok(())
     }
 
@@ -325,6 +325,7 @@ impl Recorder {
             self.perform(Input::Tick, None)?;
         }
         self.looked = now;
+        self.outlets.board.put(&self.status);
         let hangs = self.pipeline.as_ref().is_some_and(|pipeline| self.watch.hangs(pipeline.taken(), now));
         match hangs {
             true => Err(Failure::Temporary(format!(
