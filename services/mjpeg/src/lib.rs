@@ -13,18 +13,25 @@
 //! | [`channel`] | the bounded way there, which loses the oldest picture and never a message |
 //! | [`config`], [`url`] | where the camera is, and how patient we are |
 //! | [`source`] | the one loop: connect, read, close, back off |
+//! | [`stream`] | an HTTP response as a stream of pictures. Pure |
+//! | [`jpeg`] | a picture without decoding it: is it whole, does something move. Pure |
+//! | [`flaw`] | what is wrong with a picture |
 //! | [`cause`] | why a camera is lost, and what to do about it |
 
 pub mod cause;
 pub mod channel;
 pub mod config;
+pub mod flaw;
 pub mod happening;
+pub mod jpeg;
 pub mod source;
+pub mod stream;
 pub mod url;
 
 pub use cause::Cause;
 pub use channel::{Happenings, Teller, channel};
 pub use config::Config;
+pub use flaw::Flaw;
 pub use happening::{Frame, Happening, Look, Size};
 pub use source::run;
 pub use url::Url;
