@@ -296,10 +296,14 @@ impl Recorder {
         self.repairs.push_back(now);
         (self.pipeline, self.outputs) = (None, None);
         self.writer.forget();
+        if self.around.encoder == Kind::Hardware {
+            self.around.encoder = Kind::X264;
+            self.status.encodes_by(Kind::X264.name());
+        }
         match self.repairs.len() > REPAIRS {
             true => Err(Failure::Temporary(format!("{}: the pipeline breaks again and again: {why}", self.name))),
             false => {
-                tracing::error!("{}: the pipeline broke: {why}; it is made anew", self.name);
+                tracing::error!("{}: the pipeline broke: {why}; it is made anew with {}", self.name, self.around.encoder.name());
                 Ok(())
             }
         }
@@ -326,6 +330,9 @@ impl Recorder {
         }
         self.looked = now;
         self.outlets.board.put(&self.status);
+        if self.writer.is_overdue() {
+            self.repair("no key frame comes, although it was asked for")?;
+        }
         let hangs = self.pipeline.as_ref().is_some_and(|pipeline| self.watch.hangs(pipeline.taken(), now));
         match hangs {
             true => Err(Failure::Temporary(format!(

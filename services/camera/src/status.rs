@@ -28,6 +28,11 @@ impl Status {
         Status { camera: camera.into(), encoder, online: false, why, frames: 0, dropped: 0, flawed: 0, fps: None }
     }
 
+    /// Another encoder is used from now on.
+    pub fn encodes_by(&mut self, encoder: &'static str) {
+        self.encoder = encoder;
+    }
+
     /// It sends pictures.
     pub fn online(&mut self) {
         (self.online, self.why) = (true, String::new());

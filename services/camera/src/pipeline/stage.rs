@@ -8,7 +8,7 @@ use gstreamer::prelude::*;
 use gstreamer_app::{AppLeakyType, AppSink, AppSinkCallbacks, AppSrc};
 use gstreamer_video::UpstreamForceKeyUnitEvent;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -18,6 +18,8 @@ pub(super) struct Stage {
     source: AppSrc,
     encoder: gst::Element,
     kind: Kind,
+    /// Something has come out.
+    begun: Arc<AtomicBool>,
 }
 
 impl Stage {
@@ -37,7 +39,9 @@ impl Stage {
             .max_bytes(0)
             .build();
         let decoder = encoder::make("jpegdec")?;
-        let sink = AppSink::builder().sync(false).enable_last_sample(false).callbacks(fetch(tell.clone())).build();
+        let begun = Arc::new(AtomicBool::new(false));
+        let fetch = fetch(tell.clone(), begun.clone());
+        let sink = AppSink::builder().sync(false).enable_last_sample(false).callbacks(fetch).build();
         let coders = encoder::elements_of(kind, rate)?;
         let parser = encoder::make("h264parse")?;
         // The parameter sets come with each key frame, so that a file can begin with any of them.
@@ -52,7 +56,7 @@ impl Stage {
         pipeline.add_many(&elements).and_then(|()| gst::Element::link_many(&elements)).map_err(|why| why.to_string())?;
         count(&decoder, taken);
         hear(&pipeline, tell.clone());
-        Ok(Stage { pipeline, source, encoder, kind })
+        Ok(Stage { pipeline, source, encoder, kind, begun })
     }
 
     pub(super) fn play(&self) -> Result<(), String> {
@@ -60,9 +64,11 @@ impl Stage {
         started.map(drop).map_err(|_| format!("the pipeline with {} does not start", self.kind.name()))
     }
 
+    /// What an encoder begins with is a key frame anyway, and GstVideoEncoder 1.22 that is asked for it believes from then on to have
+    /// made one a thousand hours later, and makes no more.
     pub(super) fn push(&self, jpeg: Bytes, at: Duration, key: bool) -> Result<(), String> {
         let time = gst::ClockTime::from_nseconds(at.as_nanos() as u64);
-        if key {
+        if key && self.begun.load(Ordering::Relaxed) {
             let event = UpstreamForceKeyUnitEvent::builder().running_time(time).all_headers(true).build();
             self.encoder.static_pad("src").map(|pad| pad.send_event(event));
         }
@@ -93,9 +99,10 @@ fn caps(fps: f64) -> gst::Caps {
     gst::Caps::builder("image/jpeg").field("framerate", rate).build()
 }
 
-fn fetch(tell: mpsc::Sender<Output>) -> AppSinkCallbacks {
+fn fetch(tell: mpsc::Sender<Output>, begun: Arc<AtomicBool>) -> AppSinkCallbacks {
     let fetch = move |sink: &AppSink| {
         let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+        begun.store(true, Ordering::Relaxed);
         match unit(&sample) {
             Some(unit) => tell.blocking_send(Output::Unit(unit)).map(|()| gst::FlowSuccess::Ok).map_err(|_| gst::FlowError::Eos),
             None => Ok(gst::FlowSuccess::Ok),

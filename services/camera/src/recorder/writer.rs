@@ -17,6 +17,8 @@ use std::time::Duration;
 const LATEST: Duration = Duration::from_millis(400);
 /// Least room to make when there is none: not for each picture anew.
 const ROOM: u64 = 256 * 1024;
+/// An encoder that makes no key frame for so long, although it was asked for one, does not listen.
+const OVERDUE: Duration = Duration::from_secs(2);
 
 /// A picture that went into the encoder.
 #[derive(Debug, Clone, Copy)]
@@ -105,6 +107,12 @@ impl Writer {
             open.segment.dropped(lost);
             open.torn = true;
         }
+    }
+
+    /// A key frame was asked for and does not come, while pictures do.
+    pub(super) fn is_overdue(&self) -> bool {
+        let last = self.open.as_ref().map(|open| open.last.at);
+        self.cuts.front().zip(last).is_some_and(|(cut, last)| last > cut.at + OVERDUE)
     }
 
     pub(super) fn deadline(&self) -> Option<Duration> {
