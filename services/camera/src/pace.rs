@@ -12,6 +12,10 @@ const WINDOW: f64 = 3.0;
 const LEAST: usize = 4;
 /// The encoder is told a new rate when it is off by this share.
 const OFF: f64 = 0.2;
+/// And by this one, if it was told what the very first pictures seemed to say: they often come in a burst.
+const OFF_AT_FIRST: f64 = 0.04;
+/// Between two pictures, in seconds, as long as nothing is known.
+const UNKNOWN: f64 = 0.75;
 /// A camera that sends up to this share more than is wanted loses no pictures: leaving out each tenth one stutters.
 const TOLERANCE: f64 = 0.2;
 /// What an encoder can be told.
@@ -24,7 +28,14 @@ pub struct Pace {
     taken: VecDeque<f64>,
     sent: VecDeque<f64>,
     due: f64,
-    told: Option<f64>,
+    told: Option<Told>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    fps: f64,
+    /// By less than a whole window.
+    guessed: bool,
 }
 
 impl Pace {
@@ -60,14 +71,20 @@ impl Pace {
 
     /// The time between two pictures, as far as it is known.
     pub fn interval(&self) -> Duration {
-        Duration::from_secs_f64(1.0 / self.fps().unwrap_or(self.most).clamp(*RATES.start(), *RATES.end()))
+        let (last, before) = (self.taken.back(), self.taken.len().checked_sub(2).and_then(|at| self.taken.get(at)));
+        let step = last.zip(before).map(|(last, before)| last - before);
+        let known = self.fps().or(self.told.map(|told| told.fps)).map(|fps| 1.0 / fps).or(step);
+        Duration::from_secs_f64(known.unwrap_or(UNKNOWN).clamp(1.0 / RATES.end(), 1.0 / RATES.start()))
     }
 
     /// The rate that the encoder has to be told now, if it believes something wrong.
     pub fn news(&mut self) -> Option<f64> {
         let fps = self.fps()?.clamp(*RATES.start(), *RATES.end());
-        let wrong = self.told.is_none_or(|told| (fps / told - 1.0).abs() > OFF);
-        wrong.then(|| *self.told.insert(rounded(fps)))
+        let guessed = self.taken.back()? - self.taken.front()? < WINDOW * 0.9;
+        let off = |told: Told| (fps / told.fps - 1.0).abs() > if told.guessed && !guessed { OFF_AT_FIRST } else { OFF };
+        let fps = self.told.is_none_or(off).then(|| rounded(fps))?;
+        self.told = Some(Told { fps, guessed });
+        Some(fps)
     }
 
     /// Enough pictures were seen to know.
@@ -112,13 +129,34 @@ mod tests {
     #[test]
     fn what_is_measured_is_told_once_and_again_when_it_changes() {
         let mut pace = Pace::new(15.0);
-        assert_eq!((pace.news(), pace.interval().as_millis()), (None, 66));
+        assert_eq!((pace.news(), pace.interval().as_millis()), (None, 750));
         assert_eq!(taken(&mut pace, 15.0, 0.0, 4.0), 60);
         assert_eq!((pace.news(), pace.news()), (Some(15.0), None));
         taken(&mut pace, 14.0, 4.0, 8.0);
         assert_eq!(pace.news(), None, "not far enough off");
         taken(&mut pace, 4.0, 12.0, 8.0);
         assert_eq!((pace.news(), pace.interval().as_millis()), (Some(4.0), 250));
+    }
+
+    #[test]
+    fn a_burst_at_the_beginning_is_not_believed_for_long() {
+        let mut pace = Pace::new(15.0);
+        taken(&mut pace, 17.0, 0.0, 0.4);
+        assert_eq!(pace.news(), Some(17.0));
+        taken(&mut pace, 15.0, 0.4, 4.0);
+        assert_eq!((pace.news(), pace.news()), (Some(15.0), None));
+    }
+
+    #[test]
+    fn before_anything_is_measured_the_last_step_counts() {
+        let mut pace = Pace::new(15.0);
+        pace.takes(Duration::from_secs(1));
+        assert!(pace.takes(Duration::from_secs(3)));
+        assert_eq!(pace.interval().as_millis(), 2000);
+        taken(&mut pace, 4.0, 10.0, 4.0);
+        pace.news();
+        pace.paused();
+        assert_eq!(pace.interval().as_millis(), 250, "what it was before a pause");
     }
 
     #[test]

@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// So often the time of day is looked at, since clocks are set.
 const LOOK: Duration = Duration::from_secs(20);
 /// A camera that comes and goes is told again after this time at the earliest.
-const AGAIN: Duration = Duration::from_secs(30);
+const AGAIN: Duration = Duration::from_secs(10);
 /// More of an answer is not read.
 const ANSWER: usize = 4096;
 
@@ -74,11 +74,10 @@ fn short(time: Time) -> String {
     format!("{:02}:{:02}", time.hour(), time.minute())
 }
 
-/// Looks after one camera for ever; `back` tells that it may have forgotten.
+/// Looks after one camera as long as it is recorded; `back` tells that it may have forgotten.
 pub async fn keep(camera: Camera, times: Times, mut back: mpsc::UnboundedReceiver<()>) {
     let mut backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(120));
     let mut applied: Option<(Mode, Instant)> = None;
-    let mut open = true;
     loop {
         let now = Zoned::now().time();
         let mode = times.mode(now);
@@ -91,10 +90,10 @@ pub async fn keep(camera: Camera, times: Times, mut back: mpsc::UnboundedReceive
             }
         }
         tokio::select! {
-            again = back.recv(), if open => {
-                open = again.is_some();
-                applied = applied.filter(|(_, at)| at.elapsed() < AGAIN);
-            }
+            again = back.recv() => match again {
+                Some(()) => applied = applied.filter(|(_, at)| at.elapsed() < AGAIN),
+                None => return,
+            },
             () = sleep_until(Instant::now() + pause) => {}
         }
     }
