@@ -23,7 +23,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("camera-dir", "/etc/pistop/cameras", "where each camera has its settings: a file NAME, or a folder NAME with a file for each"),
     setting("defaults-dir", "/etc/default", "where seg-NAME files are, which win over those"),
     setting("ram-dir", "/run/pistop/cameras", "where recordings are kept until they are uploaded"),
-    setting("ram-bytes", "", "bytes that recordings may take; empty for nine tenths of the file system in RAM"),
+    setting("ram-bytes", "", "bytes that recordings may take; empty for nine tenths of a tmpfs of their own, or half of what is free in another"),
     setting("ram-mount", "", "size, as in 1024m, of the tmpfs that is mounted at ram-dir if there is none; empty to mount nothing"),
     setting("live", "", "address and port at which pictures are served to others, as in 127.0.0.1:8090; empty for nowhere"),
     setting("encoder", "auto", "auto, hardware or x264"),
@@ -118,6 +118,9 @@ pub struct Places {
     camera_dir: PathBuf,
     defaults_dir: PathBuf,
 }
+
+/// When each place of a camera's settings was changed; none of those that are not there.
+pub type Changed = Vec<Option<std::time::SystemTime>>;
 
 /// One camera's settings.
 #[derive(Debug, Clone, PartialEq)]
@@ -279,7 +282,7 @@ impl Places {
     }
 
     /// When what is said about a camera was last changed.
-    pub fn changed(&self, name: &str) -> Vec<Option<std::time::SystemTime>> {
+    pub fn changed(&self, name: &str) -> Changed {
         let changed = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
         let own = self.camera_dir.join(name);
         let inside = CAMERA.iter().map(|setting| own.join(setting.variable()));

@@ -310,6 +310,9 @@ impl Recorder {
     }
 
     fn change(&mut self, recording: Recording) -> Result<(), Failure> {
+        if recording == self.recording {
+            return Ok(());
+        }
         self.recording = recording;
         self.pace.limit(recording.fps);
         if let Some(pipeline) = &self.pipeline {

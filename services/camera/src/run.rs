@@ -1,6 +1,6 @@
 //! The program: everything is made, the cameras are recorded, and at the end each tail is closed.
 
-use crate::config::{Camera, Config, Places, Recording};
+use crate::config::{Camera, Changed, Config, Places, Recording};
 use crate::house::House;
 use crate::live::{self, Show};
 use crate::pipeline::{self, encoder};
@@ -123,7 +123,15 @@ fn adopt(ram: &Ram, house: &House, wall: &Wall) {
 }
 
 type Pictures = BTreeMap<String, watch::Receiver<Option<bytes::Bytes>>>;
-type Recordings = Vec<(Camera, watch::Sender<Recording>)>;
+type Recordings = Vec<Watched>;
+
+/// A camera whose settings may change.
+struct Watched {
+    camera: Camera,
+    tell: watch::Sender<Recording>,
+    /// When what is said about it was changed, as far as it is known here.
+    changed: Changed,
+}
 
 fn start_cameras(
     config: &Config,
@@ -143,7 +151,7 @@ fn start_cameras(
         tasks.spawn(recorder::run(camera.clone(), recording, around.clone(), outlets));
         tokio::spawn(presets::keep(camera.clone(), Times { day: config.day, night: config.night }, came_back));
         pictures.insert(camera.name.clone(), shown);
-        recordings.push((camera.clone(), tell));
+        recordings.push(Watched { camera: camera.clone(), tell, changed: config.places.changed(&camera.name) });
     }
     Ok((pictures, recordings))
 }
@@ -175,25 +183,29 @@ impl Keeper {
         if wall.is_set() && !std::mem::replace(&mut self.was_set, wall.is_set()) {
             mend::all(wall, ram);
         }
-        for (camera, tell) in &mut self.recordings {
-            reread(&self.places, camera, tell);
+        for watched in &mut self.recordings {
+            let changed = self.places.changed(&watched.camera.name);
+            if changed != watched.changed {
+                watched.changed = changed;
+                watched.reread(&self.places);
+            }
         }
     }
 }
 
-/// What may change while a camera is recorded is taken over; for the rest this program has to be started again, which is said once.
-fn reread(places: &Places, camera: &mut Camera, tell: &watch::Sender<Recording>) {
-    match places.camera(&camera.name) {
-        Ok(new) if new == *camera => {}
-        Ok(new) => {
-            let other = Camera { recording: camera.recording, ..new.clone() } != *camera;
-            let remedy = if other { "; its addresses count from the next start on" } else { "" };
-            tracing::info!("{}: its settings have changed{remedy}", camera.name);
-            tell.send_replace(new.recording);
-            *camera = new;
-        }
-        Err(bad) => {
-            tracing::warn!("{}: goes on as before: {bad}", camera.name);
+impl Watched {
+    /// What may change while a camera is recorded is taken over; the rest counts when this program starts again.
+    fn reread(&mut self, places: &Places) {
+        let name = &self.camera.name;
+        match places.camera(name) {
+            Ok(new) => {
+                let other = Camera { recording: self.camera.recording, ..new.clone() } != self.camera;
+                let remedy = if other { "; restart this program for its addresses" } else { "" };
+                tracing::info!("{name}: its settings were read again{remedy}");
+                self.tell.send_replace(new.recording);
+                self.camera = new;
+            }
+            Err(bad) => tracing::warn!("{name}: goes on as before: {bad}"),
         }
     }
 }
