@@ -75,7 +75,7 @@ fn segments_have_the_asked_length_and_no_picture_is_lost_or_doubled() {
     }
     let bits = fast[1].label.bytes * 8 / 20_000;
     assert!((600..1300).contains(&bits), "{bits} kbit/s");
-    let told = facts(&attic.place().path("bus.sock"), "attic/camera/segment-closed", fast.len() + slow.len());
+    let told = facts(&attic.place().path("bus.sock"), "attic/evt/camera/segment-closed", fast.len() + slow.len());
     for found in fast.iter().chain(&slow) {
         let path = found.path.display().to_string();
         assert!(told.iter().any(|fact| fact["file"] == path && fact["bytes"] == found.label.bytes), "{path}: {told:?}");
@@ -129,7 +129,7 @@ fn no_fault_of_a_camera_ends_its_pipeline() {
     for found in &all {
         assert!(recorder::probe(&found.path).1[0].starts_with('K'), "{}", found.path.display());
     }
-    let online = facts(&attic.place().path("bus.sock"), "attic/camera/camera-online", 1);
+    let online = facts(&attic.place().path("bus.sock"), "attic/evt/camera/camera-online", 1);
     assert_eq!(online[0]["camera"], "cam1");
 }
 
@@ -203,7 +203,7 @@ fn what_moves_leaves_at_once_and_the_clock_is_mended() {
     assert!(first.label.marked && first.label.motion_percent > 0.2, "{:?}", first.label);
     assert_eq!((first.label.reason, first.label.clock), (Reason::Motion, Clock::Unset));
     assert!(first.label.duration_ms < 5000, "{:?}", first.label);
-    assert_eq!(facts(&attic.place().path("bus.sock"), "attic/camera/motion", 1)[0]["camera"], "cam1");
+    assert_eq!(facts(&attic.place().path("bus.sock"), "attic/evt/camera/motion", 1)[0]["camera"], "cam1");
     fs::write(clock.join("synchronized"), "").unwrap();
     recorder.world.until("the clock is believed", || {
         recorder.closed("cam1").iter().all(|found| found.label.clock == Clock::Set)
@@ -296,7 +296,7 @@ fn what_cannot_be_recorded_is_told_with_its_remedy_and_the_rest_is_recorded() {
     for told in ["`a/b` is not recorded: ", "use letters, digits", "`cam2` is not recorded: ", "does not begin with http://"] {
         assert!(log.contains(told), "{told}: {log}");
     }
-    let offline = facts(&attic.place().path("bus.sock"), "attic/camera/camera-offline", 2);
+    let offline = facts(&attic.place().path("bus.sock"), "attic/evt/camera/camera-offline", 2);
     assert!(offline.iter().any(|fact| fact["camera"] == "a/b"), "{offline:?}");
     recorder.set("CAMERAS", "cam2");
     assert_eq!(recorder.start().wait_exit().code(), Some(100));
@@ -328,7 +328,7 @@ fn a_full_ram_disk_costs_the_oldest_segments_and_never_the_recorder() {
     let folder = inside(&recorder.world, process.pid());
     recorder.world.until("it records", || segments::read(&folder).is_ok_and(|contents| contents.closed.len() > 3));
     let first = segments::read(&folder).unwrap().closed.remove(0).name;
-    let evicted = facts(&attic.place().path("bus.sock"), "attic/camera/segment-evicted", 8);
+    let evicted = facts(&attic.place().path("bus.sock"), "attic/evt/camera/segment-evicted", 8);
     assert!(evicted[0]["file"].as_str().unwrap().ends_with(&first.segment()), "the oldest first: {evicted:?}");
     assert!(process.runs());
     let contents = segments::read(&folder).unwrap();

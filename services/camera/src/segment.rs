@@ -121,8 +121,8 @@ impl Segment {
     /// Ends it. One without a picture vanishes.
     ///
     /// # Errors
-    /// There is no room for its label; it is left to be adopted.
-    pub fn close(mut self, reason: Reason, length: Duration) -> io::Result<Option<(PathBuf, Label)>> {
+    /// There is no room for its label; the same may be tried again, or it is left to be adopted.
+    pub fn close(&mut self, reason: Reason, length: Duration) -> io::Result<Option<(PathBuf, Label)>> {
         if self.label.frames == 0 {
             std::fs::remove_file(self.folder.join(self.name.part()))?;
             std::fs::remove_file(self.folder.join(self.name.label()))?;
@@ -133,9 +133,9 @@ impl Segment {
         self.label.duration_ms = (length.as_secs_f64() * 1000.0).round() as u64;
         self.label.reason = reason;
         self.label.adopted = false;
-        self.label.md5 = hex(&self.sum.finalize());
+        self.label.md5 = hex(&self.sum.clone().finalize());
         let path = segments::close(&self.folder, &self.name, &self.label)?;
-        Ok(Some((path, self.label)))
+        Ok(Some((path, self.label.clone())))
     }
 }
 

@@ -107,7 +107,9 @@ pub fn probe(path: &Path) -> (f64, Vec<String>) {
 pub fn numbers(found: &Found) -> Vec<u32> {
     let (width, height) = (found.label.width as usize, found.label.height as usize);
     let path = found.path.to_str().unwrap();
-    let gray = run("ffmpeg", &["-v", "error", "-i", path, "-fps_mode", "passthrough", "-pix_fmt", "gray", "-f", "rawvideo", "-"]);
+    // Each picture once, whatever its time: raw video has a coarser clock than a transport stream.
+    let whole = ["-v", "error", "-i", path, "-vf", "setpts=N/25/TB", "-r", "25", "-fps_mode", "passthrough"];
+    let gray = run("ffmpeg", &[&whole[..], &["-pix_fmt", "gray", "-f", "rawvideo", "-"]].concat());
     assert_eq!(gray.len() % (width * height), 0, "pictures of another size are in {path}");
     gray.chunks(width * height)
         .map(|picture| number_of_gray(picture, width).unwrap_or_else(|| panic!("a picture in {path} has no number")))
