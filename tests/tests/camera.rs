@@ -108,7 +108,9 @@ fn no_fault_of_a_camera_ends_its_pipeline() {
         camera.set(&[]);
         recording(&recorder, "cam1");
     }
-    for fault in [Fault::HalfFrame, Fault::Truncated, Fault::CutShort, Fault::BitFlipped, Fault::ZeroLength, Fault::LongLength] {
+    for fault in
+        [Fault::HalfFrame, Fault::Truncated, Fault::CutShort, Fault::BitFlipped, Fault::ZeroLength, Fault::LongLength]
+    {
         camera.next(12, fault);
         std::thread::sleep(Duration::from_millis(1500));
     }
@@ -205,9 +207,9 @@ fn what_moves_leaves_at_once_and_the_clock_is_mended() {
     assert!(first.label.duration_ms < 5000, "{:?}", first.label);
     assert_eq!(facts(&attic.place().path("bus.sock"), "attic/evt/camera/motion", 1)[0]["camera"], "cam1");
     fs::write(clock.join("synchronized"), "").unwrap();
-    recorder.world.until("the clock is believed", || {
-        recorder.closed("cam1").iter().all(|found| found.label.clock == Clock::Set)
-    });
+    recorder
+        .world
+        .until("the clock is believed", || recorder.closed("cam1").iter().all(|found| found.label.clock == Clock::Set));
     end(process);
     assert_eq!(recorder.contents("cam1").stray_labels, Vec::<std::path::PathBuf>::new());
     assert!(recorder.closed("cam1").iter().all(|found| found.label.clock == Clock::Set));
@@ -260,10 +262,17 @@ fn others_look_at_the_pictures_over_one_connection() {
     let address = log.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
     let snapshot = ask(&address, "/cam1/snapshot.jpg");
     assert!(snapshot.starts_with(b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg") && snapshot.ends_with(b"\xff\xd9"));
-    let viewers: Vec<_> = (0..3).map(|_| (address.clone(), std::thread::spawn({
-        let address = address.clone();
-        move || ask(&address, "/cam1/stream")
-    }))).collect();
+    let viewers: Vec<_> = (0..3)
+        .map(|_| {
+            (
+                address.clone(),
+                std::thread::spawn({
+                    let address = address.clone();
+                    move || ask(&address, "/cam1/stream")
+                }),
+            )
+        })
+        .collect();
     for (_, viewer) in viewers {
         let stream = viewer.join().unwrap();
         assert!(count(&stream, b"--pistop-picture\r\n") > 4 && count(&stream, b"\xff\xd9\r\n--pistop-picture") > 3);
@@ -293,7 +302,9 @@ fn what_cannot_be_recorded_is_told_with_its_remedy_and_the_rest_is_recorded() {
     assert_eq!(second.wait_exit().code(), Some(100));
     assert!(second.log().contains("another recorder writes here; stop it, or set another RAM_DIR"), "{}", second.log());
     let log = end(process);
-    for told in ["`a/b` is not recorded: ", "use letters, digits", "`cam2` is not recorded: ", "does not begin with http://"] {
+    for told in
+        ["`a/b` is not recorded: ", "use letters, digits", "`cam2` is not recorded: ", "does not begin with http://"]
+    {
         assert!(log.contains(told), "{told}: {log}");
     }
     let offline = facts(&attic.place().path("bus.sock"), "attic/evt/camera/camera-offline", 2);
@@ -321,7 +332,10 @@ fn a_full_ram_disk_costs_the_oldest_segments_and_never_the_recorder() {
     let camera = Camera::start(vec![]).unwrap();
     let mut recorder = Recorder::of("cam1");
     let attic = agent(&mut recorder);
-    recorder.camera("cam1", &camera, &format!("{STILL}\nSEGMENT_SEC=1")).set("RAM_MOUNT", "4m").set("RAM_BYTES", "4000000");
+    recorder
+        .camera("cam1", &camera, &format!("{STILL}\nSEGMENT_SEC=1"))
+        .set("RAM_MOUNT", "4m")
+        .set("RAM_BYTES", "4000000");
     // Half of it is somebody else's, who comes later.
     as_root_in_a_namespace(&mut recorder, r#"(sleep 5; head -c 3m /dev/zero >"$RAM_DIR/filler") & exec "$@""#);
     let mut process = recorder.start();

@@ -20,12 +20,28 @@ const fn setting(key: &'static str, default: &'static str, help: &'static str) -
 /// Every key of the program; the variable of the same name is written in upper case with `_`.
 pub const SETTINGS: &[Setting] = &[
     setting("cameras", "", "names of the cameras, separated by blanks"),
-    setting("camera-dir", "/etc/pistop/cameras", "where each camera has its settings: a file NAME, or a folder NAME with a file for each"),
+    setting(
+        "camera-dir",
+        "/etc/pistop/cameras",
+        "where each camera has its settings: a file NAME, or a folder NAME with a file for each",
+    ),
     setting("defaults-dir", "/etc/default", "where seg-NAME files are, which win over those"),
     setting("ram-dir", "/run/pistop/cameras", "where recordings are kept until they are uploaded"),
-    setting("ram-bytes", "", "bytes that recordings may take; empty for nine tenths of a tmpfs of their own, or half of what is free in another"),
-    setting("ram-mount", "", "size, as in 1024m, of the tmpfs that is mounted at ram-dir if there is none; empty to mount nothing"),
-    setting("live", "", "address and port at which pictures are served to others, as in 127.0.0.1:8090; empty for nowhere"),
+    setting(
+        "ram-bytes",
+        "",
+        "bytes that recordings may take; empty for nine tenths of a tmpfs of their own, or half of what is free in another",
+    ),
+    setting(
+        "ram-mount",
+        "",
+        "size, as in 1024m, of the tmpfs that is mounted at ram-dir if there is none; empty to mount nothing",
+    ),
+    setting(
+        "live",
+        "",
+        "address and port at which pictures are served to others, as in 127.0.0.1:8090; empty for nowhere",
+    ),
     setting("encoder", "auto", "auto, hardware or x264"),
     setting("pipeline-timeout", "10", "seconds after which a GStreamer that hangs is given up"),
     setting("day", "06:00", "local time from which the day preset holds"),
@@ -215,10 +231,8 @@ fn check(settings: &Settings) -> Result<Config, BadConfig> {
 fn checked_name(settings: &Settings, name: &str) -> Result<(), BadConfig> {
     match segments::is_camera_name(name) {
         true => Ok(()),
-        false => Err(settings.bad(
-            "cameras",
-            format!("`{name}` is no name of a camera; use letters, digits, `-` and `_`, as in cam1"),
-        )),
+        false => Err(settings
+            .bad("cameras", format!("`{name}` is no name of a camera; use letters, digits, `-` and `_`, as in cam1"))),
     }
 }
 
@@ -251,7 +265,8 @@ fn encoder(settings: &Settings) -> Result<Encoder, BadConfig> {
 
 fn time(settings: &Settings, key: &str) -> Result<Time, BadConfig> {
     let text = settings.number::<String>(key)?;
-    let time = text.split_once(':').and_then(|(hour, minute)| Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok());
+    let time =
+        text.split_once(':').and_then(|(hour, minute)| Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok());
     time.ok_or_else(|| settings.bad(key, format!("`{text}` is no time of day; write one, as in 06:00")))
 }
 
@@ -291,7 +306,9 @@ impl Places {
 
     /// Names the file that a value came from, or the one to write.
     fn placed(&self, name: &str, settings: &Settings, from: &BTreeMap<String, PathBuf>, bad: BadConfig) -> BadConfig {
-        let Some(setting) = CAMERA.iter().find(|one| bad.key == one.key || bad.key == one.variable()) else { return bad };
+        let Some(setting) = CAMERA.iter().find(|one| bad.key == one.key || bad.key == one.variable()) else {
+            return bad;
+        };
         let (key, origin) = (setting.variable(), settings.origin(setting.key));
         let file = match (origin, from.get(&key)) {
             (Origin::Variables, _) => return bad,

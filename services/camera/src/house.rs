@@ -33,7 +33,9 @@ impl House {
                 Post::Fact(fact) => fact.rule().name,
                 Post::End(_) => "",
             };
-            tracing::warn!("{WAITING} facts wait for the bus already; {what} is not told: is fclient or fserver running?");
+            tracing::warn!(
+                "{WAITING} facts wait for the bus already; {what} is not told: is fclient or fserver running?"
+            );
         }
     }
 

@@ -68,7 +68,10 @@ fn keep_registry_in_ram() -> Result<(), Failure> {
     if std::env::var_os(variable).is_some() || std::fs::create_dir_all("/run/pistop").is_err() {
         return Ok(());
     }
-    let again = |program| std::process::Command::new(program).args(std::env::args_os().skip(1)).env(variable, path).exec();
+    let again =
+        |program| std::process::Command::new(program).args(std::env::args_os().skip(1)).env(variable, path).exec();
     let why = std::env::current_exe().map(again).unwrap_or_else(|why| why);
-    Err(Failure::Temporary(format!("this program cannot begin once more with {variable}={path}: {why}; set it yourself")))
+    Err(Failure::Temporary(format!(
+        "this program cannot begin once more with {variable}={path}: {why}; set it yourself"
+    )))
 }

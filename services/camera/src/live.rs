@@ -67,7 +67,9 @@ async fn answer(mut stream: TcpStream, show: &Show) -> io::Result<()> {
             let picture = pictures.borrow().clone();
             match picture {
                 Some(jpeg) => reply(&mut stream, "200 OK", "image/jpeg", &jpeg).await,
-                None => reply(&mut stream, "503 Service Unavailable", "text/plain", b"the camera sends no pictures\n").await,
+                None => {
+                    reply(&mut stream, "503 Service Unavailable", "text/plain", b"the camera sends no pictures\n").await
+                }
             }
         }
         (None, "") if camera.is_empty() => {
@@ -75,7 +77,8 @@ async fn answer(mut stream: TcpStream, show: &Show) -> io::Result<()> {
             reply(&mut stream, "200 OK", "application/json", json.as_bytes()).await
         }
         _ => {
-            let there: Vec<_> = show.pictures.keys().map(|name| format!("/{name}/stream /{name}/snapshot.jpg\n")).collect();
+            let there: Vec<_> =
+                show.pictures.keys().map(|name| format!("/{name}/stream /{name}/snapshot.jpg\n")).collect();
             reply(&mut stream, "404 Not Found", "text/plain", there.concat().as_bytes()).await
         }
     }

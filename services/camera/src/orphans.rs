@@ -18,7 +18,8 @@ pub fn adopt(camera: &str, folder: &Path) -> io::Result<Vec<(PathBuf, Label)>> {
     for stray in &contents.stray_labels {
         let _ = fs::remove_file(stray);
     }
-    let orphans = contents.parts.iter().map(|part| (part, true)).chain(contents.unlabelled.iter().map(|bare| (bare, false)));
+    let orphans =
+        contents.parts.iter().map(|part| (part, true)).chain(contents.unlabelled.iter().map(|bare| (bare, false)));
     let mut adopted = Vec::new();
     for (bare, part) in orphans {
         match one(camera, folder, bare, part) {

@@ -149,7 +149,8 @@ mod tests {
 
     #[test]
     fn the_day_is_from_six_to_six() {
-        for (hour, minute, mode) in [(5, 59, Mode::Night), (6, 0, Mode::Day), (17, 59, Mode::Day), (18, 0, Mode::Night)] {
+        for (hour, minute, mode) in [(5, 59, Mode::Night), (6, 0, Mode::Day), (17, 59, Mode::Day), (18, 0, Mode::Night)]
+        {
             assert_eq!(TIMES.mode(time(hour, minute, 0, 0)), mode);
         }
         let late = Times { day: time(20, 0, 0, 0), night: time(4, 30, 0, 0) };

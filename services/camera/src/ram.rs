@@ -41,7 +41,10 @@ impl Ram {
             mount_tmpfs(dir, size)?;
         }
         let lock = lock(dir).map_err(bad)?.ok_or_else(|| {
-            Failure::Permanent(format!("{}: another recorder writes here; stop it, or set another RAM_DIR", dir.display()))
+            Failure::Permanent(format!(
+                "{}: another recorder writes here; stop it, or set another RAM_DIR",
+                dir.display()
+            ))
         })?;
         Ok(Ram { dir: dir.into(), cap: budget(dir, cap).map_err(bad)?, house, _lock: Arc::new(lock) })
     }
@@ -82,7 +85,8 @@ impl Ram {
 
     fn evict(&self, bytes: u64, why: &str) -> u64 {
         let folders = segments::cameras(&self.dir).unwrap_or_default();
-        let all: Vec<_> = folders.values().flat_map(|folder| segments::read(folder).unwrap_or_default().closed).collect();
+        let all: Vec<_> =
+            folders.values().flat_map(|folder| segments::read(folder).unwrap_or_default().closed).collect();
         let mut freed = 0;
         for found in evict::order(&all) {
             if freed >= bytes {
@@ -105,7 +109,8 @@ impl Ram {
 }
 
 fn size_of(folder: &Path) -> io::Result<u64> {
-    let sizes = fs::read_dir(folder)?.map(|entry| entry.and_then(|entry| entry.metadata()).map_or(0, |meta| meta.len()));
+    let sizes =
+        fs::read_dir(folder)?.map(|entry| entry.and_then(|entry| entry.metadata()).map_or(0, |meta| meta.len()));
     Ok(sizes.sum())
 }
 

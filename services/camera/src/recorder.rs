@@ -258,7 +258,12 @@ impl Recorder {
     fn start_pipeline(&mut self) -> Result<Pipeline, Failure> {
         let fps = self.pace.news().or(self.pace.fps()).unwrap_or(self.recording.fps);
         let rate = Rate { fps, bitrate: self.recording.bitrate };
-        tracing::info!("{}: {fps} pictures a second, {} kbit/s by {}", self.name, rate.bitrate, self.around.encoder.name());
+        tracing::info!(
+            "{}: {fps} pictures a second, {} kbit/s by {}",
+            self.name,
+            rate.bitrate,
+            self.around.encoder.name()
+        );
         let no_thread = |why| Failure::Temporary(format!("{}: no thread for the encoder: {why}", self.name));
         let (pipeline, outputs) = Pipeline::start(&self.name, self.around.encoder, rate).map_err(no_thread)?;
         self.outputs = Some(outputs);
@@ -303,7 +308,11 @@ impl Recorder {
         match self.repairs.len() > REPAIRS {
             true => Err(Failure::Temporary(format!("{}: the pipeline breaks again and again: {why}", self.name))),
             false => {
-                tracing::error!("{}: the pipeline broke: {why}; it is made anew with {}", self.name, self.around.encoder.name());
+                tracing::error!(
+                    "{}: the pipeline broke: {why}; it is made anew with {}",
+                    self.name,
+                    self.around.encoder.name()
+                );
                 Ok(())
             }
         }

@@ -64,7 +64,8 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     let cameras = config.cameras.iter().map(|camera| camera.name.as_str()).collect::<Vec<_>>().join(" ");
     tracing::info!("{cameras}: recorded to {}, {} bytes at most", around.ram.dir().display(), around.ram.cap());
     runner::ready::ready(&format!("records {cameras} by {}", encoder.name()));
-    let mut keeper = Keeper { places: config.places.clone(), recordings, around: around.clone(), board, was_set: false };
+    let mut keeper =
+        Keeper { places: config.places.clone(), recordings, around: around.clone(), board, was_set: false };
     let ended = wait(&mut signals, &mut tasks, &mut keeper).await;
     runner::ready::stopping();
     around.stop.cancel();
@@ -142,7 +143,8 @@ fn start_cameras(
     let (mut pictures, mut recordings) = (Pictures::new(), Recordings::new());
     for camera in &config.cameras {
         let folder = around.ram.folder(&camera.name);
-        let bad = |why| Failure::Permanent(format!("{}: {why}; set RAM_DIR to a folder for recordings", folder.display()));
+        let bad =
+            |why| Failure::Permanent(format!("{}: {why}; set RAM_DIR to a folder for recordings", folder.display()));
         std::fs::create_dir_all(&folder).map_err(bad)?;
         let (back, came_back) = mpsc::unbounded_channel();
         let (tell, recording) = watch::channel(camera.recording);
@@ -158,7 +160,8 @@ fn start_cameras(
 
 async fn start_live(config: &Config, show: Show) -> Result<(), Failure> {
     let Some(address) = config.live else { return Ok(()) };
-    let bad = |why| Failure::Permanent(format!("pictures cannot be served at {address}: {why}; set LIVE to another address"));
+    let bad =
+        |why| Failure::Permanent(format!("pictures cannot be served at {address}: {why}; set LIVE to another address"));
     let listener = TcpListener::bind(address).await.map_err(bad)?;
     let address = listener.local_addr().map_err(bad)?;
     tracing::info!("pictures are served at http://{address}/");

@@ -163,7 +163,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut segment = Segment::open(dir.path(), beginning(1)).unwrap();
         for n in 0..30_u32 {
-            let packets = segment.packets(&[1; 900], Duration::from_secs(7) + n * Duration::from_millis(66), n == 0).unwrap();
+            let packets =
+                segment.packets(&[1; 900], Duration::from_secs(7) + n * Duration::from_millis(66), n == 0).unwrap();
             segment.write(&packets).unwrap();
         }
         segment.mark(3.5);

@@ -86,7 +86,8 @@ impl Board {
     /// Writes the file. Without room for it, it is missing for a while.
     pub fn write(&self, dir: &Path, used: u64, cap: u64) {
         let aside = dir.join(format!(".{FILE}"));
-        let written = std::fs::write(&aside, self.json(used, cap)).and_then(|()| std::fs::rename(&aside, dir.join(FILE)));
+        let written =
+            std::fs::write(&aside, self.json(used, cap)).and_then(|()| std::fs::rename(&aside, dir.join(FILE)));
         if let Err(why) = written {
             tracing::debug!("{FILE} cannot be written: {why}");
         }

@@ -18,9 +18,8 @@ fn pictures(count: usize, width: i32, height: i32) -> Vec<Bytes> {
     let pipeline = gstreamer::parse::launch(&text).unwrap().downcast::<gstreamer::Bin>().unwrap();
     let out = pipeline.by_name("out").unwrap().downcast::<gstreamer_app::AppSink>().unwrap();
     pipeline.set_state(gstreamer::State::Playing).unwrap();
-    let pictures = std::iter::from_fn(|| out.pull_sample().ok()).map(|sample| {
-        Bytes::copy_from_slice(&sample.buffer().unwrap().map_readable().unwrap())
-    });
+    let pictures = std::iter::from_fn(|| out.pull_sample().ok())
+        .map(|sample| Bytes::copy_from_slice(&sample.buffer().unwrap().map_readable().unwrap()));
     let pictures = pictures.collect();
     pipeline.set_state(gstreamer::State::Null).unwrap();
     pictures
@@ -32,7 +31,9 @@ impl Out {
     /// The next coded picture: its time in milliseconds, whether it is a key frame, its bytes.
     async fn next(&mut self) -> Option<(u64, bool, Vec<u8>)> {
         match timeout(Duration::from_secs(3), self.0.recv()).await.ok()?? {
-            Output::Unit(unit) => Some((unit.at.as_millis() as u64, unit.key, unit.with_bytes(<[u8]>::to_vec).unwrap())),
+            Output::Unit(unit) => {
+                Some((unit.at.as_millis() as u64, unit.key, unit.with_bytes(<[u8]>::to_vec).unwrap()))
+            }
             Output::Broken(why) => panic!("{why}"),
         }
     }

@@ -49,7 +49,8 @@ mod tests {
 
     #[test]
     fn comments_quotes_and_blanks_are_those_of_a_shell() {
-        let text = "# per camera\n\nSEGMENT_SEC=20\n FPS = 15  # a second\nURL=\"http://cam/#a b\"\nexport X='y # z'\nE=\n";
+        let text =
+            "# per camera\n\nSEGMENT_SEC=20\n FPS = 15  # a second\nURL=\"http://cam/#a b\"\nexport X='y # z'\nE=\n";
         let expected = [("SEGMENT_SEC", "20"), ("FPS", "15"), ("URL", "http://cam/#a b"), ("X", "y # z"), ("E", "")];
         assert_eq!(pairs(text), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
         assert_eq!(pairs("A=http://cam/#x y")[0].1, "http://cam/#x y");

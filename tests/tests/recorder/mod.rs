@@ -27,7 +27,9 @@ impl Recorder {
         let world = World::new();
         let mut recorder = Recorder { world, settings: BTreeMap::new(), wrapper: Vec::new() };
         fs::create_dir_all(recorder.world.path("default")).unwrap();
-        for (name, place) in [("CAMERA_DIR", "cameras"), ("DEFAULTS_DIR", "default"), ("RAM_DIR", "ram"), ("DOOR", "no-door")] {
+        for (name, place) in
+            [("CAMERA_DIR", "cameras"), ("DEFAULTS_DIR", "default"), ("RAM_DIR", "ram"), ("DOOR", "no-door")]
+        {
             let path = recorder.world.path(place).display().to_string();
             recorder.set(name, &path);
         }
@@ -73,7 +75,8 @@ impl Recorder {
     #[track_caller]
     pub fn wait_for(&self, camera: &str, count: usize) -> Vec<Found> {
         let patience = std::time::Duration::from_secs(60);
-        self.world.until_within(patience, &format!("{camera} has {count} segments"), || self.closed(camera).len() >= count);
+        self.world
+            .until_within(patience, &format!("{camera} has {count} segments"), || self.closed(camera).len() >= count);
         self.closed(camera)
     }
 }
@@ -87,7 +90,8 @@ pub fn end(mut recorder: Process) -> String {
 }
 
 fn run(program: &str, arguments: &[&str]) -> Vec<u8> {
-    let output = Command::new(program).args(arguments).output().unwrap_or_else(|why| panic!("{program}: {why}; install ffmpeg"));
+    let output =
+        Command::new(program).args(arguments).output().unwrap_or_else(|why| panic!("{program}: {why}; install ffmpeg"));
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && told.trim().is_empty(), "{program} {arguments:?}: {told}");
     output.stdout

@@ -68,7 +68,9 @@ fn what_cannot_be_used_is_named_with_its_place_and_the_remedy() {
     let told = etc.refused("cam2", &[]);
     assert!(told.contains("cameras/cam2/FPS: `many` is no f64"), "{told}");
     assert!(etc.refused("cam3", &[]).contains("line 2 is no NAME=VALUE"));
-    assert!(etc.refused("", &[]).contains("CAMERAS: names no camera") || etc.refused("", &[]).contains("names no camera"));
+    assert!(
+        etc.refused("", &[]).contains("CAMERAS: names no camera") || etc.refused("", &[]).contains("names no camera")
+    );
     for (name, value, remedy) in [
         ("LIVE", "here", "as in 127.0.0.1:8090"),
         ("ENCODER", "divx", "write auto, hardware or x264"),

@@ -53,7 +53,10 @@ impl Stage {
         elements.extend(coders);
         elements.extend([parser, sink.upcast()]);
         let pipeline = gst::Pipeline::new();
-        pipeline.add_many(&elements).and_then(|()| gst::Element::link_many(&elements)).map_err(|why| why.to_string())?;
+        pipeline
+            .add_many(&elements)
+            .and_then(|()| gst::Element::link_many(&elements))
+            .map_err(|why| why.to_string())?;
         count(&decoder, taken);
         hear(&pipeline, tell.clone());
         Ok(Stage { pipeline, source, encoder, kind, begun })
@@ -104,7 +107,9 @@ fn fetch(tell: mpsc::Sender<Output>, begun: Arc<AtomicBool>) -> AppSinkCallbacks
         let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
         begun.store(true, Ordering::Relaxed);
         match unit(&sample) {
-            Some(unit) => tell.blocking_send(Output::Unit(unit)).map(|()| gst::FlowSuccess::Ok).map_err(|_| gst::FlowError::Eos),
+            Some(unit) => {
+                tell.blocking_send(Output::Unit(unit)).map(|()| gst::FlowSuccess::Ok).map_err(|_| gst::FlowError::Eos)
+            }
             None => Ok(gst::FlowSuccess::Ok),
         }
     };

@@ -152,7 +152,8 @@ impl Writer {
     fn begin(&mut self, first: Sent) {
         let due = self.cuts.iter().take_while(|cut| cut.at <= first.at).count();
         let cuts: Vec<Cut> = self.cuts.drain(..due).collect();
-        let (Some(reason), mark) = (cuts.first().map(|cut| cut.reason), cuts.iter().filter_map(|cut| cut.mark).reduce(f64::max))
+        let (Some(reason), mark) =
+            (cuts.first().map(|cut| cut.reason), cuts.iter().filter_map(|cut| cut.mark).reduce(f64::max))
         else {
             return;
         };
@@ -182,7 +183,10 @@ impl Writer {
             let clock = if wall.is_set() { Clock::Set } else { Clock::Unset };
             let monotonic_ms = wall.monotonic_ms(first.at);
             let camera = self.camera.clone();
-            Segment::open(&self.folder, Beginning { camera, name, clock, size: first.size, begun: first.at, monotonic_ms })
+            Segment::open(
+                &self.folder,
+                Beginning { camera, name, clock, size: first.size, begun: first.at, monotonic_ms },
+            )
         };
         match open() {
             Err(why) if is_full(&why) && self.around.ram.make_room(ROOM) => open(),
