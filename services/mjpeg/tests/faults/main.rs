@@ -1,6 +1,8 @@
 //! The source against a camera with every fault that we know of: which pictures come, when the camera is lost and why, and that it never has two
 //! connections.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 mod watched;
 
 use esp32::Fault;
