@@ -88,7 +88,7 @@ async fn showers_of_missing_pictures() {
 
 /// Loses the camera by a fault, and finds it again when that is over.
 async fn lose(fault: Fault, within: Duration) -> Cause {
-    let mut watched = Watched::start(&[]);
+    let mut watched = Watched::impatient(&[]);
     watched.frames(12).await;
     let since = Instant::now();
     watched.camera.set(&[fault]);
@@ -107,30 +107,30 @@ const SECOND: Duration = Duration::from_secs(1);
 
 #[tokio::test]
 async fn a_stall() {
-    let why = lose(Fault::Stall, SECOND).await;
+    let why = lose(Fault::Stall, SECOND * 2).await;
     let Cause::Stalled(long) = why else { panic!("{why:?}") };
-    assert!((Duration::from_millis(650)..SECOND).contains(&long), "{long:?}");
+    assert!((SECOND..SECOND * 2).contains(&long), "{long:?}");
 }
 
 #[tokio::test]
 async fn the_end_of_a_connection() {
-    assert_eq!(lose(Fault::Close, SECOND / 2).await, Cause::Closed);
-    assert!(matches!(lose(Fault::Reset, SECOND / 2).await, Cause::Cut { .. }));
+    assert_eq!(lose(Fault::Close, SECOND).await, Cause::Closed);
+    assert!(matches!(lose(Fault::Reset, SECOND).await, Cause::Cut { .. }));
 }
 
 #[tokio::test]
 async fn broken_pictures_only() {
-    assert_eq!(lose(Fault::CutShort, SECOND).await, Cause::Broken { what: Flaw::Short.to_string() });
+    assert_eq!(lose(Fault::CutShort, SECOND * 2).await, Cause::Broken { what: Flaw::Short.to_string() });
 }
 
 #[tokio::test]
 async fn a_picture_of_a_gigabyte() {
-    assert_eq!(lose(Fault::Huge, SECOND).await, Cause::Broken { what: Flaw::TooBig.to_string() });
+    assert_eq!(lose(Fault::Huge, SECOND * 2).await, Cause::Broken { what: Flaw::TooBig.to_string() });
 }
 
 #[tokio::test]
 async fn a_part_of_endless_headers() {
-    assert_eq!(lose(Fault::EndlessPartHeaders, SECOND).await, Cause::Broken { what: Flaw::NoPicture.to_string() });
+    assert_eq!(lose(Fault::EndlessPartHeaders, SECOND * 2).await, Cause::Broken { what: Flaw::NoPicture.to_string() });
 }
 
 #[tokio::test]
@@ -149,7 +149,7 @@ async fn a_camera_that_is_off() {
 /// As when a browser watches it: an ESP32 accepts and is silent.
 #[tokio::test]
 async fn a_camera_that_serves_another() {
-    let mut watched = Watched::start(&[Fault::Silent]);
+    let mut watched = Watched::impatient(&[Fault::Silent]);
     assert_eq!(watched.lost().await.1, Cause::Silent);
     sleep(Duration::from_millis(2500)).await;
     watched.camera.set(&[]);
@@ -160,7 +160,7 @@ async fn a_camera_that_serves_another() {
 /// It streams into the closed connection until a write fails, and serves nobody else before.
 #[tokio::test]
 async fn a_camera_that_does_not_notice() {
-    let mut watched = Watched::start(&[Fault::Deaf]);
+    let mut watched = Watched::impatient(&[Fault::Deaf]);
     watched.frames(12).await;
     watched.camera.set(&[Fault::Deaf, Fault::CutShort]);
     let (_, why, told) = watched.lost().await;

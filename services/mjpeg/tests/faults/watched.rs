@@ -17,11 +17,9 @@ pub struct Watched {
     pub source: JoinHandle<()>,
 }
 
-/// The defaults, with less patience.
-pub fn config(camera: &Camera) -> Config {
+/// The defaults, with short pauses, and each picture is read through.
+fn config(camera: &Camera) -> Config {
     Config {
-        answer: Duration::from_millis(1500),
-        stall: Duration::from_millis(700),
         close: Duration::from_millis(300),
         back_off: Duration::from_millis(20)..=Duration::from_millis(200),
         looks: 100.0,
@@ -32,6 +30,12 @@ pub fn config(camera: &Camera) -> Config {
 impl Watched {
     pub fn start(faults: &[Fault]) -> Self {
         Self::with(faults, |config| config)
+    }
+
+    /// For tests that wait for a loss.
+    pub fn impatient(faults: &[Fault]) -> Self {
+        let (answer, stall) = (Duration::from_millis(1500), Duration::from_secs(1));
+        Self::with(faults, |config| Config { answer, stall, ..config })
     }
 
     pub fn with(faults: &[Fault], adjust: impl FnOnce(Config) -> Config) -> Self {
