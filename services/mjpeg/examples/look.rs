@@ -1,7 +1,9 @@
-//! What a look at a picture costs: `cargo run --release -p mjpeg --example look`. Prints CPU seconds for each second of VGA at 15 fps.
+//! What the eyes cost, in CPU seconds for each second of VGA at 15 fps: looks at pictures alone, then the whole way from a camera's socket to the
+//! recorder. `cargo run --release -p mjpeg --example look`
 
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
-use mjpeg::{Config, jpeg::Eye};
+use mjpeg::jpeg::Eye;
+use mjpeg::{Config, Happening};
 use std::time::{Duration, Instant};
 
 const ROUNDS: u32 = 1500;
@@ -19,11 +21,32 @@ fn main() {
         let each = (cpu() - start) / ROUNDS;
         println!("{:6} bytes: {each:?} a picture, {:.5} CPU-s/s", jpeg.len(), each.as_secs_f64() * 15.0);
     }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("an event loop");
+    runtime.block_on(stream());
 }
 
-/// Time that this process has had a processor, by the kernel.
+/// Ten seconds of a camera, which runs on threads of its own.
+async fn stream() {
+    let camera = esp32::Camera::start(Vec::new()).expect("a free port");
+    let (teller, mut happenings) = mjpeg::channel(10);
+    let source = tokio::spawn(mjpeg::run(Config::new(camera.url().parse().expect("an address")), teller));
+    let (mut frames, mut bytes, mut start) = (0_u32, 0, cpu());
+    while frames < 180 {
+        let Some(Happening::Frame(frame)) = happenings.next().await else { continue };
+        (frames, bytes) = (frames + 1, bytes + frame.jpeg.len());
+        if frames == 30 {
+            start = cpu();
+        }
+    }
+    let used = (cpu() - start).as_secs_f64();
+    println!("{:6} bytes: {:.5} CPU-s/s from the socket to the recorder", bytes / 180, used / 10.0);
+    drop(happenings);
+    source.await.expect("the source ends");
+}
+
+/// Time that this thread has had a processor, by the kernel.
 fn cpu() -> Duration {
-    let text = std::fs::read_to_string("/proc/self/schedstat").expect("the kernel counts");
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("the kernel counts");
     Duration::from_nanos(text.split(' ').next().and_then(|word| word.parse().ok()).expect("a number"))
 }
 

@@ -135,3 +135,55 @@ impl Drop for Happenings {
         self.shared.listener_gone.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cause::Cause;
+    use crate::happening::{Frame, Look, Size};
+    use std::time::{Duration, Instant};
+
+    const SIZE: Size = Size { width: 8, height: 8 };
+
+    fn frame(number: u64) -> Happening {
+        Happening::Frame(Frame {
+            jpeg: bytes::Bytes::new(),
+            at: Instant::now(),
+            camera_time: Some(Duration::from_secs(number)),
+            size: SIZE,
+            look: Look::default(),
+        })
+    }
+
+    #[tokio::test]
+    async fn the_oldest_frame_goes_and_no_message() {
+        let (teller, mut happenings) = channel(2);
+        let lost = Happening::Lost { why: Cause::Refused };
+        let frames: Vec<Happening> = (0..4).map(frame).collect();
+        for happening in [&Happening::Online(SIZE), &frames[0], &frames[1], &lost, &frames[2], &frames[3]] {
+            teller.tell(happening.clone());
+        }
+        teller.flawed();
+        drop(teller);
+        let mut told = Vec::new();
+        while let Some(happening) = happenings.next().await {
+            told.push(happening);
+        }
+        assert_eq!(told, [Happening::Online(SIZE), lost, frames[2].clone(), frames[3].clone()]);
+        assert_eq!(happenings.counts(), Counts { frames: 4, dropped: 2, flawed: 1 });
+    }
+
+    #[tokio::test]
+    async fn each_end_hears_that_the_other_is_gone() {
+        let (teller, happenings) = channel(1);
+        let waits = tokio::spawn(async move { teller.listener_gone().await });
+        tokio::task::yield_now().await;
+        drop(happenings);
+        waits.await.unwrap();
+        let (teller, mut happenings) = channel(1);
+        let waits = tokio::spawn(async move { happenings.next().await });
+        tokio::task::yield_now().await;
+        drop(teller);
+        assert_eq!(waits.await.unwrap(), None);
+    }
+}

@@ -32,7 +32,7 @@ pub async fn run(config: Config, teller: Teller) {
         config,
         teller,
     };
-    while source.attempt().await.is_some() {
+    while source.attempt().await {
         let pause = source.back_off.pause(fastrand::f64());
         tokio::select! {
             () = sleep(pause) => {}
@@ -51,20 +51,25 @@ struct Source {
 }
 
 impl Source {
-    /// One connection from its beginning to its end. `None`: nobody listens any more.
-    async fn attempt(&mut self) -> Option<()> {
+    /// One connection from its beginning to its end; whether anybody still listens.
+    async fn attempt(&mut self) -> bool {
         let opened = tokio::select! {
             opened = connection::open(&self.config) => opened,
-            () = self.teller.listener_gone() => return None,
+            () = self.teller.listener_gone() => return false,
         };
         let mut socket = match opened {
             Ok(socket) => socket,
-            Err(why) => return Some(self.lost(why)),
+            Err(why) => {
+                self.lost(why);
+                return true;
+            }
         };
         let why = self.read(&mut socket).await;
-        let listening = why.map(|why| self.lost(why));
+        let listens = why.is_some();
+        // Told before the connection's end is waited for.
+        why.into_iter().for_each(|why| self.lost(why));
         connection::close(socket, self.config.close).await;
-        listening
+        listens
     }
 
     fn lost(&mut self, why: Cause) {
@@ -73,7 +78,7 @@ impl Source {
         }
     }
 
-    /// Reads until there is a reason not to.
+    /// Reads until there is a reason not to. `None`: nobody listens any more.
     async fn read(&mut self, socket: &mut TcpStream) -> Option<Cause> {
         let mut stream = Stream::new(self.config.max_frame);
         let mut patience = Patience::new(&self.config, Instant::now());

@@ -82,10 +82,9 @@ impl Shared {
     }
 
     /// A picture was sent, or was not, under these faults: those that are counted in pictures get fewer.
-    pub(crate) fn picture_is_over(&self) {
-        let now = self.start.elapsed();
-        for step in self.state().script.iter_mut().filter(|step| step.is_on(now)) {
-            step.frames = step.frames.map(|left| left - 1);
+    pub(crate) fn picture_is_over(&self, under: &[Fault]) {
+        for step in self.state().script.iter_mut().filter(|step| under.contains(&step.fault)) {
+            step.frames = step.frames.map(|left| left.saturating_sub(1));
         }
     }
 

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -33,10 +33,15 @@ impl Door {
     }
 }
 
-type Queue = Arc<Mutex<VecDeque<TcpStream>>>;
+type Queue = Arc<Mutex<VecDeque<Arc<TcpStream>>>>;
 
 /// Runs the port on two threads: one that accepts, one that serves by `talk`. `cuts`: [`Fault::Refuse`] applies.
-pub(crate) fn serve(door: Door, shared: &Arc<Shared>, cuts: bool, talk: fn(TcpStream, &Shared)) -> [JoinHandle<()>; 2] {
+pub(crate) fn serve(
+    door: Door,
+    shared: &Arc<Shared>,
+    cuts: bool,
+    talk: fn(Arc<TcpStream>, &Shared),
+) -> [JoinHandle<()>; 2] {
     let queue = Queue::default();
     let accepts = {
         let (shared, queue) = (shared.clone(), queue.clone());
@@ -59,7 +64,7 @@ pub(crate) fn serve(door: Door, shared: &Arc<Shared>, cuts: bool, talk: fn(TcpSt
 fn accept(door: Door, shared: &Shared, cuts: bool, queue: &Queue) {
     let address = door.address;
     let mut listener = Some(door.listener);
-    let mut last: Option<TcpStream> = None;
+    let mut last = Weak::<TcpStream>::new();
     while !shared.stopping() {
         if cuts && shared.is_on(Fault::Refuse) {
             listener = None;
@@ -70,11 +75,12 @@ fn accept(door: Door, shared: &Shared, cuts: bool, queue: &Queue) {
             thread::sleep(TICK);
             continue;
         };
+        let socket = Arc::new(socket);
         if cuts {
             let log = &mut shared.state().log;
             log.connections.push(Instant::now());
-            log.overlaps += usize::from(last.as_ref().is_some_and(|last| !is_gone(last)));
-            last = socket.try_clone().ok();
+            log.overlaps += usize::from(last.upgrade().is_some_and(|last| !is_gone(&last)));
+            last = Arc::downgrade(&socket);
         }
         queue.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push_back(socket);
     }

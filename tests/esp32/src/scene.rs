@@ -117,7 +117,8 @@ mod tests {
             scene.draw_number(&mut pixels, wanted);
             let gray: Vec<u8> = pixels.chunks(3).map(|pixel| pixel[0]).collect();
             assert_eq!(number_of_gray(&gray, 320), Some(wanted));
-            let half: Vec<u8> = gray.iter().enumerate().map(|(at, level)| if at / 320 < 16 { *level } else { 128 }).collect();
+            let half: Vec<u8> =
+                gray.iter().enumerate().map(|(at, level)| if at / 320 < 16 { *level } else { 128 }).collect();
             assert_eq!(number_of_gray(&half, 320).filter(|number| *number != wanted), None);
         }
     }

@@ -17,6 +17,8 @@ pub enum Fault {
     Refuse,
     /// Connections are accepted and get no answer.
     Silent,
+    /// The end of a connection is noticed only by a write that fails, as on a real one, which does not look while it streams.
+    Deaf,
     /// Random bytes in place of a picture, of its length.
     Garbage,
     /// Half of the picture, as if it was all; it has no EOI.
@@ -82,12 +84,13 @@ pub enum Fault {
 }
 
 /// The names, in texts and flags; `fps` and `status` take `=NUMBER`.
-const NAMES: [(&str, Fault); 34] = [
+const NAMES: [(&str, Fault); 35] = [
     ("stall", Fault::Stall),
     ("close", Fault::Close),
     ("reset", Fault::Reset),
     ("refuse", Fault::Refuse),
     ("silent", Fault::Silent),
+    ("deaf", Fault::Deaf),
     ("garbage", Fault::Garbage),
     ("truncated", Fault::Truncated),
     ("cut-short", Fault::CutShort),
@@ -174,7 +177,8 @@ impl FromStr for Step {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (time, fault) = text.split_once(':').ok_or_else(|| format!("{text:?} is not AT+FOR:FAULT, as in 20+1.5:garbage"))?;
+        let (time, fault) =
+            text.split_once(':').ok_or_else(|| format!("{text:?} is not AT+FOR:FAULT, as in 20+1.5:garbage"))?;
         let seconds = |text: &str| {
             let seconds = text.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
             seconds.ok_or_else(|| format!("{text:?} is no time in seconds"))

@@ -6,7 +6,7 @@ use crate::script::Fault;
 use crate::wire::Wire;
 use std::io;
 use std::net::TcpStream;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// That of CameraWebServer.
@@ -20,7 +20,7 @@ fn scene(small: bool, dark: bool) -> &'static Scene {
 }
 
 /// A client at the stream's port.
-pub(crate) fn stream_port(socket: TcpStream, shared: &Shared) {
+pub(crate) fn stream_port(socket: Arc<TcpStream>, shared: &Shared) {
     let Ok(mut wire) = Wire::new(socket, shared) else { return };
     let Ok(path) = wire.request() else { return };
     if path.split('?').next() != Some("/stream") {
@@ -37,7 +37,7 @@ pub(crate) fn stream_port(socket: TcpStream, shared: &Shared) {
 }
 
 /// A client at the other port.
-pub(crate) fn control_port(socket: TcpStream, shared: &Shared) {
+pub(crate) fn control_port(socket: Arc<TcpStream>, shared: &Shared) {
     let Ok(mut wire) = Wire::new(socket, shared) else { return };
     let _ = wire.request().and_then(|path| answer(&mut wire, &path));
 }
@@ -104,14 +104,16 @@ fn stream(wire: &mut Wire<'_>) -> io::Result<Ending> {
         let pace = faults.iter().find_map(|fault| if let Fault::Fps(rate) = fault { Some(*rate) } else { None });
         next = (next + Duration::from_secs_f32(1.0 / pace.unwrap_or(FPS))).max(Instant::now());
         picture(wire, &faults)?;
-        wire.shared.picture_is_over();
+        wire.shared.picture_is_over(&faults);
     }
 }
 
 /// The head of the response; whether that was all.
 fn head(wire: &mut Wire<'_>, faults: &[Fault]) -> io::Result<bool> {
     let on = |fault: Fault| faults.contains(&fault);
-    if let Some(status) = faults.iter().find_map(|fault| if let Fault::Status(status) = fault { Some(*status) } else { None }) {
+    if let Some(status) =
+        faults.iter().find_map(|fault| if let Fault::Status(status) = fault { Some(*status) } else { None })
+    {
         wire.raw(format!("HTTP/1.1 {status} No\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n").as_bytes())?;
         return Ok(true);
     }
@@ -196,9 +198,14 @@ fn picture(wire: &mut Wire<'_>, faults: &[Fault]) -> io::Result<()> {
 }
 
 fn part_head(wire: &mut Wire<'_>, length: usize, end: &str, faults: &[Fault]) -> io::Result<()> {
-    let length = if faults.contains(&Fault::NoLength) { String::new() } else { format!("Content-Length: {length}{end}") };
+    let length =
+        if faults.contains(&Fault::NoLength) { String::new() } else { format!("Content-Length: {length}{end}") };
     let time = wire.shared.uptime();
-    let lines = format!("Content-Type: image/jpeg{end}{length}X-Timestamp: {}.{:06}{end}", time.as_secs(), time.subsec_micros());
+    let lines = format!(
+        "Content-Type: image/jpeg{end}{length}X-Timestamp: {}.{:06}{end}",
+        time.as_secs(),
+        time.subsec_micros()
+    );
     wire.piece(lines.as_bytes())?;
     while wire.shared.is_on(Fault::EndlessPartHeaders) {
         wire.piece(format!("X-Nonsense: 1{end}").repeat(100).as_bytes())?;

@@ -5,6 +5,7 @@ use crate::door::{TICK, is_gone};
 use crate::script::Fault;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -16,14 +17,15 @@ const MAX_REQUEST: usize = 8 << 10;
 
 /// A connection to a client.
 pub(crate) struct Wire<'a> {
-    socket: TcpStream,
+    /// Not ours alone, so that the door can look whether it is open; dropping this ends it all the same.
+    socket: Arc<TcpStream>,
     pub(crate) shared: &'a Shared,
     /// The body is in chunks, of at most so many bytes.
     chunks: Option<usize>,
 }
 
 impl<'a> Wire<'a> {
-    pub(crate) fn new(socket: TcpStream, shared: &'a Shared) -> io::Result<Self> {
+    pub(crate) fn new(socket: Arc<TcpStream>, shared: &'a Shared) -> io::Result<Self> {
         socket.set_nonblocking(false)?;
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(PATIENCE))?;
@@ -36,7 +38,7 @@ impl<'a> Wire<'a> {
         let (mut request, mut room) = (Vec::new(), [0; 1024]);
         while !request.windows(4).any(|end| end == b"\r\n\r\n") {
             self.check()?;
-            match self.socket.read(&mut room) {
+            match self.socket.as_ref().read(&mut room) {
                 Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
                 Ok(length) => request.extend_from_slice(&room[..length]),
                 Err(why) if is_pause(&why) => {}
@@ -52,7 +54,9 @@ impl<'a> Wire<'a> {
 
     /// An error when there is nobody to talk to, or no time.
     fn check(&self) -> io::Result<()> {
-        match self.shared.stopping() || self.shared.is_on(Fault::Refuse) || is_gone(&self.socket) {
+        let faults = self.shared.faults();
+        let gone = !faults.contains(&Fault::Deaf) && is_gone(&self.socket);
+        match gone || faults.contains(&Fault::Refuse) || self.shared.stopping() {
             true => Err(ErrorKind::ConnectionAborted.into()),
             false => Ok(()),
         }
@@ -70,7 +74,7 @@ impl<'a> Wire<'a> {
     /// The bytes as they are.
     pub(crate) fn raw(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            match self.socket.write(bytes) {
+            match self.socket.as_ref().write(bytes) {
                 Ok(written) => bytes = &bytes[written..],
                 Err(why) if is_pause(&why) => self.check()?,
                 Err(why) => return Err(why),

@@ -145,7 +145,11 @@ mod tests {
         assert_eq!(after(&[66; 4], false), millis(2000));
         assert_eq!(after(&[66, 66, 66, 66, 66, 1900], false), millis(2000), "one pause");
         assert_eq!(after(&[1000; 9], false), millis(5000));
-        assert_eq!(after(&[66, 66, 66, 66, 66, 66, 66, 66, 66, 1000, 1000, 1000, 1000, 1000], false), millis(5000), "it grows dark");
+        assert_eq!(
+            after(&[66, 66, 66, 66, 66, 66, 66, 66, 66, 1000, 1000, 1000, 1000, 1000], false),
+            millis(5000),
+            "it grows dark"
+        );
         assert_eq!(after(&[20_000; 9], false), MOST);
         assert_eq!(after(&[66; 9], true), OVER);
         assert_eq!(after(&[1000; 9], true), millis(2000));

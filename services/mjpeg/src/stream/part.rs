@@ -43,15 +43,26 @@ impl Between {
                 (_, 0xff) => 1,
                 _ => 0,
             };
-            if byte != b'\n' {
-                if self.line.len() < MAX_LINE {
-                    self.line.push(byte);
-                }
-                continue;
-            }
-            if let Some(found) = self.end_of_line() {
+            if let Some(found) = self.take(byte) {
                 flaw(found);
             }
+        }
+        None
+    }
+
+    /// What is said of the picture that begins after `bytes`, which are looked at for lines only.
+    pub fn before_a_picture(bytes: &[u8], flaw: impl FnMut(Flaw)) -> Part {
+        let mut between = Self::default();
+        bytes.iter().filter_map(|byte| between.take(*byte)).for_each(flaw);
+        between.part
+    }
+
+    fn take(&mut self, byte: u8) -> Option<Flaw> {
+        if byte == b'\n' {
+            return self.end_of_line();
+        }
+        if self.line.len() < MAX_LINE {
+            self.line.push(byte);
         }
         None
     }

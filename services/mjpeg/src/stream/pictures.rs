@@ -43,6 +43,8 @@ enum Verdict {
     Picture(usize),
     /// Reading goes on between pictures, from here.
     Flaw(Flaw, usize),
+    /// Another picture begins here, before this one's end.
+    Half(usize),
 }
 
 impl Pictures {
@@ -78,6 +80,12 @@ impl Pictures {
                     Verdict::Flaw(flaw, from) => {
                         tell(Piece::Flaw(flaw));
                         self.leave(from);
+                    }
+                    Verdict::Half(at) => {
+                        tell(Piece::Flaw(Flaw::Half));
+                        let before = &self.held[at.saturating_sub(TAIL)..at];
+                        let part = Between::before_a_picture(before, |flaw| tell(Piece::Flaw(flaw)));
+                        self.begin(at as isize, part);
                     }
                 },
             }
@@ -133,7 +141,7 @@ impl Within {
             match self.scan.go_on(seen) {
                 Found::End(end) if self.length.is_none_or(|length| length == end) => return Verdict::Picture(end),
                 Found::End(end) => (self.end, self.doubt) = (Some(end), true),
-                Found::Start(at) => return self.end.map_or(Verdict::Flaw(Flaw::Half, tail(at)), Verdict::Picture),
+                Found::Start(at) => return self.end.map_or(Verdict::Half(at), Verdict::Picture),
                 Found::Broken => return Verdict::Flaw(Flaw::Header, 2),
                 Found::More if seen.len() < border => return Verdict::More,
                 Found::More => {
@@ -159,11 +167,6 @@ impl Within {
         let from = if self.scan.in_data() { seen.len() } else { 2 };
         Some(Verdict::Flaw(Flaw::TooBig, from))
     }
-}
-
-/// From where the headers before a start at `at` are read.
-fn tail(at: usize) -> usize {
-    at.saturating_sub(TAIL).max(2)
 }
 
 /// A boundary, a header, or the next picture.
