@@ -1,10 +1,14 @@
 # make demo | test | check | bench, and a few longer ones. Each installs the Debian packages that it lacks.
 CARGO ?= cargo
-RUN_TESTS = autofs bindfs daemontools dbus-daemon iproute2 mosquitto mpd nfs-kernel-server openssl procps rsync samba-common-bin shellcheck systemd tzdata ucspi-tcp
+# What camera is linked with; without these nothing of the workspace as a whole can be built.
+BUILD = libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
+# What it records with, and what looks at the result.
+RUN_CAMERA = gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-tools ffmpeg
+RUN_TESTS = $(RUN_CAMERA) autofs bindfs daemontools dbus-daemon iproute2 mosquitto mpd nfs-kernel-server openssl procps rsync samba-common-bin shellcheck systemd tzdata ucspi-tcp
 RUN_BENCH = iproute2 mosquitto procps ucspi-tcp
 RUN_HOUSE = qemu-system-x86 debootstrap iproute2 e2fsprogs
 
-.PHONY: demo test check bench torture house deb build suspicion flapping fuzz
+.PHONY: demo test check bench torture house deb build ready suspicion flapping fuzz
 
 ## The main job in front of your eyes: a house of sandboxes goes through an evening. Under two minutes after the build.
 demo: build
@@ -20,11 +24,14 @@ test: build
 	target/debug/flapping --cycles 6 --clients 12
 	target/debug/torture --points 20
 
-build:
+ready:
+	@tests/install-packages $(BUILD)
+
+build: ready
 	$(CARGO) build --workspace --bins
 
 ## Form, lints, licences and sources; advisories too where there is a network.
-check:
+check: ready
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	@if command -v cargo-deny >/dev/null; then cargo deny check bans licenses sources; else echo "cargo-deny is not installed: deny.toml is not checked"; fi
@@ -32,7 +39,7 @@ check:
 ## Debian packages in target/debian; PROFILE=dev takes the programs that make test has built. LINTIAN=1 installs lintian,
 ## which judges them wherever it is there. REHEARSE=1 installs, updates and removes them under a systemd in namespaces.
 PROFILE ?= release
-deb:
+deb: ready
 	$(CARGO) build --profile $(PROFILE) --workspace --bin fserver --bin fclient --bin completions --bin 'pi*'
 	@LINTIAN=$(LINTIAN) REHEARSE=$(REHEARSE) tests/packages/build $(PROFILE)
 
@@ -44,7 +51,7 @@ house: deb
 	target/debug/house $(if $(RECORD),--record tests/house/RECORD.md)
 
 ## Figures beside tcpserver with a process per client and beside mosquitto, measured in one run.
-bench:
+bench: ready
 	@tests/install-packages $(RUN_BENCH)
 	$(CARGO) build --release --workspace --bins
 	target/release/bench
@@ -60,7 +67,7 @@ suspicion:
 	$(CARGO) run --release -p tests --bin suspicion
 
 ## A day of ups and downs with a hundred clients: nothing may grow.
-flapping:
+flapping: ready
 	$(CARGO) build --release --workspace --bins
 	target/release/flapping
 

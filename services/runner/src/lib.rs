@@ -3,7 +3,7 @@
 //!
 //! | | module | what it settles |
 //! |---|---|---|
-//! | start | [`settings`], [`envdir`] | what the program was told, from five places, and what its hooks inherit |
+//! | start | [`settings`], [`envdir`], [`envfile`] | what the program was told, from five places, and what its hooks inherit |
 //! | | [`log`], [`limits`], [`descriptor`] | its log lines, its open files, the descriptors it was given |
 //! | life | [`clock`], [`retry`] | the time that its machines see, and how long to wait before trying again |
 //! | | [`state`] | what it keeps over a power cut |
@@ -17,6 +17,7 @@
 pub mod clock;
 pub mod descriptor;
 pub mod envdir;
+pub mod envfile;
 pub mod exit;
 pub mod framing;
 pub mod hooks;

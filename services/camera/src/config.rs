@@ -1,0 +1,351 @@
+//! The settings of camera: every key with its default and its meaning, those of the program and those of each camera, the flags, and the
+//! checked result. A camera whose settings cannot be used is left out and told; the others are recorded.
+
+use clap::{Parser, Subcommand};
+use jiff::civil::Time;
+use mjpeg::Url;
+use runner::envfile;
+use runner::exit::Failure;
+use runner::settings::{BadConfig, Origin, Setting, Settings, Sources};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const fn setting(key: &'static str, default: &'static str, help: &'static str) -> Setting {
+    Setting { key, default, help }
+}
+
+/// Every key of the program; the variable of the same name is written in upper case with `_`.
+pub const SETTINGS: &[Setting] = &[
+    setting("cameras", "", "names of the cameras, separated by blanks"),
+    setting(
+        "camera-dir",
+        "/etc/pistop/cameras",
+        "where each camera has its settings: a file NAME, or a folder NAME with a file for each",
+    ),
+    setting("defaults-dir", "/etc/default", "where seg-NAME files are, which win over those"),
+    setting("ram-dir", "/run/pistop/cameras", "where recordings are kept until they are uploaded"),
+    setting(
+        "ram-bytes",
+        "",
+        "bytes that recordings may take; empty for nine tenths of a tmpfs of their own, or half of what is free in another",
+    ),
+    setting(
+        "ram-mount",
+        "",
+        "size, as in 1024m, of the tmpfs that is mounted at ram-dir if there is none; empty to mount nothing",
+    ),
+    setting(
+        "live",
+        "",
+        "address and port at which pictures are served to others, as in 127.0.0.1:8090; empty for nowhere",
+    ),
+    setting("encoder", "auto", "auto, hardware or x264"),
+    setting("pipeline-timeout", "10", "seconds after which a GStreamer that hangs is given up"),
+    setting("day", "06:00", "local time from which the day preset holds"),
+    setting("night", "18:00", "local time from which the night preset holds"),
+    setting("clock-dir", "/run/systemd/timesync", "where a file synchronized appears when the clock is set"),
+    bus::options::DOOR,
+];
+
+/// Every key of a camera.
+pub const CAMERA: &[Setting] = &[
+    setting("url", "", "its stream, as in http://192.168.1.33/stream"),
+    setting("day-url", "", "what is called at the beginning of the day, as in http://192.168.1.33:8080/day"),
+    setting("night-url", "", "the same at the beginning of the night"),
+    setting("fps", "15", "pictures a second at most; more are thinned out"),
+    setting("bitrate", "1000", "kbit a second"),
+    setting("segment-sec", "20", "seconds that a recording is long"),
+    setting("motion-percent", "2", "how much of the picture has to move, in percent, to be motion; 0 for none"),
+];
+
+/// Records network cameras into segments in RAM.
+#[derive(Debug, Default, Parser)]
+#[command(name = "camera", version)]
+pub struct Options {
+    /// A directory of variables, one file each, as envdir reads them
+    #[arg(long, value_name = "DIR", global = true)]
+    pub variables: Option<PathBuf>,
+    /// A TOML file with the same settings in kebab-case
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// Where each camera has its settings
+    #[arg(long, value_name = "DIR", global = true)]
+    pub camera_dir: Option<PathBuf>,
+    /// What to do; without it, record
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What else camera can do.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Say what would be recorded and how, and list everything that stands in its way
+    Check,
+}
+
+/// Which encoder is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoder {
+    /// That of the machine where its self-test passes, else x264.
+    Auto,
+    /// That of the machine; x264 if it does not work.
+    Hardware,
+    /// x264.
+    X264,
+}
+
+/// The checked settings.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where each camera has its settings.
+    pub places: Places,
+    /// The cameras that can be recorded.
+    pub cameras: Vec<Camera>,
+    /// Those that cannot, and why.
+    pub unusable: Vec<(String, BadConfig)>,
+    /// Where recordings are kept.
+    pub ram_dir: PathBuf,
+    /// Bytes that they may take, if the owner said so.
+    pub ram_bytes: Option<u64>,
+    /// Size of the tmpfs to be mounted there.
+    pub ram_mount: Option<String>,
+    /// Where pictures are served.
+    pub live: Option<SocketAddr>,
+    /// Which encoder is wanted.
+    pub encoder: Encoder,
+    /// After so long a pipeline that does nothing is given up.
+    pub pipeline_timeout: Duration,
+    /// When the day preset begins to hold.
+    pub day: Time,
+    /// When the night preset does.
+    pub night: Time,
+    /// Where `synchronized` appears.
+    pub clock_dir: PathBuf,
+    /// The socket of the agent.
+    pub door: PathBuf,
+}
+
+/// Where a camera's settings are.
+#[derive(Debug, Clone)]
+pub struct Places {
+    camera_dir: PathBuf,
+    defaults_dir: PathBuf,
+}
+
+/// When each place of a camera's settings was changed; none of those that are not there.
+pub type Changed = Vec<Option<std::time::SystemTime>>;
+
+/// One camera's settings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Camera {
+    /// Its name.
+    pub name: String,
+    /// Its stream.
+    pub url: Url,
+    /// What is called in the morning.
+    pub day_url: Option<Url>,
+    /// And in the evening.
+    pub night_url: Option<Url>,
+    /// How it is recorded.
+    pub recording: Recording,
+}
+
+/// What may change while a camera is recorded.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Recording {
+    /// Pictures a second at most.
+    pub fps: f64,
+    /// kbit a second.
+    pub bitrate: u32,
+    /// How long a segment is.
+    pub segment: Duration,
+    /// The share of the picture that has to move; `None` if motion is of no interest.
+    pub motion_percent: Option<f32>,
+}
+
+impl Config {
+    /// Reads all layers, with the environment of the process, and checks every value.
+    ///
+    /// # Errors
+    /// The first value of the program's own that cannot be used, or no camera can be recorded.
+    pub fn load(options: &Options) -> Result<Config, Failure> {
+        Config::from_environment(options, std::env::vars_os().collect())
+    }
+
+    /// The same with another environment.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn from_environment(options: &Options, environment: Vec<(OsString, OsString)>) -> Result<Config, Failure> {
+        let flags = options.camera_dir.iter().map(|dir| ("camera-dir", dir.display().to_string())).collect();
+        let (config, variables) = (options.config.clone(), options.variables.clone());
+        let settings = Settings::load(SETTINGS, Sources { config, variables, environment, flags })?;
+        let config = check(&settings)?;
+        match config.cameras.is_empty() {
+            false => Ok(config),
+            true => Err(none_left(&settings, &config.unusable).into()),
+        }
+    }
+}
+
+fn none_left(settings: &Settings, unusable: &[(String, BadConfig)]) -> BadConfig {
+    match unusable.first() {
+        Some((_, bad)) => bad.clone(),
+        None => settings.bad("cameras", "names no camera; write the names of the cameras, as in `cam1 cam2`".into()),
+    }
+}
+
+fn check(settings: &Settings) -> Result<Config, BadConfig> {
+    let path = |key| settings.number::<PathBuf>(key);
+    let places = Places { camera_dir: path("camera-dir")?, defaults_dir: path("defaults-dir")? };
+    let (mut cameras, mut unusable) = (Vec::new(), Vec::new());
+    let mut names: Vec<&str> = settings.text("cameras").unwrap_or_default().split_ascii_whitespace().collect();
+    let mut seen = BTreeSet::new();
+    names.retain(|name| seen.insert(*name));
+    for name in names {
+        match checked_name(settings, name).and_then(|()| places.camera(name)) {
+            Ok(camera) => cameras.push(camera),
+            Err(bad) => unusable.push((name.to_owned(), bad)),
+        }
+    }
+    Ok(Config {
+        places,
+        cameras,
+        unusable,
+        ram_dir: path("ram-dir")?,
+        ram_bytes: settings.is_set("ram-bytes").then(|| settings.number("ram-bytes")).transpose()?,
+        ram_mount: ram_mount(settings)?,
+        live: live(settings)?,
+        encoder: encoder(settings)?,
+        pipeline_timeout: settings.seconds("pipeline-timeout")?.max(Duration::from_secs(1)),
+        day: time(settings, "day")?,
+        night: time(settings, "night")?,
+        clock_dir: path("clock-dir")?,
+        door: path("door")?,
+    })
+}
+
+fn checked_name(settings: &Settings, name: &str) -> Result<(), BadConfig> {
+    match segments::is_camera_name(name) {
+        true => Ok(()),
+        false => Err(settings
+            .bad("cameras", format!("`{name}` is no name of a camera; use letters, digits, `-` and `_`, as in cam1"))),
+    }
+}
+
+fn ram_mount(settings: &Settings) -> Result<Option<String>, BadConfig> {
+    let Some(text) = settings.text("ram-mount") else { return Ok(None) };
+    let digits = text.strip_suffix(['k', 'm', 'g', '%', 'K', 'M', 'G']).unwrap_or(text);
+    match digits.parse::<u64>() {
+        Ok(1..) => Ok(Some(text.to_owned())),
+        _ => Err(settings.bad("ram-mount", format!("`{text}` is no size of a tmpfs; write one, as in 1024m"))),
+    }
+}
+
+fn live(settings: &Settings) -> Result<Option<SocketAddr>, BadConfig> {
+    match settings.text("live") {
+        None | Some("off") => Ok(None),
+        Some(text) => text.parse().map(Some).map_err(|_| {
+            settings.bad("live", format!("`{text}` is no address with a port; write one, as in 127.0.0.1:8090, or off"))
+        }),
+    }
+}
+
+fn encoder(settings: &Settings) -> Result<Encoder, BadConfig> {
+    match settings.text("encoder") {
+        None | Some("auto") => Ok(Encoder::Auto),
+        Some("hardware") => Ok(Encoder::Hardware),
+        Some("x264") => Ok(Encoder::X264),
+        Some(text) => Err(settings.bad("encoder", format!("`{text}` is no encoder; write auto, hardware or x264"))),
+    }
+}
+
+fn time(settings: &Settings, key: &str) -> Result<Time, BadConfig> {
+    let text = settings.number::<String>(key)?;
+    let time =
+        text.split_once(':').and_then(|(hour, minute)| Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok());
+    time.ok_or_else(|| settings.bad(key, format!("`{text}` is no time of day; write one, as in 06:00")))
+}
+
+impl Places {
+    /// Reads what there is about a camera.
+    ///
+    /// # Errors
+    /// The first value that cannot be used, with its place and the remedy.
+    pub fn camera(&self, name: &str) -> Result<Camera, BadConfig> {
+        let own = self.camera_dir.join(name);
+        let variables = own.is_dir().then(|| own.clone());
+        let files = [Some(own).filter(|own| !own.is_dir()), Some(self.defaults(name))];
+        let mut from = BTreeMap::new();
+        let mut environment = Vec::new();
+        for file in files.into_iter().flatten().filter(|file| file.exists()) {
+            for (variable, value) in envfile::read(&file)? {
+                from.insert(variable.clone(), file.clone());
+                environment.push((OsString::from(variable), OsString::from(value)));
+            }
+        }
+        let settings = Settings::load(CAMERA, Sources { variables, environment, ..Sources::default() })?;
+        checked(name, &settings).map_err(|bad| self.placed(name, &settings, &from, bad))
+    }
+
+    /// The file that `setdur` writes.
+    pub fn defaults(&self, name: &str) -> PathBuf {
+        self.defaults_dir.join(format!("seg-{name}"))
+    }
+
+    /// When what is said about a camera was last changed.
+    pub fn changed(&self, name: &str) -> Changed {
+        let changed = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
+        let own = self.camera_dir.join(name);
+        let inside = CAMERA.iter().map(|setting| own.join(setting.variable()));
+        inside.chain([own.clone(), self.defaults(name)]).map(|path| changed(&path)).collect()
+    }
+
+    /// Names the file that a value came from, or the one to write.
+    fn placed(&self, name: &str, settings: &Settings, from: &BTreeMap<String, PathBuf>, bad: BadConfig) -> BadConfig {
+        let Some(setting) = CAMERA.iter().find(|one| bad.key == one.key || bad.key == one.variable()) else {
+            return bad;
+        };
+        let (key, origin) = (setting.variable(), settings.origin(setting.key));
+        let file = match (origin, from.get(&key)) {
+            (Origin::Variables, _) => return bad,
+            (_, Some(file)) => file.clone(),
+            (_, None) => self.camera_dir.join(name),
+        };
+        BadConfig { source: file.display().to_string(), key, why: bad.why }
+    }
+}
+
+fn checked(name: &str, settings: &Settings) -> Result<Camera, BadConfig> {
+    let url = |key| match settings.text(key) {
+        None => Ok(None),
+        Some(text) => text.parse().map(Some).map_err(|why: mjpeg::url::BadUrl| settings.bad(key, why.to_string())),
+    };
+    let missing = || settings.bad("url", "is not set; write URL=http://ADDRESS/stream there".into());
+    Ok(Camera {
+        name: name.to_owned(),
+        url: url("url")?.ok_or_else(missing)?,
+        day_url: url("day-url")?,
+        night_url: url("night-url")?,
+        recording: Recording {
+            fps: within(settings, "fps", 0.1, 120.0)?,
+            bitrate: within(settings, "bitrate", 16.0, 100_000.0)? as u32,
+            segment: Duration::from_secs_f64(within(settings, "segment-sec", 1.0, 3600.0)?),
+            motion_percent: Some(within(settings, "motion-percent", 0.0, 100.0)? as f32).filter(|&share| share > 0.0),
+        },
+    })
+}
+
+fn within(settings: &Settings, key: &str, least: f64, most: f64) -> Result<f64, BadConfig> {
+    let number: f64 = settings.number(key)?;
+    match (least..=most).contains(&number) {
+        true => Ok(number),
+        false => Err(settings.bad(key, format!("`{number}` is too little or too much; give {least} to {most}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,84 @@
+use super::*;
+use std::fs;
+use tempfile::TempDir;
+
+struct Etc(TempDir);
+
+impl Etc {
+    fn new(files: &[(&str, &str)]) -> Etc {
+        let etc = Etc(tempfile::tempdir().unwrap());
+        for (name, text) in files {
+            let path = etc.0.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        etc
+    }
+
+    fn load(&self, cameras: &str, more: &[(&str, &str)]) -> Result<Config, Failure> {
+        let path = |name: &str| self.0.path().join(name).into_os_string();
+        let own = [("CAMERAS", cameras.into()), ("CAMERA_DIR", path("cameras")), ("DEFAULTS_DIR", path("default"))];
+        let more = more.iter().map(|&(name, value)| (OsString::from(name), OsString::from(value)));
+        let environment = own.map(|(name, value)| (OsString::from(name), value)).into_iter().chain(more);
+        Config::from_environment(&Options::default(), environment.collect())
+    }
+
+    fn refused(&self, cameras: &str, more: &[(&str, &str)]) -> String {
+        self.load(cameras, more).unwrap_err().to_string()
+    }
+}
+
+#[test]
+fn a_camera_is_a_file_or_a_folder_and_what_setdur_wrote_wins() {
+    let etc = Etc::new(&[
+        ("cameras/cam1", "URL=http://192.168.1.33/stream\nSEGMENT_SEC=30\nDAY_URL=http://192.168.1.33:8080/day\n"),
+        ("cameras/cam2/URL", "http://192.168.1.36/stream\n"),
+        ("default/seg-cam1", "# Per-camera overrides for seg-cam1\nSEGMENT_SEC=180\nFPS=15\nBITRATE=1000\n"),
+    ]);
+    let config = etc.load("cam1 cam2", &[]).unwrap();
+    let [one, two] = &config.cameras[..] else { panic!("{:?}", config.cameras) };
+    assert_eq!((one.url.host(), one.recording.segment.as_secs()), ("192.168.1.33", 180));
+    assert_eq!(one.day_url.as_ref().map(Url::port), Some(8080));
+    assert_eq!((two.url.host(), two.recording.segment.as_secs(), two.recording.fps), ("192.168.1.36", 20, 15.0));
+    assert_eq!((config.live, config.ram_bytes, config.encoder), (None, None, Encoder::Auto));
+}
+
+#[test]
+fn a_camera_that_cannot_be_used_leaves_the_others_alone() {
+    let etc = Etc::new(&[("cameras/cam1", "URL=http://cam/\n"), ("cameras/cam2", "URL=rtsp://cam/\n")]);
+    let config = etc.load("cam1 a/b cam2 cam3", &[]).unwrap();
+    assert_eq!(config.cameras.len(), 1);
+    let told: Vec<_> = config.unusable.iter().map(|(name, bad)| format!("{name}: {bad}")).collect();
+    assert!(told[0].contains("`a/b` is no name of a camera; use letters"), "{told:?}");
+    assert!(told[1].contains("/cameras/cam2: URL: \"rtsp://cam/\" does not begin with http://"), "{told:?}");
+    assert!(told[2].contains("/cameras/cam3: URL: is not set; write URL="), "{told:?}");
+}
+
+#[test]
+fn what_cannot_be_used_is_named_with_its_place_and_the_remedy() {
+    let etc = Etc::new(&[
+        ("cameras/cam1", "URL=http://cam/\n"),
+        ("default/seg-cam1", "SEGMENT_SEC=0\n"),
+        ("cameras/cam2/URL", "http://cam/"),
+        ("cameras/cam2/FPS", "many"),
+        ("cameras/cam3", "URL=http://cam/\nsegment twenty\n"),
+    ]);
+    let told = etc.refused("cam1", &[]);
+    assert!(told.contains("default/seg-cam1: SEGMENT_SEC: `0` is too little or too much; give 1 to 3600"), "{told}");
+    let told = etc.refused("cam2", &[]);
+    assert!(told.contains("cameras/cam2/FPS: `many` is no f64"), "{told}");
+    assert!(etc.refused("cam3", &[]).contains("line 2 is no NAME=VALUE"));
+    assert!(
+        etc.refused("", &[]).contains("CAMERAS: names no camera") || etc.refused("", &[]).contains("names no camera")
+    );
+    for (name, value, remedy) in [
+        ("LIVE", "here", "as in 127.0.0.1:8090"),
+        ("ENCODER", "divx", "write auto, hardware or x264"),
+        ("DAY", "26:00", "as in 06:00"),
+        ("RAM_MOUNT", "much", "as in 1024m"),
+        ("RAM_BYTES", "1 GB", "in digits"),
+    ] {
+        let told = etc.refused("cam1", &[(name, value)]);
+        assert!(told.contains(remedy) && told.contains(name), "{told}");
+    }
+}

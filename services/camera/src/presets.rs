@@ -1,0 +1,175 @@
+//! Day and night: cameras are told at the times in the settings, when this program starts, when the clock is set, and when a camera is
+//! back, since one that started again has forgotten. What fails is tried again until it works, so no morning is missed.
+
+use crate::config::Camera;
+use jiff::Zoned;
+use jiff::civil::Time;
+use mjpeg::Url;
+use runner::retry::Backoff;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// A camera has so long to answer.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// So often the time of day is looked at, since clocks are set.
+const LOOK: Duration = Duration::from_secs(20);
+/// A camera that comes and goes is told again after this time at the earliest.
+const AGAIN: Duration = Duration::from_secs(10);
+/// More of an answer is not read.
+const ANSWER: usize = 4096;
+
+/// How the camera has to see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// In light.
+    Day,
+    /// In the dark.
+    Night,
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Mode::Day => "day",
+            Mode::Night => "night",
+        })
+    }
+}
+
+/// When which one holds.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// The day begins.
+    pub day: Time,
+    /// The night begins.
+    pub night: Time,
+}
+
+impl Times {
+    /// What holds at a time of day.
+    pub fn mode(&self, now: Time) -> Mode {
+        let between = |from: Time, to: Time| if from <= to { from <= now && now < to } else { from <= now || now < to };
+        if between(self.day, self.night) { Mode::Day } else { Mode::Night }
+    }
+
+    /// Why, in a word.
+    fn why(&self, now: Time) -> String {
+        let (from, to, joint) = match self.mode(now) {
+            Mode::Day => (self.day, self.night, "and"),
+            Mode::Night => (self.night, self.day, "or"),
+        };
+        match from.minute() == 0 && to.minute() == 0 {
+            true => format!("hour={:02} (>={} {joint} <{})", now.hour(), from.hour(), to.hour()),
+            false => format!("time={} (>={} {joint} <{})", short(now), short(from), short(to)),
+        }
+    }
+}
+
+fn short(time: Time) -> String {
+    format!("{:02}:{:02}", time.hour(), time.minute())
+}
+
+/// Looks after one camera as long as it is recorded; `back` tells that it may have forgotten.
+pub async fn keep(camera: Camera, times: Times, mut back: mpsc::UnboundedReceiver<()>) {
+    let mut backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(120));
+    let mut applied: Option<(Mode, Instant)> = None;
+    loop {
+        let now = Zoned::now().time();
+        let mode = times.mode(now);
+        let url = if mode == Mode::Day { &camera.day_url } else { &camera.night_url };
+        let mut pause = LOOK;
+        if let Some(url) = url.as_ref().filter(|_| applied.is_none_or(|(done, _)| done != mode)) {
+            match apply(url, mode, &times.why(now)).await {
+                true => (applied, _) = (Some((mode, Instant::now())), backoff.reset()),
+                false => pause = backoff.next(),
+            }
+        }
+        tokio::select! {
+            again = back.recv() => match again {
+                Some(()) => applied = applied.filter(|(_, at)| at.elapsed() < AGAIN),
+                None => return,
+            },
+            () = sleep_until(Instant::now() + pause) => {}
+        }
+    }
+}
+
+/// The words of the log are those of the script that did this before.
+async fn apply(url: &Url, mode: Mode, why: &str) -> bool {
+    let host = url.host();
+    tracing::info!("daynight: Applying {mode} preset to {host} because {why}");
+    let answer = timeout(PATIENCE, call(url)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+    match answer {
+        Ok((200..=299, text)) => {
+            tracing::info!("daynight: Response from {host}: {}", if text.is_empty() { "OK" } else { &text });
+            true
+        }
+        Ok((status, text)) => {
+            tracing::warn!("daynight: Response from {host}: HTTP {status} {text}; is {url} right? it is tried again");
+            false
+        }
+        Err(why) => {
+            tracing::warn!("daynight: Response from {host}: <no response> ({why}); it is tried again");
+            false
+        }
+    }
+}
+
+/// The status and the first line of the answer.
+async fn call(url: &Url) -> io::Result<(u16, String)> {
+    let mut stream = TcpStream::connect((url.host(), url.port())).await?;
+    stream.write_all(&url.request()).await?;
+    let mut answer = Vec::new();
+    // An ESP32 may reset the connection behind its answer.
+    let read = stream.take(ANSWER as u64).read_to_end(&mut answer).await;
+    parsed(&answer).ok_or_else(|| read.err().unwrap_or_else(|| io::Error::other("that is no HTTP")))
+}
+
+fn parsed(answer: &[u8]) -> Option<(u16, String)> {
+    let mut headers = [httparse::EMPTY_HEADER; 32];
+    let mut response = httparse::Response::new(&mut headers);
+    let head = response.parse(answer).ok()?;
+    let body = if let httparse::Status::Complete(length) = head { &answer[length..] } else { &[] };
+    let text = String::from_utf8_lossy(body);
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    Some((response.code?, line.chars().take(200).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::time;
+
+    const TIMES: Times = Times { day: Time::constant(6, 0, 0, 0), night: Time::constant(18, 0, 0, 0) };
+
+    #[test]
+    fn the_day_is_from_six_to_six() {
+        for (hour, minute, mode) in [(5, 59, Mode::Night), (6, 0, Mode::Day), (17, 59, Mode::Day), (18, 0, Mode::Night)]
+        {
+            assert_eq!(TIMES.mode(time(hour, minute, 0, 0)), mode);
+        }
+        let late = Times { day: time(20, 0, 0, 0), night: time(4, 30, 0, 0) };
+        assert_eq!(late.mode(time(23, 0, 0, 0)), Mode::Day);
+        assert_eq!(late.mode(time(4, 30, 0, 0)), Mode::Night);
+    }
+
+    #[test]
+    fn the_reason_reads_as_it_always_did() {
+        assert_eq!(TIMES.why(time(19, 5, 0, 0)), "hour=19 (>=18 or <6)");
+        assert_eq!(TIMES.why(time(7, 0, 0, 0)), "hour=07 (>=6 and <18)");
+        let half = Times { day: time(6, 30, 0, 0), ..TIMES };
+        assert_eq!(half.why(time(7, 0, 0, 0)), "time=07:00 (>=06:30 and <18:00)");
+    }
+
+    #[test]
+    fn an_answer_is_its_status_and_its_first_line() {
+        assert_eq!(parsed(b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n\r\nnight on\r\nmore"), Some((200, "night on".into())));
+        assert_eq!(parsed(b"HTTP/1.1 404 Not Found\r\n\r\n"), Some((404, String::new())));
+        assert_eq!(parsed(b"garbage"), None);
+    }
+}

@@ -1,0 +1,170 @@
+//! The RAM that recordings may take. It is a budget in bytes, below the size of the tmpfs: when it is used up the least valuable segments
+//! go, each with a fact, and recording goes on. A tmpfs is mounted here if the owner wants that and there is none.
+
+use crate::house::House;
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+use protocol::fact::Fact;
+use runner::exit::Failure;
+use segments::{Held, evict};
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Taken where recordings lie on a disk, and nobody said how much they may take.
+const ON_DISK: u64 = 1 << 30;
+/// Marks the folder as ours.
+const LOCK: &str = ".recorder";
+
+/// The folder of all recordings; clones are the same one.
+#[derive(Debug, Clone)]
+pub struct Ram {
+    dir: PathBuf,
+    cap: u64,
+    house: House,
+    _lock: Arc<File>,
+}
+
+impl Ram {
+    /// Makes the folder, mounts a tmpfs of the size `mount` there if there is none, and takes hold of it.
+    ///
+    /// # Errors
+    /// It cannot be made or mounted, or another recorder has it.
+    pub fn prepare(dir: &Path, cap: Option<u64>, mount: Option<&str>, house: House) -> Result<Ram, Failure> {
+        let bad = |why: io::Error| {
+            let remedy = "set RAM_DIR to a folder that this user may write to";
+            Failure::Permanent(format!("{}: {why}; {remedy}", dir.display()))
+        };
+        fs::DirBuilder::new().recursive(true).mode(0o755).create(dir).map_err(bad)?;
+        if let Some(size) = mount.filter(|_| !is_own_mount(dir)) {
+            mount_tmpfs(dir, size)?;
+        }
+        let lock = lock(dir).map_err(bad)?.ok_or_else(|| {
+            Failure::Permanent(format!(
+                "{}: another recorder writes here; stop it, or set another RAM_DIR",
+                dir.display()
+            ))
+        })?;
+        Ok(Ram { dir: dir.into(), cap: budget(dir, cap).map_err(bad)?, house, _lock: Arc::new(lock) })
+    }
+
+    /// Where a camera's recordings are.
+    pub fn folder(&self, camera: &str) -> PathBuf {
+        self.dir.join(camera)
+    }
+
+    /// The folder of all.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Bytes that recordings may take.
+    pub const fn cap(&self) -> u64 {
+        self.cap
+    }
+
+    /// Bytes that they take.
+    pub fn used(&self) -> u64 {
+        let folders = segments::cameras(&self.dir).unwrap_or_default();
+        folders.values().map(|folder| size_of(folder).unwrap_or_default()).sum()
+    }
+
+    /// Lets go of as much as is needed for `more` bytes.
+    pub fn keep_within(&self, more: u64) {
+        let needed = (self.used() + more).saturating_sub(self.cap);
+        if needed > 0 {
+            self.evict(needed, "recordings take as much RAM as they may (RAM_BYTES)");
+        }
+    }
+
+    /// The file system is full: lets go of at least so many bytes, if there are so many.
+    pub fn make_room(&self, bytes: u64) -> bool {
+        self.evict(bytes, "the RAM disk is full") > 0
+    }
+
+    fn evict(&self, bytes: u64, why: &str) -> u64 {
+        let folders = segments::cameras(&self.dir).unwrap_or_default();
+        let all: Vec<_> =
+            folders.values().flat_map(|folder| segments::read(folder).unwrap_or_default().closed).collect();
+        let mut freed = 0;
+        for found in evict::order(&all) {
+            if freed >= bytes {
+                break;
+            }
+            // One that is being sent right now is gone soon anyway.
+            match Held::take(&found.path).and_then(|held| held.map(Held::delete).transpose()) {
+                Ok(Some(())) => {
+                    freed += found.bytes;
+                    let (camera, file) = (found.label.camera.clone(), found.path.display().to_string());
+                    tracing::warn!("{file} had to go: {why}");
+                    self.house.say(Fact::SegmentEvicted { camera, file, why: why.into() });
+                }
+                Ok(None) => {}
+                Err(why) => tracing::error!("{} cannot be deleted: {why}", found.path.display()),
+            }
+        }
+        freed
+    }
+}
+
+fn size_of(folder: &Path) -> io::Result<u64> {
+    let sizes =
+        fs::read_dir(folder)?.map(|entry| entry.and_then(|entry| entry.metadata()).map_or(0, |meta| meta.len()));
+    Ok(sizes.sum())
+}
+
+/// Whether something of its own is mounted there, and it is a tmpfs.
+fn is_own_mount(dir: &Path) -> bool {
+    let device = |path: &Path| path.metadata().map(|meta| meta.dev()).ok();
+    is_tmpfs(dir) && dir.parent().is_some_and(|parent| device(parent) != device(dir))
+}
+
+fn is_tmpfs(dir: &Path) -> bool {
+    statfs(dir).is_ok_and(|fs| fs.filesystem_type() == TMPFS_MAGIC)
+}
+
+fn mount_tmpfs(dir: &Path, size: &str) -> Result<(), Failure> {
+    let flags = sys_mount::MountFlags::NOATIME | sys_mount::MountFlags::NOSUID | sys_mount::MountFlags::NODEV;
+    let data = format!("size={size},mode=0755");
+    let mounted = sys_mount::Mount::builder().fstype("tmpfs").flags(flags).data(&data).mount("tmpfs", dir);
+    tracing::info!("a tmpfs of {size} is mounted at {}", dir.display());
+    mounted.map(drop).map_err(|why| {
+        Failure::Permanent(format!(
+            "no tmpfs can be mounted at {}: {why}; run this as root, or put `tmpfs {} tmpfs size={size},noatime 0 0` into \
+             /etc/fstab and leave RAM_MOUNT empty",
+            dir.display(),
+            dir.display()
+        ))
+    })
+}
+
+fn lock(dir: &Path) -> io::Result<Option<File>> {
+    let file = File::options().create(true).append(true).open(dir.join(LOCK))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(why)) => Err(why),
+    }
+}
+
+/// What recordings may take: what the owner said, if that is there; nine tenths of a tmpfs of our own; half of what is free in one that
+/// others use too, such as `/run`, since a system whose `/run` is full does not work.
+fn budget(dir: &Path, wanted: Option<u64>) -> io::Result<u64> {
+    let fs = statfs(dir)?;
+    let unit = u64::try_from(fs.block_size()).unwrap_or(4096);
+    let (size, free) = (fs.blocks() * unit, fs.blocks_available() * unit);
+    let share = match (is_tmpfs(dir), is_own_mount(dir)) {
+        (true, true) => size / 10 * 9,
+        (true, false) => free / 2,
+        (false, _) => {
+            tracing::warn!("{} is no RAM: recordings wear a disk; set RAM_MOUNT, or another RAM_DIR", dir.display());
+            ON_DISK.min(free / 2)
+        }
+    };
+    if let Some(wanted) = wanted.filter(|&wanted| wanted > size) {
+        tracing::warn!("RAM_BYTES={wanted} is more than there is at {} ({size}); {share} are used", dir.display());
+        return Ok(share);
+    }
+    Ok(wanted.unwrap_or(share))
+}

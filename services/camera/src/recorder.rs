@@ -1,0 +1,375 @@
+//! One camera, from its pictures to its segments: the loop that performs what [`crate::machine`] decides.
+
+mod writer;
+
+use crate::config::{Camera, Recording};
+use crate::house::House;
+use crate::machine::{Action, Input, Machine, Picture, Rules};
+use crate::pace::Pace;
+use crate::pipeline::encoder::Kind;
+use crate::pipeline::{Output, Pipeline, Rate, Watch};
+use crate::ram::Ram;
+use crate::status::{Board, Status};
+use crate::timeline::Timeline;
+use crate::wall::Wall;
+use bytes::Bytes;
+use mjpeg::{Frame, Happening, Happenings};
+use runner::exit::Failure;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use writer::{Sent, Writer};
+
+/// So many pictures wait between the camera and the recorder.
+const WAITING: usize = 16;
+/// The first pictures are kept back for so long at most, until it is known how many a second come.
+const MEASURING: Duration = Duration::from_secs(2);
+/// A pipeline that breaks is made anew, but not more often than this in a minute.
+const REPAIRS: usize = 3;
+/// So often it is looked whether the pipeline hangs.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What all recorders of a run have in common.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The clocks.
+    pub wall: Arc<Wall>,
+    /// Where segments go.
+    pub ram: Ram,
+    /// Who is told.
+    pub house: House,
+    /// Which encoder.
+    pub encoder: Kind,
+    /// When a pipeline that does nothing is given up.
+    pub patience: Duration,
+    /// The run, as it stands in names.
+    pub boot: u32,
+    /// Segments up to now.
+    pub sequence: Arc<AtomicU64>,
+    /// The program ends.
+    pub stop: CancellationToken,
+}
+
+/// What others get from a recorder.
+#[derive(Debug)]
+pub struct Outlets {
+    /// The newest picture.
+    pub picture: watch::Sender<Option<Bytes>>,
+    /// How it goes.
+    pub board: Board,
+    /// The camera may have forgotten whether it is day.
+    pub back: mpsc::UnboundedSender<()>,
+}
+
+/// Records a camera until the program ends.
+///
+/// # Errors
+/// GStreamer hangs or breaks again and again: this process has to be started anew.
+pub async fn run(
+    camera: Camera,
+    mut recording: watch::Receiver<Recording>,
+    around: Surroundings,
+    outlets: Outlets,
+) -> Result<(), Failure> {
+    let (teller, mut happenings) = mjpeg::channel(WAITING);
+    let source = tokio::spawn(mjpeg::run(mjpeg::Config::new(camera.url.clone()), teller));
+    let stop = around.stop.clone();
+    let mut recorder = Recorder::new(&camera, around, outlets);
+    let ended = loop {
+        let wake = recorder.around.wall.tokio(recorder.deadline());
+        let step = tokio::select! {
+            () = stop.cancelled() => break Ok(()),
+            happening = happenings.next() => recorder.happening(happening, &happenings),
+            output = next(&mut recorder.outputs) => recorder.output(output),
+            Ok(()) = recording.changed() => recorder.change(*recording.borrow_and_update()),
+            () = tokio::time::sleep_until(wake) => recorder.tick(),
+        };
+        if step.is_err() {
+            break step;
+        }
+    };
+    recorder.end().await;
+    // The connection to the camera is closed before this program ends: it serves one client only.
+    drop(happenings);
+    let _ = tokio::time::timeout(LOOK, source).await;
+    ended
+}
+
+async fn next(outputs: &mut Option<mpsc::Receiver<Output>>) -> Option<Output> {
+    match outputs {
+        Some(outputs) => outputs.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Recorder {
+    around: Surroundings,
+    outlets: Outlets,
+    name: String,
+    recording: Recording,
+    machine: Machine,
+    timeline: Timeline,
+    pace: Pace,
+    /// Pictures that wait until their pace is known; `None` once it is.
+    held: Option<Vec<(Frame, Duration)>>,
+    pipeline: Option<Pipeline>,
+    outputs: Option<mpsc::Receiver<Output>>,
+    watch: Watch,
+    writer: Writer,
+    status: Status,
+    repairs: VecDeque<Duration>,
+    looked: Duration,
+    thinned: u64,
+}
+
+impl Recorder {
+    fn new(camera: &Camera, around: Surroundings, outlets: Outlets) -> Recorder {
+        let recording = camera.recording;
+        Recorder {
+            name: camera.name.clone(),
+            machine: Machine::new(&camera.name, rules(&recording)),
+            timeline: Timeline::default(),
+            pace: Pace::new(recording.fps),
+            held: Some(Vec::new()),
+            pipeline: None,
+            outputs: None,
+            watch: Watch::new(around.patience),
+            writer: Writer::new(&camera.name, &around),
+            status: Status::new(&camera.name, around.encoder.name()),
+            repairs: VecDeque::new(),
+            looked: Duration::ZERO,
+            thinned: 0,
+            recording,
+            around,
+            outlets,
+        }
+    }
+
+    fn deadline(&self) -> Duration {
+        let held = self.held.as_ref().and_then(|held| Some(held.first()?.1 + MEASURING));
+        let others = [self.machine.deadline(), self.writer.deadline(), held];
+        others.into_iter().flatten().chain([self.looked + LOOK]).min().unwrap_or_default()
+    }
+
+    fn happening(&mut self, happening: Option<Happening>, happenings: &Happenings) -> Result<(), Failure> {
+        match happening {
+            Some(Happening::Online(size)) => {
+                tracing::info!("{}: sends pictures of {size}", self.name);
+                self.timeline.reconnected();
+                self.pace.paused();
+                self.status.online();
+                self.perform(Input::Online, None)?;
+            }
+            Some(Happening::Frame(frame)) => self.frame(frame)?,
+            Some(Happening::Lost { why }) => {
+                tracing::warn!("{}: {why}", self.name);
+                self.outlets.picture.send_replace(None);
+                self.status.lost(&why.to_string());
+                self.measured()?;
+                self.perform(Input::Lost(why.to_string()), None)?;
+            }
+            None => return Err(Failure::Temporary(format!("{}: its reader has ended", self.name))),
+        }
+        let counts = happenings.counts();
+        self.status.counted(counts.frames, counts.dropped + self.thinned, counts.flawed, self.pace.fps());
+        Ok(())
+    }
+
+    fn frame(&mut self, frame: Frame) -> Result<(), Failure> {
+        self.outlets.picture.send_replace(Some(frame.jpeg.clone()));
+        let taken = self.timeline.place(self.around.wall.at(frame.at), frame.camera_time);
+        if !self.pace.takes(taken) {
+            self.thinned += 1;
+            return Ok(());
+        }
+        match &mut self.held {
+            None => self.record(frame, taken),
+            Some(held) => {
+                held.push((frame, taken));
+                if self.pace.is_known() { self.measured() } else { Ok(()) }
+            }
+        }
+    }
+
+    /// The pace is known now, or is waited for no longer: what was kept back is recorded.
+    fn measured(&mut self) -> Result<(), Failure> {
+        if self.held.as_ref().is_none_or(Vec::is_empty) {
+            return Ok(());
+        }
+        let held = self.held.take().unwrap_or_default();
+        held.into_iter().try_for_each(|(frame, taken)| self.record(frame, taken))
+    }
+
+    fn record(&mut self, frame: Frame, taken: Duration) -> Result<(), Failure> {
+        let picture = Picture {
+            taken,
+            interval: self.pace.interval(),
+            size: (frame.size.width.into(), frame.size.height.into()),
+            moved: frame.look.motion_percent,
+            frozen: frame.look.frozen,
+        };
+        self.perform(Input::Picture(picture), Some((frame.jpeg, picture)))
+    }
+
+    fn perform(&mut self, input: Input, picture: Option<(Bytes, Picture)>) -> Result<(), Failure> {
+        let now = self.around.wall.now();
+        let mut key = false;
+        for action in self.machine.handle(input, now) {
+            match action {
+                Action::Key => {
+                    key = true;
+                    self.tell_rate();
+                }
+                Action::Begin(reason) => picture.iter().for_each(|(_, picture)| self.writer.cut(picture.taken, reason)),
+                Action::Encode => {
+                    if let Some((jpeg, picture)) = &picture {
+                        self.encode(jpeg.clone(), picture, key, now)?;
+                    }
+                }
+                Action::Close(reason) => self.writer.close(reason, now),
+                Action::Mark => {
+                    let moved = picture.as_ref().and_then(|(_, picture)| picture.moved);
+                    self.writer.mark(moved.map_or(0.0, f64::from));
+                }
+                Action::Say(fact) => self.around.house.say(fact),
+                // Whoever sets presets may have ended.
+                Action::Preset => drop(self.outlets.back.send(())),
+            }
+        }
+        Ok(())
+    }
+
+    fn encode(&mut self, jpeg: Bytes, picture: &Picture, key: bool, now: Duration) -> Result<(), Failure> {
+        let pipeline = match self.pipeline.take() {
+            Some(pipeline) => pipeline,
+            None => self.start_pipeline()?,
+        };
+        if pipeline.push(jpeg, picture.taken, key) {
+            self.writer.sent(Sent { at: picture.taken, size: picture.size, interval: picture.interval });
+        }
+        self.watch.sent(pipeline.taken(), now);
+        self.pipeline = Some(pipeline);
+        Ok(())
+    }
+
+    fn start_pipeline(&mut self) -> Result<Pipeline, Failure> {
+        let fps = self.pace.news().or(self.pace.fps()).unwrap_or(self.recording.fps);
+        let rate = Rate { fps, bitrate: self.recording.bitrate };
+        tracing::info!(
+            "{}: {fps} pictures a second, {} kbit/s by {}",
+            self.name,
+            rate.bitrate,
+            self.around.encoder.name()
+        );
+        let no_thread = |why| Failure::Temporary(format!("{}: no thread for the encoder: {why}", self.name));
+        let (pipeline, outputs) = Pipeline::start(&self.name, self.around.encoder, rate).map_err(no_thread)?;
+        self.outputs = Some(outputs);
+        self.watch = Watch::new(self.around.patience);
+        Ok(pipeline)
+    }
+
+    /// Told with a key frame, since x264 begins anew with it.
+    fn tell_rate(&mut self) {
+        let Some(pipeline) = &self.pipeline else { return };
+        if let Some(fps) = self.pace.news() {
+            tracing::info!("{}: {fps} pictures a second now", self.name);
+            pipeline.set(Rate { fps, bitrate: self.recording.bitrate });
+        }
+    }
+
+    fn output(&mut self, output: Option<Output>) -> Result<(), Failure> {
+        match output {
+            Some(Output::Unit(unit)) => {
+                self.writer.unit(&unit);
+                Ok(())
+            }
+            Some(Output::Broken(why)) => self.repair(&why),
+            None => {
+                self.outputs = None;
+                Ok(())
+            }
+        }
+    }
+
+    /// The next picture starts a new pipeline.
+    fn repair(&mut self, why: &str) -> Result<(), Failure> {
+        let now = self.around.wall.now();
+        self.repairs.retain(|&at| now < at + Duration::from_secs(60));
+        self.repairs.push_back(now);
+        (self.pipeline, self.outputs) = (None, None);
+        self.writer.forget();
+        if self.around.encoder == Kind::Hardware {
+            self.around.encoder = Kind::X264;
+            self.status.encodes_by(Kind::X264.name());
+        }
+        match self.repairs.len() > REPAIRS {
+            true => Err(Failure::Temporary(format!("{}: the pipeline breaks again and again: {why}", self.name))),
+            false => {
+                tracing::error!(
+                    "{}: the pipeline broke: {why}; it is made anew with {}",
+                    self.name,
+                    self.around.encoder.name()
+                );
+                Ok(())
+            }
+        }
+    }
+
+    fn change(&mut self, recording: Recording) -> Result<(), Failure> {
+        if recording == self.recording {
+            return Ok(());
+        }
+        self.recording = recording;
+        self.pace.limit(recording.fps);
+        if let Some(pipeline) = &self.pipeline {
+            let fps = self.pace.fps().unwrap_or(recording.fps);
+            pipeline.set(Rate { fps, bitrate: recording.bitrate });
+        }
+        self.perform(Input::Rules(rules(&recording)), None)
+    }
+
+    fn tick(&mut self) -> Result<(), Failure> {
+        let now = self.around.wall.now();
+        self.writer.tick(now);
+        if self.held.as_ref().and_then(|held| held.first()).is_some_and(|(_, first)| now >= *first + MEASURING) {
+            self.measured()?;
+        }
+        if self.machine.deadline().is_some_and(|at| at <= now) {
+            self.perform(Input::Tick, None)?;
+        }
+        self.looked = now;
+        self.outlets.board.put(&self.status);
+        if self.writer.is_overdue() {
+            self.repair("no key frame comes, although it was asked for")?;
+        }
+        let hangs = self.pipeline.as_ref().is_some_and(|pipeline| self.watch.hangs(pipeline.taken(), now));
+        match hangs {
+            true => Err(Failure::Temporary(format!(
+                "{}: GStreamer has done nothing for {} s; this process ends so that its supervisor starts it again",
+                self.name,
+                self.around.patience.as_secs()
+            ))),
+            false => Ok(()),
+        }
+    }
+
+    /// The tail is closed with all that was sent.
+    async fn end(&mut self) {
+        let _ = self.measured();
+        let _ = self.perform(Input::Stop, None);
+        while let Some(deadline) = self.writer.deadline() {
+            let wake = self.around.wall.tokio(deadline);
+            tokio::select! {
+                output = next(&mut self.outputs) => drop(self.output(output)),
+                () = tokio::time::sleep_until(wake) => self.writer.tick(self.around.wall.now()),
+            }
+        }
+    }
+}
+
+fn rules(recording: &Recording) -> Rules {
+    Rules { segment: recording.segment, motion_percent: recording.motion_percent }
+}

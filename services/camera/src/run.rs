@@ -1,0 +1,214 @@
+//! The program: everything is made, the cameras are recorded, and at the end each tail is closed.
+
+use crate::config::{Camera, Changed, Config, Places, Recording};
+use crate::house::House;
+use crate::live::{self, Show};
+use crate::pipeline::{self, encoder};
+use crate::presets::{self, Times};
+use crate::ram::Ram;
+use crate::recorder::{self, Outlets, Surroundings};
+use crate::status::Board;
+use crate::wall::Wall;
+use crate::{mend, orphans};
+use bus::client::Bus;
+use protocol::fact::Fact;
+use runner::exit::Failure;
+use runner::signals::{Signal, Signals};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// So often settings, clock and RAM are looked at.
+const LOOK: Duration = Duration::from_secs(2);
+/// So long the bus may take at the end.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+
+/// Records until it is told to end.
+///
+/// # Errors
+/// The surroundings cannot be used, or GStreamer hangs.
+pub async fn run(config: Config) -> Result<(), Failure> {
+    let no_signals = |why| Failure::Temporary(format!("signals cannot be heard: {why}"));
+    let mut signals = Signals::listen().map_err(no_signals)?;
+    let bus = Bus::open(&config.door, concat!("camera ", env!("CARGO_PKG_VERSION")));
+    // The lower half of the run's epoch: the next run of this machine has another one.
+    let boot = bus.epoch().0 as u32;
+    let house = House::open(bus);
+    let ram = Ram::prepare(&config.ram_dir, config.ram_bytes, config.ram_mount.as_deref(), house.clone())?;
+    pipeline::init()?;
+    let (encoder, why) = encoder::choose(config.encoder);
+    tracing::info!("{why}");
+    let wall = Arc::new(Wall::start(config.clock_dir.clone()));
+    adopt(&ram, &house, &wall);
+    for (name, bad) in &config.unusable {
+        tracing::error!("camera `{name}` is not recorded: {bad}");
+        house.say(Fact::CameraOffline { camera: name.clone(), why: format!("is not recorded: {bad}") });
+    }
+    let around = Surroundings {
+        wall,
+        ram,
+        house: house.clone(),
+        encoder,
+        patience: config.pipeline_timeout,
+        boot,
+        sequence: Arc::default(),
+        stop: CancellationToken::new(),
+    };
+    let (board, mut tasks) = (Board::default(), JoinSet::new());
+    let (pictures, recordings) = start_cameras(&config, &around, &board, &mut tasks)?;
+    start_live(&config, Show { pictures, board: board.clone(), ram: around.ram.clone() }).await?;
+    let cameras = config.cameras.iter().map(|camera| camera.name.as_str()).collect::<Vec<_>>().join(" ");
+    tracing::info!("{cameras}: recorded to {}, {} bytes at most", around.ram.dir().display(), around.ram.cap());
+    runner::ready::ready(&format!("records {cameras} by {}", encoder.name()));
+    let mut keeper =
+        Keeper { places: config.places.clone(), recordings, around: around.clone(), board, was_set: false };
+    let ended = wait(&mut signals, &mut tasks, &mut keeper).await;
+    runner::ready::stopping();
+    around.stop.cancel();
+    while let Some(task) = tasks.join_next().await {
+        if let Ok(Err(why)) = task {
+            tracing::error!("{why}");
+        }
+    }
+    house.end(LAST_WORDS).await;
+    ended
+}
+
+/// Until a signal, or until a recorder gives up.
+async fn wait(
+    signals: &mut Signals,
+    tasks: &mut JoinSet<Result<(), Failure>>,
+    keeper: &mut Keeper,
+) -> Result<(), Failure> {
+    loop {
+        tokio::select! {
+            signal = signals.next() => match signal {
+                Signal::Hangup => keeper.look(),
+                Signal::Terminate | Signal::Interrupt => {
+                    tracing::info!("told to end: the open segments are closed");
+                    return Ok(());
+                }
+            },
+            Some(task) = tasks.join_next() => match task {
+                Ok(ended) => return ended,
+                Err(why) => return Err(Failure::Temporary(format!("a recorder died: {why}"))),
+            },
+            () = tokio::time::sleep(LOOK) => keeper.look(),
+        }
+    }
+}
+
+fn adopt(ram: &Ram, house: &House, wall: &Wall) {
+    for (camera, folder) in segments::cameras(ram.dir()).unwrap_or_default() {
+        let adopted = orphans::adopt(&camera, &folder).unwrap_or_else(|why| {
+            tracing::error!("{}: {why}", folder.display());
+            Vec::new()
+        });
+        for (path, label) in adopted {
+            let path = mend::one(wall, path, &label);
+            tracing::info!("{}: adopted from a recorder that was killed", path.display());
+            house.say(Fact::SegmentClosed {
+                camera: label.camera.clone(),
+                file: path.display().to_string(),
+                bytes: label.bytes,
+                duration_ms: label.duration_ms,
+                motion: label.motion_percent > 0.0,
+            });
+        }
+    }
+    ram.keep_within(0);
+}
+
+type Pictures = BTreeMap<String, watch::Receiver<Option<bytes::Bytes>>>;
+type Recordings = Vec<Watched>;
+
+/// A camera whose settings may change.
+struct Watched {
+    camera: Camera,
+    tell: watch::Sender<Recording>,
+    /// When what is said about it was changed, as far as it is known here.
+    changed: Changed,
+}
+
+fn start_cameras(
+    config: &Config,
+    around: &Surroundings,
+    board: &Board,
+    tasks: &mut JoinSet<Result<(), Failure>>,
+) -> Result<(Pictures, Recordings), Failure> {
+    let (mut pictures, mut recordings) = (Pictures::new(), Recordings::new());
+    for camera in &config.cameras {
+        let folder = around.ram.folder(&camera.name);
+        let bad =
+            |why| Failure::Permanent(format!("{}: {why}; set RAM_DIR to a folder for recordings", folder.display()));
+        std::fs::create_dir_all(&folder).map_err(bad)?;
+        let (back, came_back) = mpsc::unbounded_channel();
+        let (tell, recording) = watch::channel(camera.recording);
+        let (picture, shown) = watch::channel(None);
+        let outlets = Outlets { picture, board: board.clone(), back };
+        tasks.spawn(recorder::run(camera.clone(), recording, around.clone(), outlets));
+        tokio::spawn(presets::keep(camera.clone(), Times { day: config.day, night: config.night }, came_back));
+        pictures.insert(camera.name.clone(), shown);
+        recordings.push(Watched { camera: camera.clone(), tell, changed: config.places.changed(&camera.name) });
+    }
+    Ok((pictures, recordings))
+}
+
+async fn start_live(config: &Config, show: Show) -> Result<(), Failure> {
+    let Some(address) = config.live else { return Ok(()) };
+    let bad =
+        |why| Failure::Permanent(format!("pictures cannot be served at {address}: {why}; set LIVE to another address"));
+    let listener = TcpListener::bind(address).await.map_err(bad)?;
+    let address = listener.local_addr().map_err(bad)?;
+    tracing::info!("pictures are served at http://{address}/");
+    tokio::spawn(live::serve(listener, show));
+    Ok(())
+}
+
+/// Looks after what changes slowly.
+struct Keeper {
+    places: Places,
+    recordings: Recordings,
+    around: Surroundings,
+    board: Board,
+    was_set: bool,
+}
+
+impl Keeper {
+    fn look(&mut self) {
+        let Surroundings { wall, ram, .. } = &self.around;
+        ram.keep_within(0);
+        self.board.write(ram.dir(), ram.used(), ram.cap());
+        if wall.is_set() && !std::mem::replace(&mut self.was_set, wall.is_set()) {
+            mend::all(wall, ram);
+        }
+        for watched in &mut self.recordings {
+            let changed = self.places.changed(&watched.camera.name);
+            if changed != watched.changed {
+                watched.changed = changed;
+                watched.reread(&self.places);
+            }
+        }
+    }
+}
+
+impl Watched {
+    /// What may change while a camera is recorded is taken over; the rest counts when this program starts again.
+    fn reread(&mut self, places: &Places) {
+        let name = &self.camera.name;
+        match places.camera(name) {
+            Ok(new) => {
+                let other = Camera { recording: self.camera.recording, ..new.clone() } != self.camera;
+                let remedy = if other { "; restart this program for its addresses" } else { "" };
+                tracing::info!("{name}: its settings were read again{remedy}");
+                self.tell.send_replace(new.recording);
+                self.camera = new;
+            }
+            Err(bad) => tracing::warn!("{name}: goes on as before: {bad}"),
+        }
+    }
+}

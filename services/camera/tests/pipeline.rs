@@ -1,0 +1,133 @@
+//! The pipeline with the real GStreamer: pictures of its own test source go in, and what comes out is looked at.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use bytes::Bytes;
+use camera::pipeline::encoder::Kind;
+use camera::pipeline::{Output, Pipeline, Rate};
+use gstreamer::prelude::*;
+use std::time::Duration;
+use tokio::sync::mpsc::Receiver;
+use tokio::time::timeout;
+
+/// So many different JPEGs of a size.
+fn pictures(count: usize, width: i32, height: i32) -> Vec<Bytes> {
+    camera::pipeline::init().unwrap();
+    let text = format!(
+        "videotestsrc pattern=ball num-buffers={count} ! video/x-raw,width={width},height={height} ! jpegenc ! appsink name=out sync=false"
+    );
+    let pipeline = gstreamer::parse::launch(&text).unwrap().downcast::<gstreamer::Bin>().unwrap();
+    let out = pipeline.by_name("out").unwrap().downcast::<gstreamer_app::AppSink>().unwrap();
+    pipeline.set_state(gstreamer::State::Playing).unwrap();
+    let pictures = std::iter::from_fn(|| out.pull_sample().ok())
+        .map(|sample| Bytes::copy_from_slice(&sample.buffer().unwrap().map_readable().unwrap()));
+    let pictures = pictures.collect();
+    pipeline.set_state(gstreamer::State::Null).unwrap();
+    pictures
+}
+
+struct Out(Receiver<Output>);
+
+impl Out {
+    /// The next coded picture: its time in milliseconds, whether it is a key frame, its bytes.
+    async fn next(&mut self) -> Option<(u64, bool, Vec<u8>)> {
+        match timeout(Duration::from_secs(3), self.0.recv()).await.ok()?? {
+            Output::Unit(unit) => {
+                Some((unit.at.as_millis() as u64, unit.key, unit.with_bytes(<[u8]>::to_vec).unwrap()))
+            }
+            Output::Broken(why) => panic!("{why}"),
+        }
+    }
+}
+
+fn at(n: usize, fps: u64) -> Duration {
+    Duration::from_secs(5000) + Duration::from_millis(n as u64 * 1000 / fps)
+}
+
+/// The types of the NAL units in a coded picture.
+fn units(bytes: &[u8]) -> Vec<u8> {
+    bytes.windows(4).filter(|four| four[..3] == [0, 0, 1]).map(|four| four[3] & 31).collect()
+}
+
+fn start(fps: f64) -> (Pipeline, Out) {
+    camera::pipeline::init().unwrap();
+    let (pipeline, out) = Pipeline::start("test", Kind::X264, Rate { fps, bitrate: 1000 }).unwrap();
+    (pipeline, Out(out))
+}
+
+#[tokio::test]
+async fn key_frames_are_where_they_are_asked_for_and_begin_with_their_parameters() {
+    let (pipeline, mut out) = start(15.0);
+    let pictures = pictures(60, 640, 480);
+    for (n, jpeg) in pictures.iter().enumerate() {
+        assert!(pipeline.push(jpeg.clone(), at(n, 15), [0, 7, 31].contains(&n)));
+        let (time, key, bytes) = out.next().await.unwrap();
+        assert_eq!(time, at(n, 15).as_millis() as u64, "what goes in comes out, at once");
+        assert_eq!(key, [0, 7, 31].contains(&n), "picture {n}");
+        if key {
+            let units = units(&bytes);
+            let (sps, idr) = (units.iter().position(|&unit| unit == 7), units.iter().position(|&unit| unit == 5));
+            assert!(sps.is_some() && sps < idr && units.contains(&8), "{units:?}");
+        }
+    }
+    assert_eq!(pipeline.taken(), 60);
+}
+
+#[tokio::test]
+async fn a_pipeline_outlives_pauses_broken_pictures_and_another_size() {
+    let (pipeline, mut out) = start(15.0);
+    let (large, small) = (pictures(10, 640, 480), pictures(10, 320, 240));
+    pipeline.push(Bytes::from_static(b"\xff\xd8\xff\xd9"), at(0, 15) - Duration::from_millis(66), true);
+    pipeline.push(large[0].clone(), at(0, 15), true);
+    assert_eq!(out.next().await.unwrap().0, 5_000_000);
+    for n in 1..200 {
+        pipeline.push(Bytes::from_static(b"\xff\xd8 this is no picture \xff\xd9"), at(n, 15), false);
+        // The queue before the decoder is short.
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let later = Duration::from_secs(9000);
+    pipeline.push(large[1].clone(), later, true);
+    let (time, key, _) = out.next().await.unwrap();
+    assert_eq!((time, key), (9_000_000, true), "half an hour later, nothing in between");
+    pipeline.push(small[0].clone(), later + Duration::from_millis(66), false);
+    let (_, key, bytes) = out.next().await.unwrap();
+    assert!(key && units(&bytes).contains(&7), "a new size is a new beginning");
+    pipeline.push(large[2].clone(), later + Duration::from_millis(132), false);
+    assert!(out.next().await.unwrap().1);
+}
+
+/// At 4 pictures a second x264 gives each of them its share of the second, whatever the rate was before.
+#[tokio::test]
+async fn the_bits_follow_the_rate_that_is_told() {
+    let (pipeline, mut out) = start(15.0);
+    let noise: Vec<Bytes> = {
+        let text = "videotestsrc pattern=snow num-buffers=60 ! video/x-raw,width=640,height=480 ! jpegenc ! appsink name=out sync=false";
+        let pipeline = gstreamer::parse::launch(text).unwrap().downcast::<gstreamer::Bin>().unwrap();
+        let sink = pipeline.by_name("out").unwrap().downcast::<gstreamer_app::AppSink>().unwrap();
+        pipeline.set_state(gstreamer::State::Playing).unwrap();
+        std::iter::from_fn(|| sink.pull_sample().ok())
+            .map(|sample| Bytes::copy_from_slice(&sample.buffer().unwrap().map_readable().unwrap()))
+            .collect()
+    };
+    pipeline.set(Rate { fps: 4.0, bitrate: 1000 });
+    let mut bytes = 0;
+    for (n, jpeg) in noise.iter().enumerate() {
+        pipeline.push(jpeg.clone(), at(n, 4), n % 12 == 0);
+        let (_, key, unit) = out.next().await.unwrap();
+        assert!(n > 0 || key);
+        bytes += unit.len();
+    }
+    let kbit = bytes as f64 * 8.0 / 15.0 / 1000.0;
+    assert!((700.0..1500.0).contains(&kbit), "{kbit} kbit/s");
+}
+
+#[tokio::test]
+async fn what_is_not_fetched_stops_nobody() {
+    let (pipeline, out) = start(15.0);
+    let picture = pictures(1, 640, 480).remove(0);
+    let pushed = (0..500).filter(|&n| pipeline.push(picture.clone(), at(n, 15), false)).count();
+    assert!(pushed > 0);
+    let mut out = out;
+    assert!(out.next().await.is_some(), "it goes on");
+    drop(pipeline);
+    while out.next().await.is_some() {}
+}

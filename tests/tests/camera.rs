@@ -1,0 +1,356 @@
+//! The recorder with the real GStreamer and cameras that have every fault; ffprobe and ffmpeg look at what it recorded.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod recorder;
+
+use bus::client::{Bus, Item};
+use esp32::{Camera, Fault};
+use nix::sys::signal::Signal;
+use protocol::door::{From, Subscribe};
+use recorder::{Recorder, end, sound};
+use segments::{Clock, Reason};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use tests::World;
+use tests::world::PATIENCE;
+use tests::world::server::Server;
+
+const STILL: &str = "MOTION_PERCENT=0";
+
+/// The facts that an agent was told, in short, with the number that was wanted.
+fn facts(door: &Path, filter: &str, count: usize) -> Vec<serde_json::Value> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let wanted = Subscribe { name: None, filters: vec![filter.into()], from: From::Oldest };
+        let mut subscription = Bus::open(door, "test 1").subscribe(wanted);
+        let mut facts = Vec::new();
+        while facts.len() < count {
+            match tokio::time::timeout(PATIENCE, subscription.next()).await {
+                Ok(Item::Event(_, event)) => facts.push(serde_json::from_slice(&event.body.0).unwrap()),
+                Ok(_) => {}
+                Err(_) => panic!("only {facts:?} were told"),
+            }
+        }
+        facts
+    })
+}
+
+fn agent(recorder: &mut Recorder) -> Server {
+    let attic = recorder.world.server("attic").start();
+    let door = attic.place().path("bus.sock").display().to_string();
+    recorder.set("DOOR", &door);
+    attic
+}
+
+#[test]
+fn segments_have_the_asked_length_and_no_picture_is_lost_or_doubled() {
+    let (fast, slow) = (Camera::start(vec![]).unwrap(), Camera::start(vec![]).unwrap());
+    slow.set(&[Fault::Fps(4.0)]);
+    let mut recorder = Recorder::of("cam1 cam2");
+    let attic = agent(&mut recorder);
+    recorder.camera("cam1", &fast, STILL).camera("cam2", &slow, &format!("{STILL}\nSEGMENT_SEC=10"));
+    let process = recorder.start();
+    recorder.wait_for("cam1", 2);
+    recorder.wait_for("cam2", 4);
+    end(process);
+    let (fast, slow) = (recorder.closed("cam1"), recorder.closed("cam2"));
+    for found in &fast[..2] {
+        let (length, _) = recorder::probe(&found.path);
+        assert!((length - 20.0).abs() < 0.1, "{length} s: {:?}", found.label);
+        assert_eq!((found.label.reason, found.label.marked, found.label.dropped_frames), (Reason::Length, false, 0));
+    }
+    for found in &slow[..4] {
+        let (length, _) = recorder::probe(&found.path);
+        assert!((length - 10.0).abs() < 0.26, "{length} s: {:?}", found.label);
+    }
+    assert_eq!((fast[2].label.reason, slow.last().unwrap().label.reason), (Reason::Stopped, Reason::Stopped));
+    for all in [&fast, &slow] {
+        let numbers = sound(all);
+        let expected: Vec<u32> = (numbers[0]..).take(numbers.len()).collect();
+        assert_eq!(numbers, expected, "each picture once, in order, over all segments");
+        assert!(all.windows(2).all(|pair| pair[0].label.end_unix_ms().abs_diff(pair[1].label.start_unix_ms) < 70));
+    }
+    let bits = fast[1].label.bytes * 8 / 20_000;
+    assert!((600..1300).contains(&bits), "{bits} kbit/s");
+    let told = facts(&attic.place().path("bus.sock"), "attic/evt/camera/segment-closed", fast.len() + slow.len());
+    for found in fast.iter().chain(&slow) {
+        let path = found.path.display().to_string();
+        assert!(told.iter().any(|fact| fact["file"] == path && fact["bytes"] == found.label.bytes), "{path}: {told:?}");
+    }
+}
+
+/// Waits until no segment is open, and says how long that took.
+fn closed_within(recorder: &Recorder, camera: &str) -> Duration {
+    let start = Instant::now();
+    recorder.world.until("the open segment is closed", || recorder.contents(camera).parts.is_empty());
+    start.elapsed()
+}
+
+fn recording(recorder: &Recorder, camera: &str) {
+    recorder.world.until("it records", || recorder.contents(camera).parts.iter().any(|part| part.bytes > 100_000));
+}
+
+#[test]
+fn no_fault_of_a_camera_ends_its_pipeline() {
+    let camera = Camera::start(vec![]).unwrap();
+    let mut recorder = Recorder::of("cam1");
+    let attic = agent(&mut recorder);
+    recorder.camera("cam1", &camera, STILL);
+    let mut process = recorder.start();
+    recording(&recorder, "cam1");
+    for fault in [Fault::Stall, Fault::Close, Fault::Reset, Fault::Garbage, Fault::Refuse] {
+        camera.set(&[fault]);
+        let took = closed_within(&recorder, "cam1");
+        assert!(took < Duration::from_millis(1900), "{fault}: {took:?}");
+        camera.set(&[]);
+        recording(&recorder, "cam1");
+    }
+    for fault in
+        [Fault::HalfFrame, Fault::Truncated, Fault::CutShort, Fault::BitFlipped, Fault::ZeroLength, Fault::LongLength]
+    {
+        camera.next(12, fault);
+        std::thread::sleep(Duration::from_millis(1500));
+    }
+    camera.set(&[Fault::Small]);
+    recorder.world.until("a segment of another size is open", || {
+        recorder.closed("cam1").iter().any(|found| found.label.reason == Reason::Size)
+    });
+    std::thread::sleep(Duration::from_secs(1));
+    assert!(process.runs());
+    let log = end(process);
+    assert_eq!(log.matches("pictures a second, 1000 kbit/s").count(), 1, "one pipeline for all: {log}");
+    assert!(!log.contains("broke:") && !log.contains("has done nothing"), "{log}");
+    assert_eq!(camera.log().overlaps, 0, "one connection at a time");
+    let all = recorder.closed("cam1");
+    let small = all.iter().filter(|found| (found.label.width, found.label.height) == (320, 240)).count();
+    assert!(small == 1 && all.len() >= 7, "{all:?}");
+    assert!(all.iter().filter(|found| found.label.reason == Reason::Lost).all(|found| found.label.marked));
+    for found in &all {
+        assert!(recorder::probe(&found.path).1[0].starts_with('K'), "{}", found.path.display());
+    }
+    let online = facts(&attic.place().path("bus.sock"), "attic/evt/camera/camera-online", 1);
+    assert_eq!(online[0]["camera"], "cam1");
+}
+
+#[test]
+fn a_killed_recorder_leaves_orphans_that_are_adopted_and_no_name_comes_twice() {
+    let camera = Camera::start(vec![]).unwrap();
+    let mut recorder = Recorder::of("cam1");
+    recorder.camera("cam1", &camera, &format!("{STILL}\nSEGMENT_SEC=2"));
+    let mut names = Vec::new();
+    for run in 1..=3 {
+        let mut process = recorder.start();
+        recorder.wait_for("cam1", 3 * run);
+        recording(&recorder, "cam1");
+        process.stop(Signal::SIGKILL);
+        names.extend(recorder.contents("cam1").parts.iter().map(|part| part.name));
+    }
+    // What a recorder that died in between would leave: a segment without a label.
+    let bare = recorder.closed("cam1").remove(0);
+    fs::remove_file(bare.path.with_extension("json")).unwrap();
+    let process = recorder.start();
+    recorder.world.until("the orphans are adopted", || {
+        let adopted = recorder.closed("cam1").into_iter().filter(|found| found.label.adopted).map(|found| found.name);
+        adopted.collect::<Vec<_>>().len() >= 4
+    });
+    end(process);
+    let all = recorder.closed("cam1");
+    let adopted: Vec<_> = all.iter().filter(|found| found.label.adopted).map(|found| found.name).collect();
+    assert!(names.iter().all(|name| adopted.contains(name)) && adopted.contains(&bare.name), "{adopted:?}");
+    let again = all.iter().find(|found| found.name == bare.name).unwrap();
+    assert_eq!((again.label.frames, &again.label.md5), (bare.label.frames, &bare.label.md5));
+    let mut runs: Vec<_> = all.iter().map(|found| (found.label.boot.clone(), found.label.sequence)).collect();
+    runs.sort();
+    runs.dedup();
+    assert_eq!(runs.len(), all.len());
+    let numbers = sound(&all.into_iter().filter(|found| found.name != bare.name).collect::<Vec<_>>());
+    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "nothing is there twice");
+}
+
+#[test]
+fn a_new_length_counts_at_once_and_a_broken_one_changes_nothing() {
+    let camera = Camera::start(vec![]).unwrap();
+    let mut recorder = Recorder::of("cam1");
+    recorder.camera("cam1", &camera, STILL);
+    let process = recorder.start();
+    recording(&recorder, "cam1");
+    let file = recorder.world.path("default/seg-cam1");
+    fs::write(&file, "# Per-camera overrides for seg-cam1\nSEGMENT_SEC=3\nFPS=15\nBITRATE=500\n").unwrap();
+    recorder.wait_for("cam1", 3);
+    fs::write(&file, "SEGMENT_SEC=never\n").unwrap();
+    recorder.wait_for("cam1", 5);
+    let log = end(process);
+    assert!(log.contains("goes on as before") && log.contains("seg-cam1: SEGMENT_SEC: `never` is no f64"), "{log}");
+    assert_eq!(log.matches("goes on as before").count(), 1, "{log}");
+    let all = recorder.closed("cam1");
+    assert!(all[1..4].iter().all(|found| found.label.duration_ms.abs_diff(3000) < 40), "{all:?}");
+    assert!(all[3].label.bytes * 8 / 3000 < 700, "{:?}", all[3].label);
+    let numbers = sound(&all);
+    assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]), "no picture is lost: {numbers:?}");
+}
+
+#[test]
+fn what_moves_leaves_at_once_and_the_clock_is_mended() {
+    let camera = Camera::start(vec![]).unwrap();
+    let mut recorder = Recorder::of("cam1");
+    let attic = agent(&mut recorder);
+    let clock = recorder.world.path("clock");
+    fs::create_dir(&clock).unwrap();
+    recorder.camera("cam1", &camera, "MOTION_PERCENT=0.2").set("CLOCK_DIR", clock.to_str().unwrap());
+    let process = recorder.start();
+    let first = recorder.wait_for("cam1", 1).remove(0);
+    assert!(first.label.marked && first.label.motion_percent > 0.2, "{:?}", first.label);
+    assert_eq!((first.label.reason, first.label.clock), (Reason::Motion, Clock::Unset));
+    assert!(first.label.duration_ms < 5000, "{:?}", first.label);
+    assert_eq!(facts(&attic.place().path("bus.sock"), "attic/evt/camera/motion", 1)[0]["camera"], "cam1");
+    fs::write(clock.join("synchronized"), "").unwrap();
+    recorder
+        .world
+        .until("the clock is believed", || recorder.closed("cam1").iter().all(|found| found.label.clock == Clock::Set));
+    end(process);
+    assert_eq!(recorder.contents("cam1").stray_labels, Vec::<std::path::PathBuf>::new());
+    assert!(recorder.closed("cam1").iter().all(|found| found.label.clock == Clock::Set));
+}
+
+#[test]
+fn day_and_night_are_set_again_until_it_works_and_when_the_camera_is_back() {
+    let camera = Camera::start(vec![]).unwrap();
+    camera.set(&[Fault::NoPresets]);
+    let mut recorder = Recorder::of("cam1");
+    let control = camera.control_url();
+    recorder.camera("cam1", &camera, &format!("{STILL}\nDAY_URL={control}/day\nNIGHT_URL={control}/night"));
+    recorder.set("DAY", "00:00").set("NIGHT", "23:59");
+    let process = recorder.start();
+    recorder.world.until("it was refused", || process.log().contains("HTTP 500"));
+    assert_eq!(camera.preset(), None);
+    camera.set(&[]);
+    recorder.world.until("it is set", || camera.preset().is_some());
+    std::thread::sleep(Duration::from_secs(10));
+    camera.forget();
+    camera.set(&[Fault::Reset]);
+    closed_within(&recorder, "cam1");
+    camera.set(&[]);
+    recorder.world.until("it is set again", || camera.preset().is_some());
+    let log = end(process);
+    assert!(log.contains("daynight: Applying day preset to 127.0.0.1 because "), "{log}");
+}
+
+fn ask(address: &str, path: &str) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: here\r\n\r\n").as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    let _ = stream.take(200_000).read_to_end(&mut answer);
+    answer
+}
+
+fn count(answer: &[u8], what: &[u8]) -> usize {
+    answer.windows(what.len()).filter(|window| *window == what).count()
+}
+
+#[test]
+fn others_look_at_the_pictures_over_one_connection() {
+    let camera = Camera::start(vec![]).unwrap();
+    let mut recorder = Recorder::of("cam1");
+    recorder.camera("cam1", &camera, STILL).set("LIVE", "127.0.0.1:0");
+    let process = recorder.start();
+    recording(&recorder, "cam1");
+    let log = process.log();
+    let address = log.split("http://").nth(1).unwrap().split('/').next().unwrap().to_owned();
+    let snapshot = ask(&address, "/cam1/snapshot.jpg");
+    assert!(snapshot.starts_with(b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg") && snapshot.ends_with(b"\xff\xd9"));
+    let viewers: Vec<_> = (0..3)
+        .map(|_| {
+            (
+                address.clone(),
+                std::thread::spawn({
+                    let address = address.clone();
+                    move || ask(&address, "/cam1/stream")
+                }),
+            )
+        })
+        .collect();
+    for (_, viewer) in viewers {
+        let stream = viewer.join().unwrap();
+        assert!(count(&stream, b"--pistop-picture\r\n") > 4 && count(&stream, b"\xff\xd9\r\n--pistop-picture") > 3);
+    }
+    let status = String::from_utf8(ask(&address, "/")).unwrap();
+    assert!(status.contains(r#""camera":"cam1""#) && status.contains(r#""online":true"#), "{status}");
+    assert!(ask(&address, "/cam2/stream").starts_with(b"HTTP/1.1 404"));
+    assert_eq!(camera.log().connections.len(), 1);
+    camera.set(&[Fault::Refuse]);
+    closed_within(&recorder, "cam1");
+    recorder.world.until("no old picture is shown as a new one", || {
+        ask(&address, "/cam1/snapshot.jpg").starts_with(b"HTTP/1.1 503")
+    });
+    end(process);
+}
+
+#[test]
+fn what_cannot_be_recorded_is_told_with_its_remedy_and_the_rest_is_recorded() {
+    let camera = Camera::start(vec![]).unwrap();
+    let mut recorder = Recorder::of("a/b cam1 cam2");
+    let attic = agent(&mut recorder);
+    recorder.camera("cam1", &camera, STILL);
+    fs::write(recorder.world.path("cameras/cam2"), "URL=rtsp://192.168.1.36/\n").unwrap();
+    let process = recorder.start();
+    recording(&recorder, "cam1");
+    let mut second = recorder.start();
+    assert_eq!(second.wait_exit().code(), Some(100));
+    assert!(second.log().contains("another recorder writes here; stop it, or set another RAM_DIR"), "{}", second.log());
+    let log = end(process);
+    for told in
+        ["`a/b` is not recorded: ", "use letters, digits", "`cam2` is not recorded: ", "does not begin with http://"]
+    {
+        assert!(log.contains(told), "{told}: {log}");
+    }
+    let offline = facts(&attic.place().path("bus.sock"), "attic/evt/camera/camera-offline", 2);
+    assert!(offline.iter().any(|fact| fact["camera"] == "a/b"), "{offline:?}");
+    recorder.set("CAMERAS", "cam2");
+    assert_eq!(recorder.start().wait_exit().code(), Some(100));
+}
+
+fn as_root_in_a_namespace(recorder: &mut Recorder, script: &str) {
+    let mut words = vec!["unshare"];
+    if !nix::unistd::geteuid().is_root() {
+        words.push("--map-root-user");
+    }
+    words.extend(["--mount", "--propagation", "private", "sh", "-c", script, "sh"]);
+    recorder.wrapper = words.into_iter().map(String::from).collect();
+}
+
+/// The recorder's folder as it sees it itself.
+fn inside(world: &World, pid: nix::unistd::Pid) -> std::path::PathBuf {
+    Path::new(&format!("/proc/{pid}/root")).join(world.path("ram").strip_prefix("/").unwrap()).join("cam1")
+}
+
+#[test]
+fn a_full_ram_disk_costs_the_oldest_segments_and_never_the_recorder() {
+    let camera = Camera::start(vec![]).unwrap();
+    let mut recorder = Recorder::of("cam1");
+    let attic = agent(&mut recorder);
+    recorder
+        .camera("cam1", &camera, &format!("{STILL}\nSEGMENT_SEC=1"))
+        .set("RAM_MOUNT", "4m")
+        .set("RAM_BYTES", "4000000");
+    // Half of it is somebody else's, who comes later.
+    as_root_in_a_namespace(&mut recorder, r#"(sleep 5; head -c 3m /dev/zero >"$RAM_DIR/filler") & exec "$@""#);
+    let mut process = recorder.start();
+    let folder = inside(&recorder.world, process.pid());
+    recorder.world.until("it records", || segments::read(&folder).is_ok_and(|contents| contents.closed.len() > 3));
+    let first = segments::read(&folder).unwrap().closed.remove(0).name;
+    let evicted = facts(&attic.place().path("bus.sock"), "attic/evt/camera/segment-evicted", 8);
+    assert!(evicted[0]["file"].as_str().unwrap().ends_with(&first.segment()), "the oldest first: {evicted:?}");
+    assert!(process.runs());
+    let contents = segments::read(&folder).unwrap();
+    let bytes: u64 = contents.bytes();
+    assert!(bytes <= 1_200_000 && contents.closed.len() >= 3, "{bytes}: {contents:?}");
+    assert!(contents.closed.iter().rev().take(3).all(|found| found.label.dropped_frames < 8), "{contents:?}");
+    let log = process.log();
+    assert!(log.contains("a tmpfs of 4m is mounted at "), "{log}");
+    process.stop(Signal::SIGTERM);
+    assert!(!Path::new(&recorder.folder("cam1")).exists(), "outside nothing was mounted or written");
+}
