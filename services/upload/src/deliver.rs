@@ -7,6 +7,7 @@ use crate::ledger::{Ledger, State};
 use crate::machine::{Item, Outcome};
 use crate::manifest::instant;
 use crate::pacer::Pacer;
+use crate::shaper::Class;
 use crate::store::{Parcel, Store};
 use crate::trouble::Trouble;
 use data_encoding::HEXLOWER;
@@ -47,8 +48,8 @@ pub struct Manners {
 
 impl Courier {
     /// Brings a segment there.
-    pub async fn send(self, store: Store, item: Item, urgent: bool) -> Outcome {
-        match self.deliver(&store, &item, urgent).await {
+    pub async fn send(self, store: Store, item: Item, class: Class) -> Outcome {
+        match self.deliver(&store, &item, class).await {
             Ok(outcome) => outcome,
             Err(trouble) => Outcome::Failed(trouble),
         }
@@ -59,7 +60,7 @@ impl Courier {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn deliver(&self, store: &Store, item: &Item, urgent: bool) -> Result<Outcome, Trouble> {
+    async fn deliver(&self, store: &Store, item: &Item, class: Class) -> Result<Outcome, Trouble> {
         let begun = Instant::now();
         let Some(held) = Held::take(&item.path).map_err(|why| unread(&item.path, &why))? else {
             return Ok(Outcome::Gone);
@@ -81,7 +82,7 @@ impl Courier {
             bytes,
             md5,
             camera: item.id.camera.as_str().into(),
-            urgent,
+            class,
             remarks: remarks(&label, &HEXLOWER.encode(&md5)),
         };
         let key = self.place(store, item, &label, parcel).await?;

@@ -8,6 +8,7 @@
 //! - What is the matter with one segment delays that one only.
 //! - Nothing is forgotten: a segment leaves the queue when it is safe, or when it is no longer there.
 
+use crate::shaper::Class;
 use crate::trouble::Trouble;
 use protocol::Instant;
 use protocol::fact::Fact;
@@ -92,8 +93,8 @@ pub enum Action {
     Send {
         /// What.
         item: Item,
-        /// Before all others.
-        urgent: bool,
+        /// How urgent it is.
+        class: Class,
         /// The settings were wrong: the key is read anew.
         renewed: bool,
     },
@@ -205,8 +206,9 @@ impl Machine {
 
     /// When to call again if nothing happens.
     pub fn deadline(&self) -> Option<Instant> {
-        let ready =
-            self.entries.values().filter(|entry| !entry.in_flight).map(|entry| entry.not_before.max(self.until));
+        let full = self.is_backlog_full();
+        let may = |entry: &&Entry| !entry.in_flight && !(full && self.class(&entry.item) == Class::Backlog);
+        let ready = self.entries.values().filter(may).map(|entry| entry.not_before.max(self.until));
         let next = if self.free_ways() > 0 { ready.min() } else { None };
         let queue = (self.told_queue != Some(self.waiting())).then_some(self.queue_at);
         earliest(earliest(next, queue), self.end)
@@ -220,7 +222,8 @@ impl Machine {
 
     /// Nothing keeps it from sending, and nothing urgent waits: there is room for less.
     pub fn is_calm(&self) -> bool {
-        self.hold == Hold::None && !self.entries.values().any(|entry| !entry.in_flight && self.is_urgent(&entry.item))
+        self.hold == Hold::None
+            && !self.entries.values().any(|entry| !entry.in_flight && self.class(&entry.item) > Class::Backlog)
     }
 
     /// It waits, or is under way.
@@ -343,16 +346,21 @@ impl Machine {
         ways.saturating_sub(self.entries.values().filter(|entry| entry.in_flight).count())
     }
 
-    fn is_urgent(&self, item: &Item) -> bool {
-        item.marked || self.newest.get(&item.id.camera).is_some_and(|newest| rank(item) >= *newest)
+    fn class(&self, item: &Item) -> Class {
+        let newest = || self.newest.get(&item.id.camera).is_some_and(|newest| rank(item) >= *newest);
+        match item.marked {
+            true => Class::Marked,
+            false if newest() => Class::Newest,
+            false => Class::Backlog,
+        }
     }
 
     /// What goes next.
-    fn next(&self, now: Instant) -> Option<(Id, bool)> {
+    fn next(&self, now: Instant) -> Option<(Id, Class)> {
         let ready = self.entries.values().filter(|entry| !entry.in_flight && entry.not_before <= now);
-        let all = ready.map(|Entry { item, .. }| (item, self.is_urgent(item)));
-        let best = all.max_by_key(|(item, urgent)| (item.marked, *urgent, rank(item)));
-        best.map(|(item, urgent)| (item.id.clone(), urgent))
+        let all = ready.map(|Entry { item, .. }| (item, self.class(item)));
+        let best = all.max_by_key(|(item, class)| (*class, rank(item)));
+        best.map(|(item, class)| (item.id.clone(), class))
     }
 
     fn send(&mut self, now: Instant) -> Vec<Action> {
@@ -361,20 +369,22 @@ impl Machine {
             return actions;
         }
         while self.free_ways() > 0 {
-            let Some((id, urgent)) = self.next(now) else { break };
-            if !urgent && self.rules.ways > 1 && self.has_backlog_under_way() {
+            let Some((id, class)) = self.next(now) else { break };
+            if class == Class::Backlog && self.is_backlog_full() {
                 break;
             }
             let Some(entry) = self.entries.get_mut(&id) else { break };
             entry.in_flight = true;
             let renewed = matches!(self.hold, Hold::Setup(_));
-            actions.push(Action::Send { item: entry.item.clone(), urgent, renewed });
+            actions.push(Action::Send { item: entry.item.clone(), class, renewed });
         }
         actions
     }
 
-    fn has_backlog_under_way(&self) -> bool {
-        self.entries.values().any(|entry| entry.in_flight && !self.is_urgent(&entry.item))
+    /// One of the backlog is under way, and the other ways are for what is new.
+    fn is_backlog_full(&self) -> bool {
+        self.rules.ways > 1
+            && self.entries.values().any(|entry| entry.in_flight && self.class(&entry.item) == Class::Backlog)
     }
 
     fn tell_queue(&mut self, now: Instant) -> Option<Action> {

@@ -1,7 +1,7 @@
 //! The task that holds the one bucket, and the body of a request that asks it before each piece. Beside it runs a watch: what the line may
 //! take is counted without the time that we wait on purpose.
 
-use crate::shaper::{Shaper, Want, Weights};
+use crate::shaper::{Class, Shaper, Want, Weights};
 use crate::timetable::{Rate, Timetable};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -29,12 +29,14 @@ pub struct Pacer {
     to: mpsc::UnboundedSender<Ask>,
     piece: Arc<AtomicU64>,
     rate: Arc<AtomicU64>,
+    streams: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
 struct Ask {
+    stream: u64,
     camera: Arc<str>,
-    urgent: bool,
+    class: Class,
     bytes: u64,
     granted: oneshot::Sender<()>,
 }
@@ -43,7 +45,7 @@ impl Pacer {
     /// Starts the task; it ends when nobody asks any more. Times of day are those of the zone.
     pub fn start(timetable: Timetable, weights: Weights, zone: TimeZone) -> Pacer {
         let (to, asks) = mpsc::unbounded_channel();
-        let pacer = Pacer { to, piece: Arc::default(), rate: Arc::default() };
+        let pacer = Pacer { to, piece: Arc::default(), rate: Arc::default(), streams: Arc::default() };
         let clock = Clock::start();
         let shaper = Shaper::new(now(&timetable, &zone), weights, clock.now());
         let bucket = Bucket {
@@ -98,8 +100,8 @@ impl Bucket {
 
     fn ask(&mut self, ask: Ask) {
         self.last_id += 1;
-        let Ask { camera, urgent, bytes, granted } = ask;
-        self.shaper.want(Want { id: self.last_id, camera: camera.to_string(), urgent, bytes });
+        let Ask { stream, camera, class, bytes, granted } = ask;
+        self.shaper.want(Want { id: self.last_id, stream, camera: camera.to_string(), class, bytes });
         self.waiting.insert(self.last_id, granted);
     }
 
@@ -192,8 +194,9 @@ pub struct Paced {
     file: Arc<File>,
     bytes: u64,
     sent: u64,
+    stream: u64,
     camera: Arc<str>,
-    urgent: bool,
+    class: Class,
     pacer: Pacer,
     watch: Arc<Watch>,
     waiting: Option<(u64, oneshot::Receiver<()>)>,
@@ -201,15 +204,21 @@ pub struct Paced {
 
 impl Paced {
     /// From the beginning of the file.
-    pub fn new(file: Arc<File>, bytes: u64, camera: Arc<str>, urgent: bool, pacer: Pacer, watch: Arc<Watch>) -> Paced {
-        Paced { file, bytes, sent: 0, camera, urgent, pacer, watch, waiting: None }
+    pub fn new(file: Arc<File>, bytes: u64, camera: Arc<str>, class: Class, pacer: Pacer, watch: Arc<Watch>) -> Paced {
+        Paced { file, bytes, sent: 0, stream: 0, camera, class, pacer, watch, waiting: None }
     }
 
     fn ask(&self) -> (u64, oneshot::Receiver<()>) {
         let bytes = self.pacer.piece.load(Ordering::Relaxed).min(self.bytes - self.sent);
         let (granted, receiver) = oneshot::channel();
         // The task lives as long as anybody has a way to it.
-        let _ = self.pacer.to.send(Ask { camera: self.camera.clone(), urgent: self.urgent, bytes, granted });
+        let _ = self.pacer.to.send(Ask {
+            stream: self.stream,
+            camera: self.camera.clone(),
+            class: self.class,
+            bytes,
+            granted,
+        });
         (bytes, receiver)
     }
 }
@@ -224,6 +233,7 @@ impl Body for Paced {
         }
         if self.sent == 0 && self.waiting.is_none() {
             self.watch.attempt();
+            self.stream = self.pacer.streams.fetch_add(1, Ordering::Relaxed);
         }
         let (bytes, mut granted) = self.waiting.take().unwrap_or_else(|| self.ask());
         self.watch.waits(true);
@@ -268,8 +278,8 @@ mod tests {
         Arc::new(file)
     }
 
-    fn body(content: &[u8], camera: &str, urgent: bool, pacer: &Pacer, watch: &Arc<Watch>) -> Paced {
-        Paced::new(file(content), content.len() as u64, camera.into(), urgent, pacer.clone(), watch.clone())
+    fn body(content: &[u8], camera: &str, class: Class, pacer: &Pacer, watch: &Arc<Watch>) -> Paced {
+        Paced::new(file(content), content.len() as u64, camera.into(), class, pacer.clone(), watch.clone())
     }
 
     #[tokio::test]
@@ -277,8 +287,8 @@ mod tests {
         let pacer = Pacer::start(Timetable::parse("200").unwrap(), Weights::new(), TimeZone::UTC);
         let content: Vec<u8> = (0..200_u32 * 1024).map(|n| (n % 251) as u8).collect();
         let (start, watch) = (Instant::now(), Watch::start());
-        let one = drain(body(&content, "cam1", false, &pacer, &watch));
-        let two = drain(body(&content, "cam2", false, &pacer, &watch));
+        let one = drain(body(&content, "cam1", Class::Backlog, &pacer, &watch));
+        let two = drain(body(&content, "cam2", Class::Backlog, &pacer, &watch));
         let (one, two) = tokio::join!(one, two);
         assert!(one.unwrap() == content && two.unwrap() == content);
         let took = start.elapsed().as_secs_f64();
@@ -289,7 +299,7 @@ mod tests {
     async fn time_that_is_waited_on_purpose_is_not_the_lines() {
         let pacer = Pacer::start(Timetable::parse("100").unwrap(), Weights::new(), TimeZone::UTC);
         let watch = Watch::start();
-        let body = drain(body(&[7; 60 * 1024], "cam1", false, &pacer, &watch));
+        let body = drain(body(&[7; 60 * 1024], "cam1", Class::Backlog, &pacer, &watch));
         tokio::select! {
             all = body => assert_eq!(all.unwrap().len(), 60 * 1024),
             () = watch.overrun(Duration::from_millis(300)) => panic!("it waited for the bucket only"),
@@ -303,11 +313,14 @@ mod tests {
     async fn a_body_that_is_dropped_holds_up_nobody() {
         let pacer = Pacer::start(Timetable::parse("100").unwrap(), Weights::new(), TimeZone::UTC);
         let watch = Watch::start();
-        let gone = tokio::spawn(drain(body(&[7; 1 << 20], "cam1", true, &pacer, &watch)));
+        let gone = tokio::spawn(drain(body(&[7; 1 << 20], "cam1", Class::Newest, &pacer, &watch)));
         tokio::time::sleep(Duration::from_millis(50)).await;
         gone.abort();
         let start = Instant::now();
-        assert_eq!(drain(body(&[7; 20 * 1024], "cam2", false, &pacer, &watch)).await.unwrap().len(), 20 * 1024);
+        assert_eq!(
+            drain(body(&[7; 20 * 1024], "cam2", Class::Backlog, &pacer, &watch)).await.unwrap().len(),
+            20 * 1024
+        );
         assert!(start.elapsed() < Duration::from_secs(1));
     }
 
@@ -315,7 +328,7 @@ mod tests {
     async fn a_file_that_became_shorter_is_an_error() {
         let pacer = Pacer::start(Timetable::parse("0").unwrap(), Weights::new(), TimeZone::UTC);
         let watch = Watch::start();
-        let body = Paced::new(file(b"short"), 6, "cam1".into(), true, pacer.clone(), watch);
+        let body = Paced::new(file(b"short"), 6, "cam1".into(), Class::Newest, pacer.clone(), watch);
         assert!(drain(body).await.is_err());
         assert_eq!(pacer.limit(), None);
     }

@@ -8,6 +8,7 @@ use crate::ledger::{Ledger, Told};
 use crate::machine::{Action, Id, Input, Item, Machine, Outcome};
 use crate::manifest::Hour;
 use crate::pacer::Pacer;
+use crate::shaper::Class;
 use crate::store::Store;
 use crate::teller::Teller;
 use crate::trouble::Trouble;
@@ -159,7 +160,7 @@ impl Loop {
 
     fn perform(&mut self, action: Action) {
         match action {
-            Action::Send { item, urgent, renewed } => self.send(item, urgent, renewed),
+            Action::Send { item, class, renewed } => self.send(item, class, renewed),
             Action::Vanished(item) => self.vanished(&item),
             Action::Tell(fact) => {
                 if let Fact::UploadFailed { file, why, paused } = &fact {
@@ -173,14 +174,14 @@ impl Loop {
         }
     }
 
-    fn send(&mut self, item: Item, urgent: bool, renewed: bool) {
+    fn send(&mut self, item: Item, class: Class, renewed: bool) {
         if renewed || self.store.is_err() {
             self.store = self.config.store();
         }
         let (courier, store) = (self.courier.clone(), self.store.clone());
         self.sendings.spawn(async move {
             let outcome = match store {
-                Ok(store) => courier.send(store, item.clone(), urgent).await,
+                Ok(store) => courier.send(store, item.clone(), class).await,
                 Err(why) => Outcome::Failed(Trouble::Setup { why }),
             };
             (item, outcome)

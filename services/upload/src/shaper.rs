@@ -1,5 +1,5 @@
-//! One token bucket for everything that is sent, and who is served from it: what is urgent first, then the cameras in the
-//! proportion of their weights. It may be overdrawn by one piece, which is then waited for, so that the rate holds over any
+//! One token bucket for everything that is sent, and who is served from it: the higher class first, in a class the cameras in the
+//! proportion of their weights, and of one camera what began first, so that it is soon complete. The bucket may be overdrawn by one piece, which is then waited for, so that the rate holds over any
 //! time; what nobody uses is kept for [`BURST`] and no longer.
 
 use crate::timetable::Rate;
@@ -14,6 +14,17 @@ const PIECES: u64 = 20;
 /// The bounds of a piece. Below the one, waking costs more than sending; the other is what a socket takes.
 const PIECE: (u64, u64) = (4 * 1024, 256 * 1024);
 
+/// How urgent something is; a class gets what the one above it leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// It has waited and can wait.
+    Backlog,
+    /// The newest of its camera.
+    Newest,
+    /// Evidence.
+    Marked,
+}
+
 /// Weights of cameras; who is not named has 1.
 pub type Weights = BTreeMap<String, u32>;
 
@@ -25,10 +36,10 @@ pub struct Shaper {
     level: f64,
     at: Instant,
     weights: Weights,
-    /// What each camera has asked for so far, divided by its weight: among what is urgent, and among the rest.
-    asked: BTreeMap<(bool, String), f64>,
+    /// What each camera has asked for so far in a class, divided by its weight.
+    asked: BTreeMap<(Class, String), f64>,
     /// Where among these the last one began who was served: whoever comes back begins there, and has saved nothing up.
-    served: [f64; 2],
+    served: BTreeMap<Class, f64>,
     waiting: Vec<(f64, Want)>,
 }
 
@@ -37,10 +48,12 @@ pub struct Shaper {
 pub struct Want {
     /// By which he is called.
     pub id: u64,
+    /// Which body he sends; a lower number began earlier.
+    pub stream: u64,
     /// On whose account.
     pub camera: String,
-    /// Before all others.
-    pub urgent: bool,
+    /// How urgent it is.
+    pub class: Class,
     /// How much.
     pub bytes: u64,
 }
@@ -48,7 +61,15 @@ pub struct Want {
 impl Shaper {
     /// An empty bucket.
     pub fn new(rate: Rate, weights: Weights, now: Instant) -> Shaper {
-        Shaper { rate, level: 0.0, at: now, weights, asked: BTreeMap::new(), served: [0.0; 2], waiting: Vec::new() }
+        Shaper {
+            rate,
+            level: 0.0,
+            at: now,
+            weights,
+            asked: BTreeMap::new(),
+            served: BTreeMap::new(),
+            waiting: Vec::new(),
+        }
     }
 
     /// How much to ask for at a time.
@@ -75,8 +96,9 @@ impl Shaper {
     /// (Goyal, Vin and Cheng 1996).
     pub fn want(&mut self, want: Want) {
         let weight = self.weights.get(&want.camera).copied().unwrap_or(1).max(1);
-        let asked = self.asked.entry((want.urgent, want.camera.clone())).or_default();
-        let turn = asked.max(self.served[usize::from(want.urgent)]);
+        let served = self.served.get(&want.class).copied().unwrap_or_default();
+        let asked = self.asked.entry((want.class, want.camera.clone())).or_default();
+        let turn = asked.max(served);
         *asked = turn + want.bytes as f64 / f64::from(weight);
         self.waiting.push((turn, want));
     }
@@ -94,7 +116,7 @@ impl Shaper {
             let Some(place) = self.next() else { break };
             let (turn, want) = self.waiting.remove(place);
             self.level -= want.bytes as f64;
-            self.served[usize::from(want.urgent)] = turn;
+            self.served.insert(want.class, turn);
             granted.push(want.id);
         }
         if self.rate == Rate::Free {
@@ -116,9 +138,17 @@ impl Shaper {
         }
     }
 
-    fn next(&self) -> Option<usize> {
-        let before = |a: &(f64, Want), b: &(f64, Want)| b.1.urgent.cmp(&a.1.urgent).then(a.0.total_cmp(&b.0));
-        (0..self.waiting.len()).min_by(|&a, &b| before(&self.waiting[a], &self.waiting[b]))
+    /// Whose turn it is; he lets the one of his camera go first that began first.
+    fn next(&mut self) -> Option<usize> {
+        let before = |a: &(f64, Want), b: &(f64, Want)| b.1.class.cmp(&a.1.class).then(a.0.total_cmp(&b.0));
+        let turn = (0..self.waiting.len()).min_by(|&a, &b| before(&self.waiting[a], &self.waiting[b]))?;
+        let (class, camera) = (self.waiting[turn].1.class, self.waiting[turn].1.camera.as_str());
+        let same = |want: &Want| want.class == class && want.camera == camera;
+        let own = (0..self.waiting.len()).filter(|&place| same(&self.waiting[place].1));
+        let first = own.min_by_key(|&place| self.waiting[place].1.stream)?;
+        let turns = (self.waiting[turn].0, self.waiting[first].0);
+        (self.waiting[first].0, self.waiting[turn].0) = turns;
+        Some(first)
     }
 
     fn fill(&mut self, now: Instant) {

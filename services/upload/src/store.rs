@@ -6,6 +6,7 @@
 
 use crate::credentials::Key;
 use crate::pacer::{Paced, Pacer, Watch};
+use crate::shaper::Class;
 use crate::trouble::{self, Place, Refusal, Trouble};
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
@@ -66,8 +67,8 @@ pub struct Parcel {
     pub md5: [u8; 16],
     /// On whose account.
     pub camera: Arc<str>,
-    /// Before all others.
-    pub urgent: bool,
+    /// How urgent it is.
+    pub class: Class,
     /// What stands beside it, as names and values.
     pub remarks: Vec<(&'static str, String)>,
 }
@@ -228,10 +229,10 @@ fn region_in(body: &[u8]) -> Option<String> {
 }
 
 fn body(parcel: &Parcel, pacer: &Pacer, watch: &Arc<Watch>) -> SdkBody {
-    let (file, bytes, camera, urgent) = (parcel.file.clone(), parcel.bytes, parcel.camera.clone(), parcel.urgent);
+    let (file, bytes, camera, class) = (parcel.file.clone(), parcel.bytes, parcel.camera.clone(), parcel.class);
     let (pacer, watch) = (pacer.clone(), watch.clone());
     SdkBody::retryable(move || {
-        SdkBody::from_body_1_x(Paced::new(file.clone(), bytes, camera.clone(), urgent, pacer.clone(), watch.clone()))
+        SdkBody::from_body_1_x(Paced::new(file.clone(), bytes, camera.clone(), class, pacer.clone(), watch.clone()))
     })
 }
 

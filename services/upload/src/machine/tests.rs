@@ -32,8 +32,9 @@ fn machine(ways: usize) -> Machine {
 /// What is sent, as camera and start, with a star if it is urgent.
 fn sent(actions: &[Action]) -> Vec<String> {
     let one = |action: &Action| match action {
-        Action::Send { item, urgent, .. } => {
-            Some(format!("{} {}{}", item.id.camera, item.id.sequence, if *urgent { "*" } else { "" }))
+        Action::Send { item, class, .. } => {
+            let star = if *class > Class::Backlog { "*" } else { "" };
+            Some(format!("{} {}{star}", item.id.camera, item.id.sequence))
         }
         _ => None,
     };
@@ -235,5 +236,56 @@ fn the_end_does_not_wait_in_vain() {
         let first = ids(&machine.handle(Input::Seen(vec![item("cam1", 1, false)]), at(1)));
         machine.handle(failed(&first[0], trouble), at(2));
         assert!(machine.handle(Input::Stop(10 * SECOND), at(3)).contains(&Action::End { files: 1, bytes: 100 }));
+    }
+}
+
+/// Whatever happens: the loop never wakes up in vain, no more is under way than there are ways, and in the end all is done.
+#[test]
+fn at_random_it_neither_spins_nor_forgets() {
+    for seed in 0..300 {
+        let mut chance = fastrand::Rng::with_seed(seed);
+        let ways = chance.usize(1..4);
+        let mut machine = machine(ways);
+        let mut now = at(1);
+        let mut here: Vec<Item> = Vec::new();
+        let mut under_way: Vec<Id> = Vec::new();
+        for step in 0..200 {
+            let input = match chance.u8(0..6) {
+                0 | 1 if step < 150 => {
+                    let clock_set = chance.u8(0..5) > 0;
+                    here.push(Item { clock_set, ..item("cam1", step + 1, chance.bool()) });
+                    Input::Seen(here.clone())
+                }
+                2 | 3 if !under_way.is_empty() => {
+                    let id = under_way.swap_remove(chance.usize(0..under_way.len()));
+                    let outcome = match chance.u8(0..5) {
+                        0 => Outcome::Failed(busy(Some(Duration::from_secs(chance.u64(0..9))))),
+                        1 => Outcome::Failed(Trouble::Object { why: "odd".into() }),
+                        2 => Outcome::Failed(Trouble::Setup { why: "cap".into() }),
+                        _ => {
+                            here.retain(|item| item.id != id);
+                            Outcome::Done { key: "k".into(), bytes: 1 }
+                        }
+                    };
+                    Input::Ended(id, outcome)
+                }
+                _ => {
+                    now = machine.deadline().unwrap_or(now).max(now);
+                    Input::Tick
+                }
+            };
+            under_way.extend(ids(&machine.handle(input, now)));
+            assert!(under_way.len() <= ways, "seed {seed}");
+            assert!(machine.deadline().is_none_or(|at| at > now), "seed {seed} spins at step {step}");
+        }
+        for _ in 0..2000 {
+            let input = match under_way.pop() {
+                Some(id) => done(&id),
+                None => Input::Tick,
+            };
+            now = if input == Input::Tick { machine.deadline().unwrap_or(now).max(now) } else { now };
+            under_way.extend(ids(&machine.handle(input, now)));
+        }
+        assert_eq!(machine.waiting(), (0, 0), "seed {seed}");
     }
 }

@@ -1,3 +1,4 @@
+use super::Class::{Backlog, Marked, Newest};
 use super::*;
 
 const KIB: u64 = 1024;
@@ -6,12 +7,12 @@ const KIB: u64 = 1024;
 struct Line {
     shaper: Shaper,
     now: Instant,
-    streams: Vec<(&'static str, bool)>,
+    streams: Vec<(&'static str, Class)>,
     got: Vec<u64>,
 }
 
 impl Line {
-    fn new(rate: Rate, weights: &[(&str, u32)], streams: &[(&'static str, bool)]) -> Line {
+    fn new(rate: Rate, weights: &[(&str, u32)], streams: &[(&'static str, Class)]) -> Line {
         let weights = weights.iter().map(|&(camera, weight)| (camera.to_owned(), weight)).collect();
         let mut line = Line {
             shaper: Shaper::new(rate, weights, Instant::default()),
@@ -24,8 +25,9 @@ impl Line {
     }
 
     fn ask(&mut self, stream: usize) {
-        let (camera, urgent) = self.streams[stream];
-        self.shaper.want(Want { id: stream as u64, camera: camera.into(), urgent, bytes: self.shaper.piece() });
+        let (camera, class) = self.streams[stream];
+        let (id, bytes) = (stream as u64, self.shaper.piece());
+        self.shaper.want(Want { id, stream: id, camera: camera.into(), class, bytes });
     }
 
     fn run(&mut self, span: Duration) {
@@ -51,7 +53,7 @@ fn near(value: u64, wanted: u64, percent: u64) -> bool {
 fn the_rate_holds_however_many_send() {
     for kib in [20, 300, 5000] {
         for streams in [1, 2, 5] {
-            let mut line = Line::new(Rate::Limit(kib * KIB), &[], &vec![("cam1", false); streams]);
+            let mut line = Line::new(Rate::Limit(kib * KIB), &[], &vec![("cam1", Backlog); streams]);
             line.run(Duration::from_secs(30));
             let all: u64 = line.got.iter().sum();
             assert!(near(all, 30 * kib * KIB, 3), "{kib} KiB/s, {streams} streams: {all}");
@@ -61,7 +63,7 @@ fn the_rate_holds_however_many_send() {
 
 #[test]
 fn cameras_share_by_weight_and_not_by_the_number_of_their_streams() {
-    let streams = [("cam1", false), ("cam2", false), ("cam2", false)];
+    let streams = [("cam1", Backlog), ("cam2", Backlog), ("cam2", Backlog)];
     let mut line = Line::new(Rate::Limit(300 * KIB), &[("cam1", 3)], &streams);
     line.run(Duration::from_secs(60));
     assert!(near(line.got[0], 3 * (line.got[1] + line.got[2]), 5), "{:?}", line.got);
@@ -69,7 +71,7 @@ fn cameras_share_by_weight_and_not_by_the_number_of_their_streams() {
 
 #[test]
 fn what_is_urgent_takes_all_and_leaves_what_it_does_not_use() {
-    let mut line = Line::new(Rate::Limit(300 * KIB), &[], &[("cam1", false), ("cam1", true)]);
+    let mut line = Line::new(Rate::Limit(300 * KIB), &[], &[("cam1", Backlog), ("cam1", Newest)]);
     line.run(Duration::from_secs(10));
     assert_eq!(line.got[0], 0);
     line.shaper.forget(1);
@@ -78,8 +80,17 @@ fn what_is_urgent_takes_all_and_leaves_what_it_does_not_use() {
 }
 
 #[test]
+fn evidence_is_before_the_newest_and_of_one_camera_what_began_first() {
+    let streams = [("cam1", Newest), ("cam1", Marked), ("cam1", Marked), ("cam2", Marked)];
+    let mut line = Line::new(Rate::Limit(300 * KIB), &[], &streams);
+    line.run(Duration::from_secs(10));
+    assert!(line.got[0] == 0 && line.got[2] == 0, "{:?}", line.got);
+    assert!(near(line.got[1], line.got[3], 5), "{:?}", line.got);
+}
+
+#[test]
 fn idle_time_is_not_saved_up() {
-    let mut line = Line::new(Rate::Limit(300 * KIB), &[], &[("cam1", false)]);
+    let mut line = Line::new(Rate::Limit(300 * KIB), &[], &[("cam1", Backlog)]);
     line.shaper.forget(0);
     line.run(Duration::from_secs(3600));
     line.ask(0);
@@ -91,7 +102,7 @@ fn idle_time_is_not_saved_up() {
 
 #[test]
 fn a_camera_that_was_away_has_no_credit() {
-    let mut line = Line::new(Rate::Limit(300 * KIB), &[], &[("cam1", false), ("cam2", false)]);
+    let mut line = Line::new(Rate::Limit(300 * KIB), &[], &[("cam1", Backlog), ("cam2", Backlog)]);
     line.shaper.forget(1);
     line.run(Duration::from_secs(60));
     line.ask(1);
@@ -103,7 +114,7 @@ fn a_camera_that_was_away_has_no_credit() {
 
 #[test]
 fn a_stop_sends_nothing_and_no_limit_sends_at_once() {
-    let mut line = Line::new(Rate::Stop, &[], &[("cam1", true)]);
+    let mut line = Line::new(Rate::Stop, &[], &[("cam1", Newest)]);
     assert_eq!(line.shaper.deadline(), None);
     line.run(Duration::from_secs(60));
     assert!(line.shaper.grant(line.now).is_empty());
