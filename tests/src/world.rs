@@ -30,6 +30,7 @@ pub mod raw;
 pub mod server;
 pub mod service;
 pub mod services;
+pub mod uploads;
 
 use client::ClientPlan;
 use nix::sys::signal::{Signal, kill};

@@ -1,0 +1,252 @@
+//! One segment on its way: held, reserved a key, sent, checked, deleted. What it returns is all that the machine learns.
+//!
+//! Nothing is overwritten: the server is asked to refuse what is there (`If-None-Match`), or, if it does not know that, is looked at first. A key
+//! that was reserved before a crash may hold our own bytes already, which their ETag tells; then nothing is sent again.
+
+use crate::ledger::{Ledger, State};
+use crate::machine::{Item, Outcome};
+use crate::manifest::instant;
+use crate::pacer::Pacer;
+use crate::shaper::Class;
+use crate::store::{Parcel, Store};
+use crate::trouble::Trouble;
+use data_encoding::HEXLOWER;
+use jiff::tz::TimeZone;
+use md5::{Digest, Md5};
+use segments::folder::label_of;
+use segments::{Held, Label, Name};
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+/// Attempts to find a key that is free, within one sending.
+const MOST_KEYS: u32 = 50;
+
+/// What all sendings share.
+#[derive(Debug, Clone)]
+pub struct Courier {
+    /// Where things lie.
+    pub zone: TimeZone,
+    /// How fast.
+    pub pacer: Pacer,
+    /// What became of each segment.
+    pub ledger: Arc<Mutex<Ledger>>,
+    /// What the server was found to be able to.
+    pub manners: Arc<Manners>,
+}
+
+/// What the server does not do is found out once.
+#[derive(Debug, Default)]
+pub struct Manners {
+    no_conditions: AtomicBool,
+    no_looks: AtomicBool,
+}
+
+impl Courier {
+    /// Brings a segment there.
+    pub async fn send(self, store: Store, item: Item, class: Class) -> Outcome {
+        match self.deliver(&store, &item, class).await {
+            Ok(outcome) => outcome,
+            Err(trouble) => Outcome::Failed(trouble),
+        }
+    }
+
+    /// What became of each segment.
+    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn deliver(&self, store: &Store, item: &Item, class: Class) -> Result<Outcome, Trouble> {
+        let begun = Instant::now();
+        let Some(held) = Held::take(&item.path).map_err(|why| unread(&item.path, &why))? else {
+            return Ok(Outcome::Gone);
+        };
+        let Some(label) = label_beside(&item.path) else { return Ok(Outcome::Gone) };
+        let settled = self.ledger().get(&item.id).filter(|entry| entry.state == State::Done).cloned();
+        if let Some(entry) = settled {
+            tracing::info!("{} was uploaded before, to {}", item.path.display(), entry.key);
+            return delete(held, item, entry.key, label.bytes);
+        }
+        let (file, bytes, md5) = open(&held, &item.path).await?;
+        let label = Label { bytes, ..label };
+        if label.md5 != HEXLOWER.encode(&md5) {
+            tracing::warn!("{} is not what its label says; it is sent as it is", item.path.display());
+        }
+        let parcel = Parcel {
+            key: String::new(),
+            file,
+            bytes,
+            md5,
+            camera: item.id.camera.as_str().into(),
+            class,
+            remarks: remarks(&label, &HEXLOWER.encode(&md5)),
+        };
+        let key = self.place(store, item, &label, parcel).await?;
+        self.ledger().done(&item.id);
+        tracing::info!("uploaded {key}, {bytes} bytes in {:.1} s", begun.elapsed().as_secs_f64());
+        delete(held, item, key, bytes)
+    }
+
+    /// Finds a key, sends, and checks what arrived.
+    async fn place(&self, store: &Store, item: &Item, label: &Label, mut parcel: Parcel) -> Result<String, Trouble> {
+        let md5 = HEXLOWER.encode(&parcel.md5);
+        let (key, mut own) = self.ledger().reserve(&self.zone, &item.id, label, &md5);
+        parcel.key = key;
+        for _ in 0..MOST_KEYS {
+            match self.try_key(store, &parcel, &md5, own).await {
+                Err(Trouble::Taken) => {
+                    parcel.key = self.ledger().reserve_next(&self.zone, &item.id, label, &md5);
+                    own = false;
+                }
+                Err(trouble) => return Err(trouble),
+                Ok(()) => return Ok(parcel.key),
+            }
+        }
+        Err(Trouble::Object { why: format!("no key like {} is free", parcel.key) })
+    }
+
+    /// [`Trouble::Taken`] if something else is there.
+    async fn try_key(&self, store: &Store, parcel: &Parcel, md5: &str, own: bool) -> Result<(), Trouble> {
+        if !self.manners.no_conditions.load(Ordering::Relaxed) {
+            match store.put(parcel, &self.pacer, true).await {
+                Err(Trouble::NoConditions) => {
+                    tracing::info!("{}; keys are looked at first", Trouble::NoConditions.why());
+                    self.manners.no_conditions.store(true, Ordering::Relaxed);
+                }
+                Err(Trouble::Taken) => {
+                    return match store.look(&parcel.key).await {
+                        Ok(Some(etag)) if is(&etag, md5) => Ok(()),
+                        // The key may not look. If nobody but us can have put it there, it is the same.
+                        Err(_) if own => self.put(store, parcel, md5).await,
+                        _ => Err(Trouble::Taken),
+                    };
+                }
+                answer => return checked(&answer?, md5),
+            }
+        }
+        let mut blind = self.manners.no_looks.load(Ordering::Relaxed);
+        if !blind {
+            match store.look(&parcel.key).await {
+                Ok(Some(etag)) if is(&etag, md5) => return Ok(()),
+                Ok(Some(_)) => return Err(Trouble::Taken),
+                Ok(None) => {}
+                Err(Trouble::Setup { .. }) => blind = true,
+                Err(trouble) => return Err(trouble),
+            }
+        }
+        self.put(store, parcel, md5).await?;
+        // A key that may write and not look is as it should be; a wrong one would not have come so far.
+        self.manners.no_looks.store(blind, Ordering::Relaxed);
+        Ok(())
+    }
+
+    async fn put(&self, store: &Store, parcel: &Parcel, md5: &str) -> Result<(), Trouble> {
+        checked(&store.put(parcel, &self.pacer, false).await?, md5)
+    }
+}
+
+/// What arrived is what was sent, or it does not count.
+fn checked(etag: &str, md5: &str) -> Result<(), Trouble> {
+    if is(etag, md5) {
+        return Ok(());
+    }
+    let why = format!(
+        "what arrived has the ETag {etag} and not {md5}, so it is not what was sent; \
+         if the bucket encrypts with keys of its own (SSE-KMS), turn that off"
+    );
+    Err(Trouble::Object { why })
+}
+
+fn is(etag: &str, md5: &str) -> bool {
+    etag.trim_matches('"').eq_ignore_ascii_case(md5)
+}
+
+fn delete(held: Held, item: &Item, key: String, bytes: u64) -> Result<Outcome, Trouble> {
+    held.delete().map_err(|why| Trouble::Object {
+        why: format!(
+            "it is uploaded as {key}, and cannot be deleted here: {why}; may this user write to the directory?"
+        ),
+    })?;
+    tracing::debug!("{} is deleted", item.path.display());
+    Ok(Outcome::Done { key, bytes })
+}
+
+/// The label beside a segment.
+fn label_beside(path: &Path) -> Option<Label> {
+    let name = Name::parse(path.file_name()?.to_str()?.strip_suffix(".ts")?)?;
+    label_of(path.parent()?, &name)
+}
+
+/// The open file, its size and its MD5, which is read once more: memory can be wrong, too.
+async fn open(held: &Held, path: &Path) -> Result<(Arc<File>, u64, [u8; 16]), Trouble> {
+    let read = |file: &File| -> io::Result<(u64, [u8; 16])> {
+        let (mut digest, mut buffer, mut at) = (Md5::new(), vec![0; 64 * 1024], 0);
+        loop {
+            match file.read_at(&mut buffer, at)? {
+                0 => return Ok((at, digest.finalize().into())),
+                some => {
+                    digest.update(&buffer[..some]);
+                    at += some as u64;
+                }
+            }
+        }
+    };
+    let file = Arc::new(held.file().try_clone().map_err(|why| unread(path, &why))?);
+    let same = file.clone();
+    let digest = tokio::task::spawn_blocking(move || read(&same)).await.map_err(io::Error::other);
+    let (bytes, md5) = digest.and_then(|digest| digest).map_err(|why| unread(path, &why))?;
+    Ok((file, bytes, md5))
+}
+
+fn unread(path: &Path, why: &io::Error) -> Trouble {
+    Trouble::Object { why: format!("{}: {why}; may this user read it?", path.display()) }
+}
+
+fn remarks(label: &Label, md5: &str) -> Vec<(&'static str, String)> {
+    let word = |value: serde_json::Result<serde_json::Value>| {
+        value.ok().and_then(|value| value.as_str().map(String::from)).unwrap_or_default()
+    };
+    vec![
+        ("md5", md5.into()),
+        ("start", instant(label.start_unix_ms)),
+        ("duration-ms", label.duration_ms.to_string()),
+        ("clock", word(serde_json::to_value(label.clock))),
+        ("reason", word(serde_json::to_value(label.reason))),
+        ("marked", label.marked.to_string()),
+        ("run", format!("{}.{:06}", label.boot, label.sequence)),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_etag_is_a_checksum_in_quotes() {
+        let md5 = "5d41402abc4b2a76b9719d911017c592";
+        assert!(checked(&format!("\"{md5}\""), md5).is_ok() && checked(&md5.to_uppercase(), md5).is_ok());
+        let why = checked("\"5d41402abc4b2a76b9719d911017c592-2\"", md5).unwrap_err();
+        assert!(why.why().contains("is not what was sent"), "{why:?}");
+        assert!(checked("", md5).is_err());
+    }
+
+    #[test]
+    fn what_stands_beside_an_object_is_in_plain_words() {
+        let label = crate::ledger::tests::label(7, 1_795_658_040_123, 20_000);
+        let remarks = remarks(&label, "m");
+        let expected = [
+            ("md5", "m"),
+            ("start", "2026-11-26T01:54:00.123Z"),
+            ("duration-ms", "20000"),
+            ("clock", "set"),
+            ("reason", "length"),
+            ("marked", "false"),
+            ("run", "0000000a.000007"),
+        ];
+        assert_eq!(remarks, expected.map(|(name, value)| (name, value.to_owned())));
+    }
+}

@@ -1,0 +1,55 @@
+//! Where things lie in the bucket. The layout is the one that the house has always had:
+//! `cam1/2026/11/26/07/cam_1_2026_11_26_07_24_20.ts`, in the configured time zone, and the time is that of the segment's **end**.
+//! A second segment that ends in the same second is `..._2.ts`: nothing is ever overwritten.
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// Beyond it there are no calendars; the end of the year 9998.
+const LAST_MS: u64 = 253_370_764_799_999;
+
+/// An instant of the house's clocks, in milliseconds since 1970.
+pub fn instant(unix_ms: u64) -> Timestamp {
+    Timestamp::from_millisecond(unix_ms.min(LAST_MS).cast_signed()).expect("it lies within the calendar")
+}
+
+/// The folder of a camera's hour: `cam1/2026/11/26/07`.
+pub fn hour(zone: &TimeZone, camera: &str, unix_ms: u64) -> String {
+    format!("{camera}/{}", instant(unix_ms).to_zoned(zone.clone()).strftime("%Y/%m/%d/%H"))
+}
+
+/// The key of a segment that ends then; `nth` counts those of one camera and second, from 1 on.
+pub fn segment(zone: &TimeZone, camera: &str, end_unix_ms: u64, nth: u32) -> String {
+    let number = camera.strip_prefix("cam").unwrap_or(camera);
+    let end = instant(end_unix_ms).to_zoned(zone.clone());
+    let suffix = if nth > 1 { format!("_{nth}") } else { String::new() };
+    format!("{}/cam_{number}_{}{suffix}.ts", hour(zone, camera, end_unix_ms), end.strftime("%Y_%m_%d_%H_%M_%S"))
+}
+
+/// The folder that a key lies in.
+pub fn folder(key: &str) -> &str {
+    key.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_those_of_the_old_uploader() {
+        let zone = TimeZone::get("Asia/Kolkata").unwrap();
+        // TZ=Asia/Kolkata date -d @1795658060 +%F_%T says 2026-11-26_07:24:20.
+        let end = 1_795_658_060_999;
+        assert_eq!(segment(&zone, "cam1", end, 1), "cam1/2026/11/26/07/cam_1_2026_11_26_07_24_20.ts");
+        assert_eq!(segment(&zone, "cam12", end, 2), "cam12/2026/11/26/07/cam_12_2026_11_26_07_24_20_2.ts");
+        assert_eq!(segment(&zone, "front", end, 1), "front/2026/11/26/07/cam_front_2026_11_26_07_24_20.ts");
+        assert_eq!(hour(&zone, "cam1", end), folder(&segment(&zone, "cam1", end, 3)));
+        assert_eq!(hour(&TimeZone::UTC, "cam1", end), "cam1/2026/11/26/01");
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_makes_a_key_all_the_same() {
+        assert_eq!(segment(&TimeZone::UTC, "cam1", 0, 1), "cam1/1970/01/01/00/cam_1_1970_01_01_00_00_00.ts");
+        assert!(segment(&TimeZone::UTC, "cam1", u64::MAX, 1).contains("/9998/12/31/23/"));
+    }
+}

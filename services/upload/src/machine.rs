@@ -1,0 +1,432 @@
+//! What is sent when. Pure.
+//!
+//! What always holds:
+//! - Marked segments go first, then the newest of each camera; both are urgent and get the line before all others. The backlog follows,
+//!   newest first, on at most one of several ways, so that a new segment always finds one free.
+//! - While the server is in trouble one segment at a time is tried, at growing pauses, and at the earliest when the server said.
+//! - What only the owner can mend pauses everything, is told once, and is tried again at a slow pace.
+//! - What is the matter with one segment delays that one only.
+//! - Nothing is forgotten: a segment leaves the queue when it is safe, or when it is no longer there.
+
+use crate::shaper::Class;
+use crate::trouble::Trouble;
+use protocol::Instant;
+use protocol::fact::Fact;
+use protocol::time::earliest;
+use runner::retry::Backoff;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// After so many failures in a row people are told; fewer are the weather.
+const TELL_AFTER: u32 = 3;
+/// A segment of a machine that did not know the time waits so long for its recorder to correct it.
+pub const CLOCK_GRACE: Duration = Duration::from_secs(10);
+/// How full the queue is, is told at most so often.
+const QUEUE_PACE: Duration = Duration::from_secs(10);
+
+/// By which a segment is known: its name changes when its recorder learns what time it is.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id {
+    /// Its camera.
+    pub camera: String,
+    /// The recorder's run.
+    pub boot: u32,
+    /// Its place in the run.
+    pub sequence: u64,
+}
+
+/// A segment that waits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// Which one.
+    pub id: Id,
+    /// The file.
+    pub path: PathBuf,
+    /// When it begins, in milliseconds since 1970.
+    pub start_unix_ms: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// It is evidence.
+    pub marked: bool,
+    /// Its start is to be believed.
+    pub clock_set: bool,
+    /// How long it had waited when it was first seen.
+    pub waited: Duration,
+}
+
+/// How a sending ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is safe there, and deleted here.
+    Done {
+        /// Its key.
+        key: String,
+        /// Its size.
+        bytes: u64,
+    },
+    /// It is not there any more, or somebody else holds it.
+    Gone,
+    /// It did not work.
+    Failed(Trouble),
+}
+
+/// What happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// All that lies there now.
+    Seen(Vec<Item>),
+    /// A sending has ended.
+    Ended(Id, Outcome),
+    /// Somebody asks to try at once, since he has mended something.
+    Hurry,
+    /// The program ends, and may go on for so long.
+    Stop(Duration),
+    /// Time has passed.
+    Tick,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// Send it.
+    Send {
+        /// What.
+        item: Item,
+        /// How urgent it is.
+        class: Class,
+        /// The settings were wrong: the key is read anew.
+        renewed: bool,
+    },
+    /// It went without us.
+    Vanished(Item),
+    /// A fact for the house.
+    Tell(Fact),
+    /// What was told as a failure is over.
+    Recovered(String),
+    /// The end; so much is left.
+    End {
+        /// Segments.
+        files: u64,
+        /// Their bytes.
+        bytes: u64,
+    },
+}
+
+/// The paces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// So many are sent at a time.
+    pub ways: usize,
+    /// The first pause after a failure.
+    pub retry_first: Duration,
+    /// The longest one.
+    pub retry_last: Duration,
+    /// The pause before what only the owner can mend is tried again.
+    pub probe: Duration,
+    /// The directory of all segments, for messages.
+    pub ram_dir: String,
+    /// For pauses that differ between machines.
+    pub seed: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    item: Item,
+    seen: Instant,
+    not_before: Instant,
+    failures: u32,
+    pauses: Backoff,
+    in_flight: bool,
+}
+
+/// What keeps everything from being sent.
+#[derive(Debug, PartialEq, Eq)]
+enum Hold {
+    None,
+    Server,
+    Setup(String),
+}
+
+/// The queue and its moods.
+#[derive(Debug)]
+pub struct Machine {
+    rules: Rules,
+    entries: BTreeMap<Id, Entry>,
+    /// The newest that was ever seen of each camera.
+    newest: BTreeMap<String, Rank>,
+    hold: Hold,
+    until: Instant,
+    failures: u32,
+    pauses: Backoff,
+    told_failure: bool,
+    told_queue: Option<(u64, u64)>,
+    queue_at: Instant,
+    end: Option<Instant>,
+    ended: bool,
+}
+
+impl Machine {
+    /// An empty queue.
+    pub fn new(rules: Rules) -> Machine {
+        let pauses = Backoff::seeded(rules.retry_first, rules.retry_last, rules.seed);
+        Machine {
+            rules,
+            entries: BTreeMap::new(),
+            newest: BTreeMap::new(),
+            hold: Hold::None,
+            until: Instant::default(),
+            failures: 0,
+            pauses,
+            told_failure: false,
+            told_queue: None,
+            queue_at: Instant::default(),
+            end: None,
+            ended: false,
+        }
+    }
+
+    /// What happens, and what is to be done then.
+    pub fn handle(&mut self, input: Input, now: Instant) -> Vec<Action> {
+        let mut actions = match input {
+            Input::Seen(items) => self.seen(items, now),
+            Input::Ended(id, outcome) => self.ended(&id, outcome, now),
+            Input::Hurry => self.hurry(now),
+            Input::Stop(within) => {
+                self.end.get_or_insert(now + within);
+                Vec::new()
+            }
+            Input::Tick => Vec::new(),
+        };
+        actions.extend(self.send(now));
+        actions.extend(self.tell_queue(now));
+        actions.extend(self.finish(now));
+        actions
+    }
+
+    /// When to call again if nothing happens.
+    pub fn deadline(&self) -> Option<Instant> {
+        let full = self.is_backlog_full();
+        let may = |entry: &&Entry| !entry.in_flight && !(full && self.class(&entry.item) == Class::Backlog);
+        let ready = self.entries.values().filter(may).map(|entry| entry.not_before.max(self.until));
+        let next = if self.free_ways() > 0 { ready.min() } else { None };
+        let queue = (self.told_queue != Some(self.waiting())).then_some(self.queue_at);
+        earliest(earliest(next, queue), self.end)
+    }
+
+    /// Segments that wait or are under way, and their bytes.
+    pub fn waiting(&self) -> (u64, u64) {
+        let bytes = self.entries.values().map(|entry| entry.item.bytes).sum();
+        (self.entries.len() as u64, bytes)
+    }
+
+    /// Nothing keeps it from sending, and nothing urgent waits: there is room for less.
+    pub fn is_calm(&self) -> bool {
+        self.hold == Hold::None
+            && !self.entries.values().any(|entry| !entry.in_flight && self.class(&entry.item) > Class::Backlog)
+    }
+
+    /// It waits, or is under way.
+    pub fn knows(&self, id: &Id) -> bool {
+        self.entries.contains_key(id)
+    }
+
+    /// When the oldest segment of a camera that waits begins, in milliseconds since 1970.
+    pub fn oldest(&self, camera: &str) -> Option<u64> {
+        let own = self.entries.values().filter(|entry| entry.item.id.camera == camera);
+        own.map(|entry| entry.item.start_unix_ms).min()
+    }
+
+    fn seen(&mut self, items: Vec<Item>, now: Instant) -> Vec<Action> {
+        let mut gone: BTreeSet<Id> = self.entries.keys().cloned().collect();
+        for item in items {
+            gone.remove(&item.id);
+            let newest = self.newest.entry(item.id.camera.clone()).or_insert_with(|| rank(&item));
+            *newest = (*newest).max(rank(&item));
+            let not_before = if item.clock_set { now } else { now + CLOCK_GRACE };
+            let pauses =
+                Backoff::seeded(self.rules.retry_first, self.rules.retry_last, self.rules.seed ^ item.id.sequence);
+            match self.entries.get_mut(&item.id) {
+                Some(entry) => {
+                    if item.clock_set && !entry.item.clock_set && entry.failures == 0 {
+                        entry.not_before = now;
+                    }
+                    entry.item = item;
+                }
+                None => {
+                    let entry = Entry { item, seen: now, not_before, failures: 0, pauses, in_flight: false };
+                    self.entries.insert(entry.item.id.clone(), entry);
+                }
+            }
+        }
+        // What is under way says itself how it ends.
+        let gone = gone.into_iter().filter(|id| self.entries.get(id).is_some_and(|entry| !entry.in_flight));
+        let gone: Vec<Id> = gone.collect();
+        gone.iter().filter_map(|id| self.entries.remove(id)).map(|entry| Action::Vanished(entry.item)).collect()
+    }
+
+    fn ended(&mut self, id: &Id, outcome: Outcome, now: Instant) -> Vec<Action> {
+        let Some(entry) = self.entries.get_mut(id) else { return Vec::new() };
+        entry.in_flight = false;
+        let file = entry.item.path.display().to_string();
+        match outcome {
+            Outcome::Done { key, bytes } => {
+                self.entries.remove(id);
+                let mut actions = self.recover();
+                actions.push(Action::Tell(Fact::UploadDone { file, key, bytes }));
+                actions
+            }
+            // If it is there after all, the next look finds it.
+            Outcome::Gone => {
+                self.entries.remove(id);
+                Vec::new()
+            }
+            Outcome::Failed(Trouble::Server { why, wait }) => self.server_failed(file, why, wait, now),
+            Outcome::Failed(Trouble::Setup { why }) => self.setup_failed(file, why, now),
+            Outcome::Failed(trouble) => {
+                let mut actions = self.recover();
+                actions.extend(self.object_failed(id, file, trouble.why(), now));
+                actions
+            }
+        }
+    }
+
+    /// The server did what it should.
+    fn recover(&mut self) -> Vec<Action> {
+        let told = std::mem::take(&mut self.told_failure);
+        (self.hold, self.failures, self.until) = (Hold::None, 0, Instant::default());
+        self.pauses.reset();
+        if told { vec![Action::Recovered("uploads work again".into())] } else { Vec::new() }
+    }
+
+    fn server_failed(&mut self, file: String, why: String, wait: Option<Duration>, now: Instant) -> Vec<Action> {
+        // Several that failed together failed once.
+        if self.until <= now || self.hold == Hold::None {
+            self.failures += 1;
+            self.until = now + self.pauses.next();
+        }
+        self.until = self.until.max(now + wait.unwrap_or_default());
+        self.hold = Hold::Server;
+        if self.failures < TELL_AFTER || std::mem::replace(&mut self.told_failure, true) {
+            return Vec::new();
+        }
+        let why = format!("{why}; it is tried again until it works, is the line up?");
+        vec![Action::Tell(Fact::UploadFailed { file, why, paused: false })]
+    }
+
+    fn setup_failed(&mut self, file: String, why: String, now: Instant) -> Vec<Action> {
+        self.until = now + self.rules.probe;
+        if self.hold == Hold::Setup(why.clone()) {
+            return Vec::new();
+        }
+        self.hold = Hold::Setup(why.clone());
+        self.told_failure = true;
+        vec![Action::Tell(Fact::UploadFailed { file, why, paused: true })]
+    }
+
+    fn object_failed(&mut self, id: &Id, file: String, why: &str, now: Instant) -> Vec<Action> {
+        let Some(entry) = self.entries.get_mut(id) else { return Vec::new() };
+        entry.failures += 1;
+        entry.not_before = now + entry.pauses.next();
+        if entry.failures != TELL_AFTER {
+            return Vec::new();
+        }
+        let why = format!("{why}; it stays here and is tried again");
+        vec![Action::Tell(Fact::UploadFailed { file, why, paused: false })]
+    }
+
+    fn hurry(&mut self, now: Instant) -> Vec<Action> {
+        self.until = now;
+        self.entries.values_mut().for_each(|entry| entry.not_before = entry.not_before.min(now));
+        Vec::new()
+    }
+
+    fn free_ways(&self) -> usize {
+        let ways = if self.hold == Hold::None { self.rules.ways.max(1) } else { 1 };
+        ways.saturating_sub(self.entries.values().filter(|entry| entry.in_flight).count())
+    }
+
+    fn class(&self, item: &Item) -> Class {
+        let newest = || self.newest.get(&item.id.camera).is_some_and(|newest| rank(item) >= *newest);
+        match item.marked {
+            true => Class::Marked,
+            false if newest() => Class::Newest,
+            false => Class::Backlog,
+        }
+    }
+
+    /// What goes next.
+    fn next(&self, now: Instant) -> Option<(Id, Class)> {
+        let ready = self.entries.values().filter(|entry| !entry.in_flight && entry.not_before <= now);
+        let all = ready.map(|Entry { item, .. }| (item, self.class(item)));
+        let best = all.max_by_key(|(item, class)| (*class, rank(item)));
+        best.map(|(item, class)| (item.id.clone(), class))
+    }
+
+    fn send(&mut self, now: Instant) -> Vec<Action> {
+        let mut actions = Vec::new();
+        if now < self.until || self.end.is_some_and(|end| end <= now) {
+            return actions;
+        }
+        while self.free_ways() > 0 {
+            let Some((id, class)) = self.next(now) else { break };
+            if class == Class::Backlog && self.is_backlog_full() {
+                break;
+            }
+            let Some(entry) = self.entries.get_mut(&id) else { break };
+            entry.in_flight = true;
+            let renewed = matches!(self.hold, Hold::Setup(_));
+            actions.push(Action::Send { item: entry.item.clone(), class, renewed });
+        }
+        actions
+    }
+
+    /// One of the backlog is under way, and the other ways are for what is new.
+    fn is_backlog_full(&self) -> bool {
+        self.rules.ways > 1
+            && self.entries.values().any(|entry| entry.in_flight && self.class(&entry.item) == Class::Backlog)
+    }
+
+    fn tell_queue(&mut self, now: Instant) -> Option<Action> {
+        let (files, bytes) = self.waiting();
+        if now < self.queue_at || self.told_queue == Some((files, bytes)) {
+            return None;
+        }
+        self.queue_at = now + QUEUE_PACE;
+        self.told_queue = Some((files, bytes));
+        let oldest = self.entries.values().map(|entry| entry.item.waited + now.since(entry.seen)).max();
+        let oldest = oldest.unwrap_or_default().as_secs();
+        Some(Action::Tell(Fact::UploadQueue { files, bytes, oldest }))
+    }
+
+    /// The program ends when nothing is left, when its time is over, or when waiting is in vain.
+    fn finish(&mut self, now: Instant) -> Vec<Action> {
+        let Some(end) = self.end.filter(|_| !self.ended) else { return Vec::new() };
+        let under_way = self.entries.values().any(|entry| entry.in_flight);
+        let in_vain = !under_way && (self.until > end || matches!(self.hold, Hold::Setup(_)));
+        if !(self.entries.is_empty() || now >= end || in_vain) {
+            return Vec::new();
+        }
+        self.ended = true;
+        let (files, bytes) = self.waiting();
+        let mut actions = Vec::new();
+        if files > 0 {
+            let why = format!(
+                "the program ends, and {files} segments of {bytes} bytes are not uploaded yet; they wait there"
+            );
+            actions.push(Action::Tell(Fact::UploadFailed { file: self.rules.ram_dir.clone(), why, paused: false }));
+        }
+        actions.push(Action::End { files, bytes });
+        actions
+    }
+}
+
+/// Greater is newer. What was recorded before the clock was set is older than what came after.
+type Rank = (bool, u64, u64);
+
+fn rank(item: &Item) -> Rank {
+    (item.clock_set, item.start_unix_ms, item.id.sequence)
+}
+
+#[cfg(test)]
+mod tests;

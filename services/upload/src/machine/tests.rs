@@ -1,0 +1,291 @@
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn at(seconds: u64) -> Instant {
+    Instant::at(Duration::from_secs(seconds))
+}
+
+fn item(camera: &str, start: u64, marked: bool) -> Item {
+    Item {
+        id: Id { camera: camera.into(), boot: 1, sequence: start },
+        path: format!("/ram/{camera}/{start}.ts").into(),
+        start_unix_ms: start * 1000,
+        bytes: 100,
+        marked,
+        clock_set: true,
+        waited: Duration::ZERO,
+    }
+}
+
+fn machine(ways: usize) -> Machine {
+    Machine::new(Rules {
+        ways,
+        retry_first: SECOND,
+        retry_last: 60 * SECOND,
+        probe: 300 * SECOND,
+        ram_dir: "/ram".into(),
+        seed: 1,
+    })
+}
+
+/// What is sent, as camera and start, with a star if it is urgent.
+fn sent(actions: &[Action]) -> Vec<String> {
+    let one = |action: &Action| match action {
+        Action::Send { item, class, .. } => {
+            let star = if *class > Class::Backlog { "*" } else { "" };
+            Some(format!("{} {}{star}", item.id.camera, item.id.sequence))
+        }
+        _ => None,
+    };
+    actions.iter().filter_map(one).collect()
+}
+
+fn ids(actions: &[Action]) -> Vec<Id> {
+    let one = |action: &Action| match action {
+        Action::Send { item, .. } => Some(item.id.clone()),
+        _ => None,
+    };
+    actions.iter().filter_map(one).collect()
+}
+
+fn failures(actions: &[Action]) -> Vec<(String, bool)> {
+    let one = |action: &Action| match action {
+        Action::Tell(Fact::UploadFailed { why, paused, .. }) => Some((why.clone(), *paused)),
+        _ => None,
+    };
+    actions.iter().filter_map(one).collect()
+}
+
+fn done(id: &Id) -> Input {
+    Input::Ended(id.clone(), Outcome::Done { key: format!("key {}", id.sequence), bytes: 100 })
+}
+
+fn failed(id: &Id, trouble: Trouble) -> Input {
+    Input::Ended(id.clone(), Outcome::Failed(trouble))
+}
+
+fn busy(wait: Option<Duration>) -> Trouble {
+    Trouble::Server { why: "busy".into(), wait }
+}
+
+#[test]
+fn marked_first_then_the_newest_of_each_camera_then_the_backlog_newest_first() {
+    let mut machine = machine(1);
+    let all = [("cam1", 1, false), ("cam1", 2, true), ("cam1", 3, false), ("cam1", 4, false), ("cam2", 2, false)];
+    let all = all.map(|(camera, start, marked)| item(camera, start, marked));
+    let mut actions = machine.handle(Input::Seen(all.to_vec()), at(1));
+    let mut order = Vec::new();
+    while let Some(id) = ids(&actions).first() {
+        order.extend(sent(&actions));
+        actions = machine.handle(done(id), at(2));
+    }
+    assert_eq!(order, ["cam1 2*", "cam1 4*", "cam2 2*", "cam1 3", "cam1 1"]);
+}
+
+#[test]
+fn the_backlog_leaves_a_way_free_for_what_is_new() {
+    let mut machine = machine(3);
+    let mut all: Vec<Item> = (1..=4).map(|start| item("cam1", start, false)).collect();
+    let actions = machine.handle(Input::Seen(all.clone()), at(1));
+    assert_eq!(sent(&actions), ["cam1 4*", "cam1 3"], "one of the backlog, and one way is free");
+    all.push(item("cam1", 5, false));
+    assert_eq!(sent(&machine.handle(Input::Seen(all.clone()), at(2))), ["cam1 5*"]);
+    all.push(item("cam1", 6, true));
+    assert_eq!(sent(&machine.handle(Input::Seen(all), at(3))), [""; 0], "all ways are taken");
+    let actions = machine.handle(done(&item("cam1", 5, false).id), at(4));
+    assert_eq!(sent(&actions), ["cam1 6*"]);
+}
+
+#[test]
+fn a_busy_server_is_tried_with_one_at_growing_pauses_and_not_before_it_said() {
+    let mut machine = machine(3);
+    let all: Vec<Item> = ["cam1", "cam2"].map(|camera| item(camera, 1, false)).to_vec();
+    let first = ids(&machine.handle(Input::Seen(all), at(1)));
+    assert_eq!(first.len(), 2);
+    machine.handle(failed(&first[0], busy(None)), at(2));
+    let actions = machine.handle(failed(&first[1], busy(Some(20 * SECOND))), at(2));
+    assert!(failures(&actions).is_empty(), "that was one failure");
+    assert_eq!(machine.deadline().map(|at| at.since_start().as_secs()), Some(22));
+    assert_eq!(sent(&machine.handle(Input::Tick, at(21))).len(), 0);
+    let trial = ids(&machine.handle(Input::Tick, at(22)));
+    assert_eq!(trial.len(), 1, "one at a time");
+    machine.handle(failed(&trial[0], busy(None)), at(30));
+    assert_eq!(ids(&machine.handle(Input::Tick, at(30))).len(), 0);
+    assert!(machine.until >= at(31) && machine.until <= at(32), "{:?}", machine.until);
+    let trial = ids(&machine.handle(Input::Tick, at(32)));
+    let told = failures(&machine.handle(failed(&trial[0], busy(None)), at(40)));
+    assert!(told.len() == 1 && !told[0].1 && told[0].0.contains("is the line up?"), "{told:?}");
+    let trial = ids(&machine.handle(Input::Tick, at(50)));
+    assert!(failures(&machine.handle(failed(&trial[0], busy(None)), at(51))).is_empty(), "it was told");
+    let trial = ids(&machine.handle(Input::Tick, at(120)));
+    let actions = machine.handle(done(&trial[0]), at(121));
+    assert!(actions.contains(&Action::Recovered("uploads work again".into())), "{actions:?}");
+    assert_eq!(sent(&actions).len(), 1);
+}
+
+#[test]
+fn what_the_owner_has_to_mend_pauses_and_is_told_once() {
+    let mut machine = machine(3);
+    let all: Vec<Item> = (1..=5).map(|start| item("cam1", start, true)).collect();
+    let first = ids(&machine.handle(Input::Seen(all.clone()), at(1)));
+    assert_eq!(first.len(), 3);
+    let setup = || Trouble::Setup { why: "the cap is reached; raise it".into() };
+    let told = failures(&machine.handle(failed(&first[0], setup()), at(2)));
+    assert_eq!(told, [("the cap is reached; raise it".to_owned(), true)]);
+    for id in &first[1..] {
+        assert!(failures(&machine.handle(failed(id, setup()), at(3))).is_empty());
+    }
+    assert_eq!(sent(&machine.handle(Input::Tick, at(302))).len(), 0);
+    let actions = machine.handle(Input::Tick, at(303));
+    assert!(matches!(actions[0], Action::Send { renewed: true, .. }) && ids(&actions).len() == 1, "{actions:?}");
+    let actions = machine.handle(failed(&ids(&actions)[0], setup()), at(304));
+    assert!(failures(&actions).is_empty() && ids(&actions).is_empty());
+    let actions = machine.handle(Input::Hurry, at(305));
+    assert_eq!(ids(&actions).len(), 1, "whoever mended it need not wait");
+    let actions = machine.handle(done(&ids(&actions)[0]), at(306));
+    assert!(actions.contains(&Action::Recovered("uploads work again".into())));
+    assert_eq!(ids(&actions).len(), 3);
+}
+
+#[test]
+fn what_is_the_matter_with_one_holds_up_no_other() {
+    let mut machine = machine(1);
+    let all = vec![item("cam1", 1, false), item("cam1", 2, true)];
+    let marked = ids(&machine.handle(Input::Seen(all), at(1)));
+    let broken = || Trouble::Object { why: "the ETag differs".into() };
+    let actions = machine.handle(failed(&marked[0], broken()), at(2));
+    assert_eq!(sent(&actions), ["cam1 1"]);
+    machine.handle(done(&ids(&actions)[0]), at(2));
+    let mut told = Vec::new();
+    for minute in 1..10 {
+        let actions = machine.handle(Input::Tick, at(60 * minute));
+        if let Some(id) = ids(&actions).first() {
+            told.extend(failures(&machine.handle(failed(id, broken()), at(60 * minute + 1))));
+        }
+    }
+    assert!(told.len() == 1 && told[0].0.contains("the ETag differs; it stays here"), "{told:?}");
+    assert_eq!(machine.waiting(), (1, 100));
+}
+
+#[test]
+fn a_clock_that_is_not_set_is_waited_for_and_not_for_ever() {
+    let mut machine = machine(3);
+    let unset = Item { clock_set: false, ..item("cam1", 1, false) };
+    assert!(ids(&machine.handle(Input::Seen(vec![unset.clone()]), at(1))).is_empty());
+    let actions = machine.handle(Input::Seen(vec![Item { start_unix_ms: 9, clock_set: true, ..unset.clone() }]), at(2));
+    assert!(matches!(&actions[0], Action::Send { item, .. } if item.start_unix_ms == 9), "{actions:?}");
+    let other = Item { id: Id { sequence: 7, ..unset.id.clone() }, ..unset.clone() };
+    machine.handle(done(&unset.id), at(2));
+    assert_eq!(sent(&machine.handle(Input::Seen(vec![other]), at(3))), [""; 0]);
+    assert_eq!(sent(&machine.handle(Input::Tick, at(13))), ["cam1 7"]);
+}
+
+#[test]
+fn what_vanishes_is_told_and_what_is_under_way_is_not() {
+    let mut machine = machine(1);
+    let all = vec![item("cam1", 1, false), item("cam1", 2, false)];
+    let first = ids(&machine.handle(Input::Seen(all), at(1)));
+    let actions = machine.handle(Input::Seen(vec![]), at(2));
+    assert_eq!(actions, [Action::Vanished(item("cam1", 1, false))]);
+    assert!(ids(&machine.handle(Input::Ended(first[0].clone(), Outcome::Gone), at(3))).is_empty());
+    assert_eq!(machine.waiting(), (0, 0));
+}
+
+#[test]
+fn the_queue_is_told_when_it_changes_and_not_all_the_time() {
+    let mut machine = machine(1);
+    let queue = |actions: Vec<Action>| {
+        actions.into_iter().find_map(|action| match action {
+            Action::Tell(Fact::UploadQueue { files, bytes, oldest }) => Some((files, bytes, oldest)),
+            _ => None,
+        })
+    };
+    let old = Item { waited: 100 * SECOND, ..item("cam1", 1, false) };
+    assert_eq!(queue(machine.handle(Input::Seen(vec![old.clone()]), at(1))), Some((1, 100, 100)));
+    assert_eq!(queue(machine.handle(Input::Tick, at(20))), None);
+    assert_eq!(
+        queue(machine.handle(Input::Seen(vec![old.clone(), item("cam1", 2, false)]), at(21))),
+        Some((2, 200, 120))
+    );
+    assert_eq!(queue(machine.handle(done(&old.id), at(22))), None, "too soon");
+    assert!(machine.deadline() <= Some(at(31)));
+    assert_eq!(queue(machine.handle(Input::Tick, at(31))), Some((1, 100, 10)));
+}
+
+#[test]
+fn at_the_end_what_fits_goes_and_the_rest_is_told() {
+    let end = |actions: &[Action]| actions.contains(&Action::End { files: 1, bytes: 100 });
+    let mut machine = machine(1);
+    let all = vec![item("cam1", 1, false), item("cam1", 2, false)];
+    let first = ids(&machine.handle(Input::Seen(all), at(1)));
+    assert!(!end(&machine.handle(Input::Stop(10 * SECOND), at(2))));
+    let actions = machine.handle(done(&first[0]), at(5));
+    assert_eq!(sent(&actions), ["cam1 1"]);
+    let actions = machine.handle(Input::Tick, at(12));
+    assert!(end(&actions) && failures(&actions)[0].0.contains("1 segments of 100 bytes"), "{actions:?}");
+    assert!(!end(&machine.handle(Input::Tick, at(13))), "once");
+}
+
+#[test]
+fn the_end_does_not_wait_in_vain() {
+    let mut empty = machine(1);
+    assert!(empty.handle(Input::Stop(10 * SECOND), at(1)).contains(&Action::End { files: 0, bytes: 0 }));
+    for trouble in [Trouble::Setup { why: "no bucket".into() }, busy(Some(100 * SECOND))] {
+        let mut machine = machine(1);
+        let first = ids(&machine.handle(Input::Seen(vec![item("cam1", 1, false)]), at(1)));
+        machine.handle(failed(&first[0], trouble), at(2));
+        assert!(machine.handle(Input::Stop(10 * SECOND), at(3)).contains(&Action::End { files: 1, bytes: 100 }));
+    }
+}
+
+/// Whatever happens: the loop never wakes up in vain, no more is under way than there are ways, and in the end all is done.
+#[test]
+fn at_random_it_neither_spins_nor_forgets() {
+    for seed in 0..300 {
+        let mut chance = fastrand::Rng::with_seed(seed);
+        let ways = chance.usize(1..4);
+        let mut machine = machine(ways);
+        let mut now = at(1);
+        let mut here: Vec<Item> = Vec::new();
+        let mut under_way: Vec<Id> = Vec::new();
+        for step in 0..200 {
+            let input = match chance.u8(0..6) {
+                0 | 1 if step < 150 => {
+                    let clock_set = chance.u8(0..5) > 0;
+                    here.push(Item { clock_set, ..item("cam1", step + 1, chance.bool()) });
+                    Input::Seen(here.clone())
+                }
+                2 | 3 if !under_way.is_empty() => {
+                    let id = under_way.swap_remove(chance.usize(0..under_way.len()));
+                    let outcome = match chance.u8(0..5) {
+                        0 => Outcome::Failed(busy(Some(Duration::from_secs(chance.u64(0..9))))),
+                        1 => Outcome::Failed(Trouble::Object { why: "odd".into() }),
+                        2 => Outcome::Failed(Trouble::Setup { why: "cap".into() }),
+                        _ => {
+                            here.retain(|item| item.id != id);
+                            Outcome::Done { key: "k".into(), bytes: 1 }
+                        }
+                    };
+                    Input::Ended(id, outcome)
+                }
+                _ => {
+                    now = machine.deadline().unwrap_or(now).max(now);
+                    Input::Tick
+                }
+            };
+            under_way.extend(ids(&machine.handle(input, now)));
+            assert!(under_way.len() <= ways, "seed {seed}");
+            assert!(machine.deadline().is_none_or(|at| at > now), "seed {seed} spins at step {step}");
+        }
+        for _ in 0..2000 {
+            let input = match under_way.pop() {
+                Some(id) => done(&id),
+                None => Input::Tick,
+            };
+            now = if input == Input::Tick { machine.deadline().unwrap_or(now).max(now) } else { now };
+            under_way.extend(ids(&machine.handle(input, now)));
+        }
+        assert_eq!(machine.waiting(), (0, 0), "seed {seed}");
+    }
+}

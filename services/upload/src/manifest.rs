@@ -1,0 +1,207 @@
+//! What an hour of a camera holds: one JSON object beside the segments, and a playlist that any player takes. With the first, nothing that
+//! is missing goes unnoticed, and whoever restores need not list the bucket. Both are named after the ledger that they come from, so that a
+//! machine that starts anew within the hour, and has forgotten what came before, overwrites nothing. Pure.
+
+use crate::key;
+use crate::ledger::{Entry, State};
+use jiff::tz::TimeZone;
+use segments::{Clock, Label, Reason};
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// Less than this between two segments is no gap: a camera with one frame a second has as much between any two pictures.
+pub const GAP_MS: u64 = 1500;
+
+/// What is to be written down of an hour.
+#[derive(Debug)]
+pub struct Hour<'a> {
+    /// Its folder.
+    pub folder: &'a str,
+    /// Its segments by start, those that were lost among them.
+    pub entries: Vec<&'a Entry>,
+    /// The last one before it, if it is known.
+    pub before: Option<&'a Entry>,
+    /// When the ledger was begun, in milliseconds since 1970.
+    pub begun: u64,
+    /// When this is written.
+    pub now_unix_ms: u64,
+    /// Nothing more is expected.
+    pub complete: bool,
+}
+
+impl Hour<'_> {
+    /// The key of the JSON object.
+    pub fn manifest_key(&self) -> String {
+        format!("{}/manifest_{}.json", self.folder, self.mark())
+    }
+
+    /// The key of the playlist.
+    pub fn playlist_key(&self) -> String {
+        format!("{}/playlist_{}.m3u8", self.folder, self.mark())
+    }
+
+    fn mark(&self) -> String {
+        key::instant(self.begun).to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ").to_string()
+    }
+
+    /// The JSON object.
+    pub fn manifest(&self) -> Value {
+        let (there, lost): (Vec<&Entry>, Vec<&Entry>) =
+            self.entries.iter().partition(|entry| entry.state == State::Done);
+        let unset = there.iter().filter(|entry| entry.label.clock == Clock::Unset).count();
+        let clock = match unset {
+            0 => "set",
+            all if all == there.len() => "unset",
+            _ => "mixed",
+        };
+        json!({
+            "camera": self.entries.first().map(|entry| entry.label.camera.as_str()),
+            "folder": self.folder,
+            "written": instant(self.now_unix_ms),
+            "complete": self.complete,
+            "clock": clock,
+            "bytes": there.iter().map(|entry| entry.label.bytes).sum::<u64>(),
+            "recorded-ms": there.iter().map(|entry| entry.label.duration_ms).sum::<u64>(),
+            "segments": there.iter().map(|entry| segment(entry)).collect::<Vec<_>>(),
+            "lost": lost.iter().map(|entry| lost_one(&entry.label)).collect::<Vec<_>>(),
+            "gaps": self.gaps(),
+        })
+    }
+
+    /// Every pause between what is there, with its reason as far as it is known.
+    fn gaps(&self) -> Vec<Value> {
+        let all = self.before.into_iter().chain(self.entries.iter().copied());
+        let there: Vec<&Label> = all.filter(|entry| entry.state == State::Done).map(|entry| &entry.label).collect();
+        let gap = |pair: &[&Label]| {
+            let (from, to) = (pair[0].end_unix_ms(), pair[1].start_unix_ms);
+            let lost = |entry: &&&Entry| {
+                entry.state == State::Lost && entry.label.start_unix_ms < to && entry.label.end_unix_ms() > from
+            };
+            let why = match (self.entries.iter().find(lost), pair[0].reason) {
+                (Some(_), _) => "evicted",
+                (None, Reason::Lost) => "camera lost",
+                (None, Reason::Stopped) => "recorder stopped",
+                (None, Reason::Adopted) => "recorder died",
+                (None, _) if pair[0].boot != pair[1].boot => "recorder started anew",
+                (None, _) => "unknown",
+            };
+            let ms = to.saturating_sub(from);
+            (ms >= GAP_MS).then(|| json!({"from": instant(from), "to": instant(to), "ms": ms, "why": why}))
+        };
+        there.windows(2).filter_map(gap).collect()
+    }
+
+    /// The playlist.
+    pub fn playlist(&self) -> String {
+        let there: Vec<&Entry> = self.entries.iter().copied().filter(|entry| entry.state == State::Done).collect();
+        let longest = there.iter().map(|entry| entry.label.duration_ms.div_ceil(1000)).max().unwrap_or(1);
+        let mut text = format!("#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{longest}\n");
+        let mut last: Option<&Label> = None;
+        for Entry { label, key, .. } in there {
+            let follows = last.is_some_and(|last| {
+                last.boot == label.boot && label.start_unix_ms.saturating_sub(last.end_unix_ms()) < GAP_MS
+            });
+            if last.is_some() && !follows {
+                text.push_str("#EXT-X-DISCONTINUITY\n");
+            }
+            let file = key.rsplit('/').next().unwrap_or(key);
+            let seconds = label.duration_ms as f64 / 1000.0;
+            let start = instant(label.start_unix_ms);
+            // Writing to text does not fail.
+            let _ = write!(text, "#EXT-X-PROGRAM-DATE-TIME:{start}\n#EXTINF:{seconds:.3},\n{file}\n");
+            last = Some(label);
+        }
+        if self.complete {
+            text.push_str("#EXT-X-ENDLIST\n");
+        }
+        text
+    }
+}
+
+fn segment(entry: &Entry) -> Value {
+    let Entry { key, md5, label, .. } = entry;
+    json!({
+        "key": key,
+        "start": instant(label.start_unix_ms),
+        "end": instant(label.end_unix_ms()),
+        "duration-ms": label.duration_ms,
+        "bytes": label.bytes,
+        "md5": md5,
+        "frames": label.frames,
+        "dropped-frames": label.dropped_frames,
+        "width": label.width,
+        "height": label.height,
+        "clock": label.clock,
+        "reason": label.reason,
+        "marked": label.marked,
+        "motion-percent": label.motion_percent,
+        "boot": label.boot,
+        "sequence": label.sequence,
+    })
+}
+
+fn lost_one(label: &Label) -> Value {
+    let (start, end) = (instant(label.start_unix_ms), instant(label.end_unix_ms()));
+    json!({"start": start, "end": end, "bytes": label.bytes, "boot": label.boot, "sequence": label.sequence})
+}
+
+/// `2026-11-26T01:54:00.123Z`.
+pub fn instant(unix_ms: u64) -> String {
+    key::instant(unix_ms).strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::tests::label;
+
+    const NOW: u64 = 1_795_658_040_000;
+
+    fn entry(state: State, label: Label) -> Entry {
+        let key = key::segment(&TimeZone::UTC, "cam1", label.end_unix_ms(), 1);
+        Entry { state, key, nth: 1, md5: label.md5.clone(), label }
+    }
+
+    fn hour<'a>(entries: &'a [Entry], before: Option<&'a Entry>) -> Hour<'a> {
+        let entries = entries.iter().collect();
+        Hour { folder: "cam1/2026/11/26/01", entries, before, begun: NOW, now_unix_ms: NOW + 90_000, complete: true }
+    }
+
+    #[test]
+    fn a_manifest_says_what_is_there_and_why_the_rest_is_not() {
+        let before = entry(State::Done, Label { reason: Reason::Lost, ..label(1, NOW - 60_000, 20_000) });
+        let entries = [
+            entry(State::Done, label(2, NOW, 20_000)),
+            entry(State::Lost, label(3, NOW + 20_000, 20_000)),
+            entry(State::Done, Label { clock: Clock::Unset, marked: true, ..label(4, NOW + 40_000, 20_000) }),
+            entry(State::Done, Label { boot: "0000000b".into(), ..label(5, NOW + 61_499, 20_000) }),
+        ];
+        let hour = hour(&entries, Some(&before));
+        assert_eq!(hour.manifest_key(), "cam1/2026/11/26/01/manifest_20261126T015400Z.json");
+        let manifest = hour.manifest();
+        assert_eq!((&manifest["clock"], &manifest["bytes"]), (&json!("mixed"), &json!(300)));
+        assert_eq!(manifest["segments"][0]["key"], "cam1/2026/11/26/01/cam_1_2026_11_26_01_54_20.ts");
+        assert_eq!(manifest["segments"][1]["marked"], true);
+        assert_eq!(manifest["segments"][0]["start"], "2026-11-26T01:54:00.000Z");
+        assert_eq!(manifest["lost"][0]["sequence"], 3);
+        let gaps: Vec<_> = manifest["gaps"].as_array().unwrap().iter().map(|gap| (&gap["why"], &gap["ms"])).collect();
+        assert_eq!(gaps, [(&json!("camera lost"), &json!(40_000)), (&json!("evicted"), &json!(20_000))]);
+    }
+
+    #[test]
+    fn a_playlist_has_the_start_of_each_and_breaks_where_something_is_missing() {
+        let entries = [
+            entry(State::Done, label(2, NOW, 20_000)),
+            entry(State::Done, label(3, NOW + 20_100, 19_500)),
+            entry(State::Done, label(4, NOW + 60_000, 20_001)),
+        ];
+        let expected = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:21\n\
+            #EXT-X-PROGRAM-DATE-TIME:2026-11-26T01:54:00.000Z\n#EXTINF:20.000,\ncam_1_2026_11_26_01_54_20.ts\n\
+            #EXT-X-PROGRAM-DATE-TIME:2026-11-26T01:54:20.100Z\n#EXTINF:19.500,\ncam_1_2026_11_26_01_54_39.ts\n\
+            #EXT-X-DISCONTINUITY\n\
+            #EXT-X-PROGRAM-DATE-TIME:2026-11-26T01:55:00.000Z\n#EXTINF:20.001,\ncam_1_2026_11_26_01_55_20.ts\n\
+            #EXT-X-ENDLIST\n";
+        assert_eq!(hour(&entries, None).playlist(), expected);
+        assert!(!Hour { complete: false, ..hour(&entries, None) }.playlist().contains("ENDLIST"));
+    }
+}

@@ -1,0 +1,297 @@
+//! The one loop: looks, hands what it sees to the machine, and performs what that says.
+
+use crate::config::Config;
+use crate::deliver::{Courier, Manners};
+use crate::hours::{Hours, Standing};
+use crate::key;
+use crate::ledger::{Ledger, Told};
+use crate::machine::{Action, Id, Input, Item, Machine, Outcome};
+use crate::manifest::Hour;
+use crate::pacer::Pacer;
+use crate::shaper::Class;
+use crate::store::Store;
+use crate::teller::Teller;
+use crate::trouble::Trouble;
+use crate::watch::{Watch, look};
+use protocol::fact::Fact;
+use runner::clock::{Clock, unix_now};
+use runner::exit::Failure;
+use runner::ready;
+use runner::signals::{Signal, Signals};
+use segments::Label;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep_until};
+
+/// How long the last facts may take to reach the bus.
+const LAST_FACTS: Duration = Duration::from_secs(2);
+/// Old lines of the ledger are dropped so often.
+const COMPACT: Duration = Duration::from_secs(3600);
+
+struct Loop {
+    config: Config,
+    clock: Clock,
+    machine: Machine,
+    courier: Courier,
+    store: Result<Store, String>,
+    teller: Teller,
+    hours: Hours,
+    labels: BTreeMap<Id, Label>,
+    sendings: JoinSet<(Item, Outcome)>,
+    manifests: JoinSet<(String, Told, Result<(), Trouble>)>,
+    complaint: String,
+    left: Option<(u64, u64)>,
+}
+
+/// Uploads until a signal ends it.
+///
+/// # Errors
+/// The directory of segments cannot be used.
+pub async fn run(config: Config) -> Result<(), Failure> {
+    let mut signals = Signals::listen().map_err(|why| Failure::Temporary(format!("signals cannot be heard: {why}")))?;
+    let ledger = Ledger::open(&config.ram_dir, now_ms()).map_err(|why| {
+        let dir = config.ram_dir.display();
+        Failure::Temporary(format!("{dir}: {why}; is it there, and may this user write to it?"))
+    })?;
+    let watch = Watch::new().map_err(|why| Failure::Temporary(format!("inotify: {why}; raise fs.inotify limits")))?;
+    let mut this = Loop::new(config, ledger);
+    this.see(&watch);
+    let place = &this.config.way.place;
+    let words = format!("uploads from {} to {} at {}", this.config.ram_dir.display(), place.bucket, place.endpoint);
+    tracing::info!("{words}");
+    ready::ready(&words);
+    this.go(&mut signals, &watch).await;
+    this.end().await;
+    Ok(())
+}
+
+impl Loop {
+    fn new(config: Config, ledger: Ledger) -> Loop {
+        let pacer = Pacer::start(config.rate.clone(), config.weights.clone(), config.zone.clone());
+        let ledger = std::sync::Arc::new(std::sync::Mutex::new(ledger));
+        let courier = Courier { zone: config.zone.clone(), pacer, ledger, manners: Manners::default().into() };
+        Loop {
+            clock: Clock::start(),
+            machine: Machine::new(config.rules.clone()),
+            courier,
+            store: config.store(),
+            teller: Teller::start(&config.door),
+            hours: Hours::new(config.manifest_every),
+            labels: BTreeMap::new(),
+            sendings: JoinSet::new(),
+            manifests: JoinSet::new(),
+            complaint: String::new(),
+            left: None,
+            config,
+        }
+    }
+
+    async fn go(&mut self, signals: &mut Signals, watch: &Watch) {
+        let mut scan = interval(self.config.scan);
+        scan.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut compact = interval(COMPACT);
+        while self.left.is_none() {
+            let deadline = self.machine.deadline().map(|at| self.clock.tokio(at));
+            tokio::select! {
+                signal = signals.next() => self.signalled(signal),
+                Some(ended) = self.sendings.join_next() => self.sent(ended),
+                Some(ended) = self.manifests.join_next() => self.wrote(ended),
+                () = watch.changed() => self.see(watch),
+                _ = scan.tick() => self.see(watch),
+                _ = compact.tick() => self.courier.ledger().compact(now_ms()),
+                () = sleep_until(deadline.unwrap_or_else(tokio::time::Instant::now)), if deadline.is_some() => {
+                    self.feed(Input::Tick);
+                }
+            }
+            if self.left.is_none() {
+                self.write_hour(false);
+            }
+        }
+    }
+
+    fn signalled(&mut self, signal: Signal) {
+        match signal {
+            Signal::Hangup => {
+                tracing::info!("the key is read anew, and everything tried at once");
+                self.store = self.config.store();
+                self.feed(Input::Hurry);
+            }
+            Signal::Terminate | Signal::Interrupt => {
+                let (files, bytes) = self.machine.waiting();
+                tracing::info!("told to end; {files} segments of {bytes} bytes wait");
+                ready::stopping();
+                ready::extend(self.config.drain + LAST_FACTS + Duration::from_secs(5));
+                self.feed(Input::Stop(self.config.drain));
+            }
+        }
+    }
+
+    fn see(&mut self, watch: &Watch) {
+        match look(&self.config.ram_dir) {
+            Ok(sight) => {
+                watch.add(&self.config.ram_dir, &sight.folders);
+                self.complain(sight.unread.join(", "));
+                let before = std::mem::replace(&mut self.labels, sight.labels);
+                for (id, label) in before {
+                    self.labels.entry(id).or_insert(label);
+                }
+                self.feed(Input::Seen(sight.items));
+                let machine = &self.machine;
+                self.labels.retain(|id, _| machine.knows(id));
+            }
+            Err(why) => self.complain(format!("{}: {why}", self.config.ram_dir.display())),
+        }
+    }
+
+    /// The same complaint is not made each few seconds.
+    fn complain(&mut self, about: String) {
+        if !about.is_empty() && about != self.complaint {
+            tracing::error!("cannot be read: {about}; may this user read it?");
+        }
+        self.complaint = about;
+    }
+
+    fn feed(&mut self, input: Input) {
+        for action in self.machine.handle(input, self.clock.now()) {
+            self.perform(action);
+        }
+    }
+
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Send { item, class, renewed } => self.send(item, class, renewed),
+            Action::Vanished(item) => self.vanished(&item),
+            Action::Tell(fact) => {
+                if let Fact::UploadFailed { file, why, paused } = &fact {
+                    let paused = if *paused { "uploads pause: " } else { "" };
+                    tracing::error!("{paused}{why} ({file})");
+                }
+                self.teller.tell(fact);
+            }
+            Action::Recovered(what) => tracing::info!("{what}"),
+            Action::End { files, bytes } => self.left = Some((files, bytes)),
+        }
+    }
+
+    fn send(&mut self, item: Item, class: Class, renewed: bool) {
+        if renewed || self.store.is_err() {
+            self.store = self.config.store();
+        }
+        let (courier, store) = (self.courier.clone(), self.store.clone());
+        self.sendings.spawn(async move {
+            let outcome = match store {
+                Ok(store) => courier.send(store, item.clone(), class).await,
+                Err(why) => Outcome::Failed(Trouble::Setup { why }),
+            };
+            (item, outcome)
+        });
+    }
+
+    fn sent(&mut self, ended: Result<(Item, Outcome), tokio::task::JoinError>) {
+        // A sending does not panic; if one did, its segment would be under way for ever, and a new run is better.
+        let (item, outcome) = ended.expect("a sending ends with an outcome");
+        if let Outcome::Failed(trouble) = &outcome {
+            tracing::warn!("{} is not uploaded: {}", item.path.display(), trouble.why());
+        }
+        if outcome == Outcome::Gone && !item.path.exists() {
+            self.vanished(&item);
+        }
+        self.feed(Input::Ended(item.id, outcome));
+    }
+
+    fn vanished(&mut self, item: &Item) {
+        let Some(label) = self.labels.remove(&item.id) else { return };
+        tracing::warn!("{} went before it was uploaded", item.path.display());
+        self.courier.ledger().lost(&self.config.zone, &item.id, label);
+    }
+
+    /// Writes an hour down, if one is due.
+    fn write_hour(&mut self, last: bool) {
+        let Ok(store) = self.store.clone() else { return };
+        if !self.manifests.is_empty() {
+            return;
+        }
+        let standings = self.standings();
+        let due = self.hours.due(&standings, self.machine.is_calm(), last, self.clock.now());
+        let Some(Standing { state, complete }) = due else { return };
+        let ledger = self.courier.ledger();
+        let entries = ledger.of_hour(&state.folder);
+        let Some(first) = entries.first().map(|entry| &entry.label) else { return };
+        let hour = Hour {
+            folder: &state.folder,
+            before: ledger.before(&first.camera, first.start_unix_ms),
+            begun: ledger.begun(),
+            now_unix_ms: now_ms(),
+            complete,
+            entries,
+        };
+        let told = Told { count: state.count, complete };
+        let manifest = (hour.manifest_key(), "application/json", format!("{:#}\n", hour.manifest()).into_bytes());
+        let playlist = (hour.playlist_key(), "application/vnd.apple.mpegurl", hour.playlist().into_bytes());
+        self.manifests.spawn(async move {
+            let mut result = Ok(());
+            for (key, content_type, content) in [playlist, manifest] {
+                result = result.and(store.put_small(&key, content_type, content).await.map(drop));
+            }
+            (state.folder, told, result)
+        });
+    }
+
+    fn standings(&self) -> Vec<Standing> {
+        let now = now_ms();
+        let zone = &self.config.zone;
+        let stands = |state: crate::ledger::HourState| {
+            let camera = state.folder.split('/').next().unwrap_or_default();
+            let over = *state.folder < *key::hour(zone, camera, now);
+            let oldest = self.machine.oldest(camera).map(|start| key::hour(zone, camera, start));
+            let complete = over && oldest.is_none_or(|oldest| oldest > state.folder);
+            Standing { state, complete }
+        };
+        self.courier.ledger().hours().into_iter().map(stands).collect()
+    }
+
+    fn wrote(&mut self, ended: Result<(String, Told, Result<(), Trouble>), tokio::task::JoinError>) {
+        let (folder, told, result) = ended.expect("a writing ends with a result");
+        self.hours.told(&folder);
+        match result {
+            Ok(()) => {
+                tracing::debug!("wrote down {folder}, {} segments", told.count);
+                self.courier.ledger().hour_told(&folder, told);
+            }
+            Err(trouble) => {
+                tracing::warn!("the manifest of {folder} is not written: {}", trouble.why());
+                self.hours.failed(self.clock.now());
+            }
+        }
+    }
+
+    /// What is under way is given up; if all is there, what is there is written down.
+    async fn end(mut self) {
+        self.sendings.shutdown().await;
+        let (files, bytes) = self.left.unwrap_or_default();
+        match files {
+            0 => tracing::info!("everything is uploaded"),
+            _ => tracing::warn!("{files} segments of {bytes} bytes stay in {}", self.config.ram_dir.display()),
+        }
+        if self.machine.is_calm() {
+            let most = self.clock.tokio(self.clock.now() + LAST_FACTS);
+            let _ = tokio::time::timeout_at(most, self.write_all()).await;
+        }
+        self.teller.end(LAST_FACTS).await;
+    }
+
+    async fn write_all(&mut self) {
+        // As often as there are hours at most: one that fails is not tried again.
+        for _ in 0..=self.standings().len() {
+            while let Some(ended) = self.manifests.join_next().await {
+                self.wrote(ended);
+            }
+            self.write_hour(true);
+        }
+    }
+}
+
+fn now_ms() -> u64 {
+    u64::try_from(unix_now().as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,250 @@
+//! `upload` against a storage that answers like Backblaze B2 and fails in every way that a real one does. Whatever happens, a recording is deleted
+//! here only after it is there, byte for byte.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::time::{Duration, Instant};
+use tests::World;
+use tests::b2::{B2, Fault};
+use tests::world::uploads::Recordings;
+
+fn stage() -> (World, B2, Recordings) {
+    let world = World::new();
+    let b2 = B2::start(world.address());
+    let recordings = Recordings::new(&world, "pi", &b2.endpoint());
+    (world, b2, recordings)
+}
+
+fn told(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// No checksum headers, no chunks, no conditions; what is there already is looked at first.
+#[test]
+fn requests_are_such_that_backblaze_takes_them() {
+    let (world, b2, mut pi) = stage();
+    let content = pi.record("cam1", 0.0, 20.0, 300_000, true);
+    let other = pi.record("cam1", 0.2, 20.0, 1000, false);
+    let upload = pi.upload();
+    world.until("both are there", || b2.segments().len() == 2 && pi.left() == 0);
+    let state = b2.state();
+    let key = "cam1/2026/11/26/07/cam_1_2026_11_26_07_24_20.ts";
+    assert!(state.objects[key].content == content);
+    assert!(state.objects["cam1/2026/11/26/07/cam_1_2026_11_26_07_24_20_2.ts"].content == other);
+    let headers = &state.objects[key].headers;
+    assert_eq!(headers["content-length"], "300000");
+    assert_eq!(headers["x-amz-meta-start"], "2026-11-26T01:54:00.000Z");
+    assert!(headers.contains_key("content-md5") && headers["content-type"] == "video/mp2t");
+    let statuses: Vec<(&str, u16)> = state.seen.iter().map(|seen| (seen.method.as_str(), seen.status)).collect();
+    assert!(statuses.contains(&("PUT", 501)) && statuses.contains(&("HEAD", 404)), "{statuses:?}");
+    assert_eq!(upload.log().matches("does not know If-None-Match").count(), 1, "{}", upload.log());
+}
+
+/// A key that may only write cannot look; the first try with it is not taken for a wrong key.
+#[test]
+fn a_key_that_may_only_write_is_enough() {
+    let (world, b2, mut pi) = stage();
+    b2.state().blind = true;
+    for second in 0..3 {
+        pi.record("cam1", f64::from(second), 1.0, 1000, true);
+    }
+    let upload = pi.upload();
+    world.until("all are there", || b2.segments().len() == 3 && pi.left() == 0);
+    let looks = b2.state().seen.iter().filter(|seen| seen.method == "HEAD").count();
+    assert!((1..=3).contains(&looks), "{looks}");
+    assert!(!upload.log().contains("pause"), "{}", upload.log());
+}
+
+#[test]
+fn a_busy_storage_is_not_asked_before_it_said() {
+    let (world, b2, mut pi) = stage();
+    b2.state().conditions = true;
+    b2.state().faults.extend([Fault::Busy(2), Fault::Busy(1)]);
+    pi.record("cam1", 0.0, 20.0, 1000, false);
+    let upload = pi.upload();
+    world.until("it is there", || b2.segments().len() == 1 && pi.left() == 0);
+    let state = b2.state();
+    let puts: Vec<Instant> = state.seen.iter().filter(|seen| seen.key.ends_with(".ts")).map(|seen| seen.at).collect();
+    assert_eq!(puts.len(), 3, "{:?}", state.seen);
+    let pauses = [puts[1] - puts[0], puts[2] - puts[1]];
+    assert!(pauses[0] >= Duration::from_secs(2) && pauses[1] >= Duration::from_secs(1), "{pauses:?}");
+    assert!(pauses[0] < Duration::from_secs(4), "{pauses:?}");
+    drop(state);
+    assert!(upload.log().contains("503 ServiceUnavailable no tomes available"), "{}", upload.log());
+}
+
+#[test]
+fn a_cap_pauses_everything_and_is_tried_slowly() {
+    let (world, b2, mut pi) = stage();
+    b2.state().conditions = true;
+    b2.state().always = Some(Fault::Cap);
+    for second in 0..5 {
+        pi.record("cam1", f64::from(second), 1.0, 1000, true);
+    }
+    let upload = pi.upload();
+    world.until("it pauses", || upload.log().contains("uploads pause: the account's cap is reached"));
+    world.until("it tries", || b2.state().seen.len() >= 6);
+    let state = b2.state();
+    let trials: Vec<Instant> = state.seen.iter().map(|seen| seen.at).collect();
+    drop(state);
+    // Three at a time before it was known, one in each half second since then.
+    let slow = trials[3..].windows(2).map(|pair| pair[1] - pair[0]).min().unwrap();
+    assert!(slow >= Duration::from_millis(400), "{slow:?}");
+    assert_eq!(upload.log().matches("uploads pause").count(), 1, "{}", upload.log());
+    assert_eq!(pi.left(), 5);
+    b2.state().always = None;
+    world.until("all are there", || b2.segments().len() == 5 && pi.left() == 0);
+}
+
+#[test]
+fn no_way_of_failing_loses_or_doubles_anything() {
+    let (world, b2, mut pi) = stage();
+    pi.set("PATIENCE", "1");
+    pi.set("RATE", "4000");
+    pi.set("RETRY_FIRST", "0.05");
+    b2.state().faults.extend([
+        Fault::Reset,
+        Fault::BlackHole,
+        Fault::KeptAndReset,
+        Fault::Busy(0),
+        Fault::Reset,
+        Fault::Reset,
+        Fault::KeptAndReset,
+        Fault::Cap,
+        Fault::BlackHole,
+        Fault::Reset,
+    ]);
+    let mut all: Vec<Vec<u8>> = (0..6).map(|second| pi.record("cam1", f64::from(second), 1.0, 60_000, false)).collect();
+    let upload = pi.upload();
+    world.until("all are there", || b2.segments().len() == 6 && pi.left() == 0);
+    assert!(b2.state().faults.is_empty(), "everything was tried");
+    let mut there: Vec<Vec<u8>> = {
+        let state = b2.state();
+        b2_segments(&state.objects)
+    };
+    there.sort();
+    all.sort();
+    assert!(there == all);
+    assert!(upload.log().contains("no answer within 1 s"), "{}", upload.log());
+}
+
+fn b2_segments(objects: &std::collections::BTreeMap<String, tests::b2::Object>) -> Vec<Vec<u8>> {
+    objects.iter().filter(|(key, _)| key.contains("/cam_")).map(|(_, object)| object.content.clone()).collect()
+}
+
+/// What was kept, though no answer came, is recognised and not sent again.
+#[test]
+fn an_answer_that_was_lost_costs_no_second_upload() {
+    let (world, b2, mut pi) = stage();
+    b2.state().faults.extend([Fault::KeptAndReset, Fault::KeptAndReset]);
+    pi.record("cam1", 0.0, 20.0, 100_000, false);
+    let _upload = pi.upload();
+    world.until("it is gone here", || pi.left() == 0);
+    assert_eq!(b2.segments().len(), 1);
+    let writes = b2.state().writes.values().sum::<u32>();
+    assert!(writes <= 2, "the SDK tries twice by itself, and then it is looked at: {writes}");
+}
+
+#[test]
+fn what_arrived_wrong_is_not_deleted_here() {
+    let (world, b2, mut pi) = stage();
+    b2.state().conditions = true;
+    b2.state().always = Some(Fault::Corrupt);
+    let content = pi.record("cam1", 0.0, 20.0, 1000, false);
+    let upload = pi.upload();
+    world.until("it is told", || upload.log().contains("so it is not what was sent"));
+    world.throughout(Duration::from_millis(500), "it stays", || pi.left() == 1);
+    b2.state().always = None;
+    world.until("it is gone here", || pi.left() == 0);
+    let good = b2.state().objects.values().filter(|object| object.content == content).count();
+    assert_eq!(good, 1, "beside what arrived wrong, which is not overwritten");
+}
+
+/// Two cameras, several ways, one rate: what the storage sees is what was set.
+#[test]
+fn the_rate_holds_on_the_wire() {
+    let (world, b2, mut pi) = stage();
+    let rate = 400 * 1024;
+    pi.set("RATE", "400");
+    for second in 0..8 {
+        pi.record(if second % 2 == 0 { "cam1" } else { "cam2" }, f64::from(second), 1.0, 300_000, second == 0);
+    }
+    let _upload = pi.upload();
+    world.until("all are there", || b2.segments().len() == 8 && pi.left() == 0);
+    let state = b2.state();
+    let (begin, end) = (state.arrivals[0].0, state.arrivals.last().unwrap().0);
+    let bytes: usize = state.arrivals.iter().map(|(_, bytes)| bytes).sum();
+    assert_eq!(bytes, 8 * 300_000);
+    let measured = bytes as f64 / (end - begin).as_secs_f64();
+    eprintln!("{:.1} KiB/s where 400 are set", measured / 1024.0);
+    assert!((measured / f64::from(rate) - 1.0).abs() < 0.05, "{measured} bytes a second");
+    // And in every second of it.
+    for second in 1..(end - begin).as_secs() {
+        let from = begin + Duration::from_secs(second - 1);
+        let within = |at: &Instant| *at >= from && *at < from + Duration::from_secs(1);
+        let bytes: usize = state.arrivals.iter().filter(|(at, _)| within(at)).map(|(_, bytes)| bytes).sum();
+        assert!((bytes as f64 / f64::from(rate) - 1.0).abs() < 0.3, "{bytes} in second {second}");
+    }
+}
+
+/// The line is slower than what is set; that is no failure.
+#[test]
+fn a_slow_line_is_no_failure() {
+    let (world, b2, mut pi) = stage();
+    pi.set("PATIENCE", "3");
+    pi.set("RATE", "4000");
+    b2.state().always = Some(Fault::Slow(300_000));
+    pi.record("cam1", 0.0, 20.0, 600_000, false);
+    let upload = pi.upload();
+    world.until("it is there", || b2.segments().len() == 1 && pi.left() == 0);
+    assert!(!upload.log().contains("is not uploaded"), "{}", upload.log());
+    assert_eq!(b2.state().writes.values().max(), Some(&1));
+}
+
+#[test]
+fn a_wrong_region_is_told_with_the_right_one() {
+    let (world, b2, mut pi) = stage();
+    pi.set("REGION", "us-west-004");
+    pi.record("cam1", 0.0, 20.0, 1000, false);
+    let upload = pi.upload();
+    let told = "bucket `visd-cctv` is not in region `us-west-004` but in `ca-east-006`; set REGION to `ca-east-006`";
+    world.until("it is told", || upload.log().contains(told));
+    assert!(b2.segments().is_empty() && pi.left() == 1);
+}
+
+#[test]
+fn the_doctor_proves_the_key_and_sets_the_rule() {
+    let (_world, b2, pi) = stage();
+    let output = pi.doctor(&[]);
+    let text = told(&output);
+    assert_eq!(output.status.code(), Some(100), "{text}");
+    assert!(text.contains("problem: nothing is ever deleted from the bucket"), "{text}");
+    assert!(text.contains("deleting  is refused, as it should be"), "{text}");
+    let output = pi.doctor(&["--set-lifecycle"]);
+    assert_eq!(output.status.code(), Some(0), "{}", told(&output));
+    assert!(told(&output).contains("rules     recordings go after 3 days"), "{}", told(&output));
+    let rules = b2.state().rules.clone().unwrap();
+    assert!(rules.contains("<Days>3</Days>") && rules.contains("<NoncurrentDays>1</NoncurrentDays>"), "{rules}");
+    b2.state().may_delete = true;
+    b2.state().ahead = Duration::from_secs(120);
+    let output = pi.doctor(&["--json"]);
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&json["may-write"], &json["may-delete"]), (&true.into(), &true.into()), "{json}");
+    let findings = json["findings"].to_string();
+    assert!(findings.contains("s behind the server's") && findings.contains("may only write"), "{findings}");
+    pi.set("REGION", "us-west-004");
+    assert!(told(&pi.doctor(&[])).contains("set REGION to `ca-east-006`"));
+}
+
+#[test]
+fn a_key_that_others_may_read_is_not_used() {
+    use std::os::unix::fs::PermissionsExt;
+    let (world, b2, mut pi) = stage();
+    std::fs::set_permissions(pi.path("key"), std::fs::Permissions::from_mode(0o644)).unwrap();
+    pi.record("cam1", 0.0, 20.0, 1000, false);
+    let upload = pi.upload();
+    world.until("it is told", || upload.log().contains("others may read it (mode 644); chmod 600 it"));
+    assert!(b2.state().seen.is_empty());
+    assert!(told(&pi.doctor(&[])).contains("chmod 600"));
+    std::fs::set_permissions(pi.path("key"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    world.until("it is there", || b2.segments().len() == 1 && pi.left() == 0);
+}
