@@ -45,7 +45,7 @@ pub struct Packets(Vec<u8>);
 
 impl Packets {
     /// Bytes.
-    pub fn len(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         self.0.len()
     }
 }

@@ -1,3 +1,5 @@
+//! Settings are files in a scratch directory; refusals name the file and the remedy.
+
 use super::*;
 use std::fs;
 use tempfile::TempDir;

@@ -1,3 +1,5 @@
+//! A camera on a stage: pictures at a steady rate, silence, losses; time is told and never waited for.
+
 use super::*;
 
 const RULES: Rules = Rules { segment: Duration::from_secs(20), motion_percent: Some(2.0) };

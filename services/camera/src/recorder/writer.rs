@@ -226,7 +226,7 @@ impl Writer {
     fn put(&mut self, packets: &Packets) -> io::Result<()> {
         let Some(open) = &mut self.open else { return Ok(()) };
         match open.segment.write(packets) {
-            Err(why) if is_full(&why) && self.around.ram.make_room(ROOM.max(packets.len() as u64)) => {
+            Err(why) if is_full(&why) && self.around.ram.make_room(ROOM.max(packets.bytes() as u64)) => {
                 open.segment.write(packets)
             }
             other => other,
