@@ -210,8 +210,8 @@ impl Machine {
 
     /// When to call again if nothing happens.
     pub fn deadline(&self) -> Option<Instant> {
-        let full = self.is_backlog_full();
-        let may = |entry: &&Entry| !entry.in_flight && !(full && self.class(&entry.item) == Class::Backlog);
+        let least = if self.is_backlog_full() { Class::Newest } else { Class::Backlog };
+        let may = |entry: &&Entry| !entry.in_flight && self.class(&entry.item) >= least;
         let ready = self.entries.values().filter(may).map(|entry| entry.not_before.max(self.until));
         let next = if self.free_ways() > 0 { ready.min() } else { None };
         let queue = (self.told_queue != Some(self.waiting())).then_some(self.queue_at);
