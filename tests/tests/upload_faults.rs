@@ -2,6 +2,7 @@
 //! here only after it is there, byte for byte.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+use nix::sys::signal::Signal;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use tests::World;
@@ -151,6 +152,23 @@ fn an_answer_that_was_lost_costs_no_second_upload() {
     let state = b2.state();
     let writes = state.writes.iter().filter(|(key, _)| key.ends_with(".ts")).map(|(_, count)| count).sum::<u32>();
     assert!(writes <= 2, "the SDK tries twice by itself, and then it is looked at: {writes}");
+}
+
+/// A crash between the storage's keeping and our deleting: the next run finds its own bytes under its own key.
+#[test]
+fn a_crash_after_the_upload_makes_no_second_object() {
+    let (world, b2, mut pi) = stage();
+    pi.set("RETRY_FIRST", "20");
+    pi.set("RETRY_LAST", "20");
+    b2.state().faults.extend([Fault::KeptAndReset, Fault::KeptAndReset]);
+    pi.record("cam1", 0.0, 20.0, 100_000, false);
+    let mut upload = pi.upload();
+    world.until("it is kept there, and nobody here knows", || upload.log().contains("is not uploaded"));
+    assert_eq!((b2.segments().len(), pi.left()), (1, 1));
+    upload.stop(Signal::SIGKILL);
+    let _next = pi.upload();
+    world.until("it is gone here", || pi.left() == 0);
+    assert_eq!(b2.segments().len(), 1, "{:?}", b2.segments());
 }
 
 #[test]
