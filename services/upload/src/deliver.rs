@@ -1,7 +1,8 @@
 //! One segment on its way: held, reserved a key, sent, checked, deleted. What it returns is all that the machine learns.
 //!
-//! Nothing is overwritten: the server is asked to refuse what is there (`If-None-Match`), or, if it does not know that, is looked at first. A key
-//! that was reserved before a crash may hold our own bytes already, which their ETag tells; then nothing is sent again.
+//! Nothing is overwritten: it is looked first whether something is there. A key that was reserved before a crash may hold our own bytes already, which
+//! their ETag tells; then nothing is sent again. Where the key may not look, the storage is asked to refuse what is there (`If-None-Match`); whether it knows
+//! that, as B2 does not, is tried once with something small, since a refusal comes after the bytes.
 
 use crate::ledger::{Ledger, State};
 use crate::machine::{Item, Outcome};
@@ -26,6 +27,9 @@ use std::time::Instant;
 /// Attempts to find a key that is free, within one sending.
 const MOST_KEYS: u32 = 50;
 
+/// The object by which it is tried whether the storage knows conditions.
+const CONDITIONS: &str = "pistop/conditions.txt";
+
 /// What all sendings share.
 #[derive(Debug, Clone)]
 pub struct Courier {
@@ -39,11 +43,11 @@ pub struct Courier {
     pub manners: Arc<Manners>,
 }
 
-/// What the server does not do is found out once.
+/// What the key may and the storage knows is found out once.
 #[derive(Debug, Default)]
 pub struct Manners {
-    no_conditions: AtomicBool,
-    no_looks: AtomicBool,
+    blind: AtomicBool,
+    conditions: Mutex<Option<bool>>,
 }
 
 impl Courier {
@@ -111,41 +115,45 @@ impl Courier {
 
     /// [`Trouble::Taken`] if something else is there.
     async fn try_key(&self, store: &Store, parcel: &Parcel, md5: &str, own: bool) -> Result<(), Trouble> {
-        if !self.manners.no_conditions.load(Ordering::Relaxed) {
-            match store.put(parcel, &self.pacer, true).await {
-                Err(Trouble::NoConditions) => {
-                    tracing::info!("{}; keys are looked at first", Trouble::NoConditions.why());
-                    self.manners.no_conditions.store(true, Ordering::Relaxed);
-                }
-                Err(Trouble::Taken) => {
-                    return match store.look(&parcel.key).await {
-                        Ok(Some(etag)) if is(&etag, md5) => Ok(()),
-                        // The key may not look. If nobody but us can have put it there, it is the same.
-                        Err(_) if own => self.put(store, parcel, md5).await,
-                        _ => Err(Trouble::Taken),
-                    };
-                }
-                answer => return checked(&answer?, md5),
-            }
-        }
-        let mut blind = self.manners.no_looks.load(Ordering::Relaxed);
-        if !blind {
+        if !self.manners.blind.load(Ordering::Relaxed) {
             match store.look(&parcel.key).await {
                 Ok(Some(etag)) if is(&etag, md5) => return Ok(()),
                 Ok(Some(_)) => return Err(Trouble::Taken),
-                Ok(None) => {}
-                Err(Trouble::Setup { .. }) => blind = true,
-                Err(trouble) => return Err(trouble),
+                Ok(None) => return self.put(store, parcel, md5, false).await,
+                Err(trouble @ Trouble::Server { .. }) => return Err(trouble),
+                // An answer to a look has no words; what is the matter is said to the upload.
+                Err(_) => {}
             }
         }
-        self.put(store, parcel, md5).await?;
+        let only_new = !own && self.knows_conditions(store).await?;
+        self.put(store, parcel, md5, only_new).await?;
         // A key that may write and not look is as it should be; a wrong one would not have come so far.
-        self.manners.no_looks.store(blind, Ordering::Relaxed);
+        self.manners.blind.store(true, Ordering::Relaxed);
         Ok(())
     }
 
-    async fn put(&self, store: &Store, parcel: &Parcel, md5: &str) -> Result<(), Trouble> {
-        checked(&store.put(parcel, &self.pacer, false).await?, md5)
+    /// Whether the storage knows `If-None-Match`.
+    async fn knows_conditions(&self, store: &Store) -> Result<bool, Trouble> {
+        let known = *self.manners.conditions.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let knows = match store.put_new(CONDITIONS).await {
+            Ok(()) | Err(Trouble::Taken) => true,
+            Err(Trouble::NotImplemented) => false,
+            Err(trouble) => return Err(trouble),
+        };
+        *self.manners.conditions.lock().unwrap_or_else(PoisonError::into_inner) = Some(knows);
+        if !knows {
+            tracing::info!(
+                "the key may not look, and the storage does not know If-None-Match: only our own keys are known"
+            );
+        }
+        Ok(knows)
+    }
+
+    async fn put(&self, store: &Store, parcel: &Parcel, md5: &str, only_new: bool) -> Result<(), Trouble> {
+        checked(&store.put(parcel, &self.pacer, only_new).await?, md5)
     }
 }
 

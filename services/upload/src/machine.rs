@@ -138,6 +138,8 @@ struct Entry {
     failures: u32,
     pauses: Backoff,
     in_flight: bool,
+    /// How often somebody had asked to try at once when it was sent.
+    hurries: u32,
 }
 
 /// What keeps everything from being sent.
@@ -158,6 +160,7 @@ pub struct Machine {
     hold: Hold,
     until: Instant,
     failures: u32,
+    hurries: u32,
     pauses: Backoff,
     told_failure: bool,
     told_queue: Option<(u64, u64)>,
@@ -177,6 +180,7 @@ impl Machine {
             hold: Hold::None,
             until: Instant::default(),
             failures: 0,
+            hurries: 0,
             pauses,
             told_failure: false,
             told_queue: None,
@@ -206,8 +210,8 @@ impl Machine {
 
     /// When to call again if nothing happens.
     pub fn deadline(&self) -> Option<Instant> {
-        let full = self.is_backlog_full();
-        let may = |entry: &&Entry| !entry.in_flight && !(full && self.class(&entry.item) == Class::Backlog);
+        let least = if self.is_backlog_full() { Class::Newest } else { Class::Backlog };
+        let may = |entry: &&Entry| !entry.in_flight && self.class(&entry.item) >= least;
         let ready = self.entries.values().filter(may).map(|entry| entry.not_before.max(self.until));
         let next = if self.free_ways() > 0 { ready.min() } else { None };
         let queue = (self.told_queue != Some(self.waiting())).then_some(self.queue_at);
@@ -254,7 +258,8 @@ impl Machine {
                     entry.item = item;
                 }
                 None => {
-                    let entry = Entry { item, seen: now, not_before, failures: 0, pauses, in_flight: false };
+                    let entry =
+                        Entry { item, seen: now, not_before, failures: 0, pauses, in_flight: false, hurries: 0 };
                     self.entries.insert(entry.item.id.clone(), entry);
                 }
             }
@@ -268,6 +273,7 @@ impl Machine {
     fn ended(&mut self, id: &Id, outcome: Outcome, now: Instant) -> Vec<Action> {
         let Some(entry) = self.entries.get_mut(id) else { return Vec::new() };
         entry.in_flight = false;
+        let outdated = entry.hurries < self.hurries;
         let file = entry.item.path.display().to_string();
         match outcome {
             Outcome::Done { key, bytes } => {
@@ -282,6 +288,8 @@ impl Machine {
                 Vec::new()
             }
             Outcome::Failed(Trouble::Server { why, wait }) => self.server_failed(file, why, wait, now),
+            // It was sent before somebody mended something.
+            Outcome::Failed(Trouble::Setup { .. }) if outdated => Vec::new(),
             Outcome::Failed(Trouble::Setup { why }) => self.setup_failed(file, why, now),
             Outcome::Failed(trouble) => {
                 let mut actions = self.recover();
@@ -337,6 +345,7 @@ impl Machine {
 
     fn hurry(&mut self, now: Instant) -> Vec<Action> {
         self.until = now;
+        self.hurries += 1;
         self.entries.values_mut().for_each(|entry| entry.not_before = entry.not_before.min(now));
         Vec::new()
     }
@@ -375,6 +384,7 @@ impl Machine {
             }
             let Some(entry) = self.entries.get_mut(&id) else { break };
             entry.in_flight = true;
+            entry.hurries = self.hurries;
             let renewed = matches!(self.hold, Hold::Setup(_));
             actions.push(Action::Send { item: entry.item.clone(), class, renewed });
         }

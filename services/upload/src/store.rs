@@ -149,6 +149,16 @@ impl Store {
         Ok(output.e_tag.unwrap_or_default())
     }
 
+    /// Puts a line of text there, unless something is there.
+    ///
+    /// # Errors
+    /// [`Trouble::Taken`], or [`Trouble::NotImplemented`] if the storage does not know conditions.
+    pub async fn put_new(&self, key: &str) -> Result<(), Trouble> {
+        let put = self.client.put_object().bucket(&self.way.place.bucket).key(key).content_type("text/plain");
+        let put = put.if_none_match("*").body(b"whether If-None-Match is known\n".to_vec().into());
+        self.within(put.send()).await.map(drop)
+    }
+
     /// The ETag of an object, if there is one.
     ///
     /// # Errors

@@ -57,8 +57,8 @@ pub enum Trouble {
     },
     /// There is an object of this name already.
     Taken,
-    /// The server does not know the condition by which it would notice.
-    NoConditions,
+    /// The server does not know what it was asked for.
+    NotImplemented,
 }
 
 impl Trouble {
@@ -67,7 +67,7 @@ impl Trouble {
         match self {
             Trouble::Server { why, .. } | Trouble::Setup { why } | Trouble::Object { why } => why,
             Trouble::Taken => "an object of this name is there already",
-            Trouble::NoConditions => "the server does not know If-None-Match",
+            Trouble::NotImplemented => "the storage does not know such a request",
         }
     }
 }
@@ -78,7 +78,7 @@ pub fn of(refusal: &Refusal, place: &Place) -> Trouble {
     let setup = |why: String| Trouble::Setup { why };
     match (*status, code.as_str()) {
         (412 | 409, _) => Trouble::Taken,
-        (501, _) | (_, "NotImplemented") => Trouble::NoConditions,
+        (501, _) | (_, "NotImplemented") => Trouble::NotImplemented,
         (_, "NoSuchBucket") => setup(no_bucket(place)),
         (_, "RequestTimeTooSkewed") => setup(format!(
             "{} says that our clock is wrong; set it, or have a time server set it (timedatectl set-ntp true)",
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn the_rest_is_about_the_object() {
         assert_eq!(refused(412, "PreconditionFailed", ""), Trouble::Taken);
-        assert_eq!(refused(501, "NotImplemented", ""), Trouble::NoConditions);
+        assert_eq!(refused(501, "NotImplemented", ""), Trouble::NotImplemented);
         assert!(matches!(refused(400, "BadDigest", "x"), Trouble::Object { why } if why.ends_with("400 BadDigest x")));
         assert!(matches!(refused(404, "", ""), Trouble::Object { .. }));
     }

@@ -81,7 +81,10 @@ pub fn of(seen: &Seen) -> Vec<Finding> {
              whether everything goes after 3 days"
                 .into(),
         ),
-        Some(Err(trouble)) => note(format!("the life-cycle rules are not known: {}", trouble.why())),
+        Some(Err(trouble)) => note(format!(
+            "the life-cycle rules are not known: {}; see that everything goes after 3 days",
+            trouble.why()
+        )),
         Some(Ok(rules)) => kept(rules).and_then(problem),
         None => None,
     };

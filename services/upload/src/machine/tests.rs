@@ -149,6 +149,18 @@ fn what_the_owner_has_to_mend_pauses_and_is_told_once() {
 }
 
 #[test]
+fn what_was_sent_before_something_was_mended_does_not_count() {
+    let mut machine = machine(1);
+    let all: Vec<Item> = (1..=2).map(|start| item("cam1", start, true)).collect();
+    let first = ids(&machine.handle(Input::Seen(all), at(1)));
+    machine.handle(Input::Hurry, at(2));
+    let actions = machine.handle(failed(&first[0], Trouble::Setup { why: "wrong key".into() }), at(3));
+    assert!(failures(&actions).is_empty() && ids(&actions) == first, "{actions:?}");
+    let actions = machine.handle(failed(&first[0], Trouble::Setup { why: "wrong key".into() }), at(4));
+    assert!(failures(&actions).len() == 1 && ids(&actions).is_empty(), "{actions:?}");
+}
+
+#[test]
 fn what_is_the_matter_with_one_holds_up_no_other() {
     let mut machine = machine(1);
     let all = vec![item("cam1", 1, false), item("cam1", 2, true)];
