@@ -123,7 +123,7 @@ fn kills_at_any_point_lose_nothing_and_send_nothing_under_two_names() {
         for _ in 0..count {
             second += 0.7;
             expected.push(pi.record(
-                if count % 2 == 0 { "cam1" } else { "cam2" },
+                if count.is_multiple_of(2) { "cam1" } else { "cam2" },
                 second,
                 0.7,
                 30_000 + fastrand::usize(..20_000),
