@@ -8,6 +8,10 @@
 //! - What is the matter with one segment delays that one only.
 //! - Nothing is forgotten: a segment leaves the queue when it is safe, or when it is no longer there.
 
+mod words;
+
+pub use words::{Action, Id, Input, Item, Outcome, Rules};
+
 use crate::shaper::Class;
 use crate::trouble::Trouble;
 use protocol::Instant;
@@ -15,7 +19,6 @@ use protocol::fact::Fact;
 use protocol::time::earliest;
 use runner::retry::Backoff;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// After so many failures in a row people are told; fewer are the weather.
@@ -24,111 +27,6 @@ const TELL_AFTER: u32 = 3;
 pub const CLOCK_GRACE: Duration = Duration::from_secs(10);
 /// How full the queue is, is told at most so often.
 const QUEUE_PACE: Duration = Duration::from_secs(10);
-
-/// By which a segment is known: its name changes when its recorder learns what time it is.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Id {
-    /// Its camera.
-    pub camera: String,
-    /// The recorder's run.
-    pub boot: u32,
-    /// Its place in the run.
-    pub sequence: u64,
-}
-
-/// A segment that waits.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Item {
-    /// Which one.
-    pub id: Id,
-    /// The file.
-    pub path: PathBuf,
-    /// When it begins, in milliseconds since 1970.
-    pub start_unix_ms: u64,
-    /// Its size.
-    pub bytes: u64,
-    /// It is evidence.
-    pub marked: bool,
-    /// Its start is to be believed.
-    pub clock_set: bool,
-    /// How long it had waited when it was first seen.
-    pub waited: Duration,
-}
-
-/// How a sending ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// It is safe there, and deleted here.
-    Done {
-        /// Its key.
-        key: String,
-        /// Its size.
-        bytes: u64,
-    },
-    /// It is not there any more, or somebody else holds it.
-    Gone,
-    /// It did not work.
-    Failed(Trouble),
-}
-
-/// What happens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
-    /// All that lies there now.
-    Seen(Vec<Item>),
-    /// A sending has ended.
-    Ended(Id, Outcome),
-    /// Somebody asks to try at once, since he has mended something.
-    Hurry,
-    /// The program ends, and may go on for so long.
-    Stop(Duration),
-    /// Time has passed.
-    Tick,
-}
-
-/// What is to be done.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Action {
-    /// Send it.
-    Send {
-        /// What.
-        item: Item,
-        /// How urgent it is.
-        class: Class,
-        /// The settings were wrong: the key is read anew.
-        renewed: bool,
-    },
-    /// It went without us.
-    Vanished(Item),
-    /// A fact for the house.
-    Tell(Fact),
-    /// What was told as a failure is over.
-    Recovered(String),
-    /// The end; so much is left.
-    End {
-        /// Segments.
-        files: u64,
-        /// Their bytes.
-        bytes: u64,
-    },
-}
-
-/// The paces.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rules {
-    /// So many are sent at a time.
-    pub ways: usize,
-    /// The first pause after a failure.
-    pub retry_first: Duration,
-    /// The longest one.
-    pub retry_last: Duration,
-    /// The pause before what only the owner can mend is tried again.
-    pub probe: Duration,
-    /// The directory of all segments, for messages.
-    pub ram_dir: String,
-    /// For pauses that differ between machines.
-    pub seed: u64,
-}
 
 #[derive(Debug)]
 struct Entry {
