@@ -1,3 +1,5 @@
+//! What is sent next, what waits, and what pauses everything, told by a clock of the test's own.
+
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);

@@ -1,3 +1,5 @@
+//! The rate that holds, and how it is shared, second by second without a clock.
+
 use super::Class::{Backlog, Marked, Newest};
 use super::*;
 
