@@ -62,12 +62,13 @@ fn a_later_directory_replaces_and_switches_off() {
 
 #[test]
 fn what_cannot_be_a_hook_is_named_with_the_remedy_and_what_is_none_is_passed_over() {
+    const IGNORED: [&str; 4] = ["README", "45-stop-x~", ".46-stop-x", "47-stop-x.dpkg-old"];
     let world = World::new();
     let (attic, kitchen) = house(&world, |plan| {
         let folder = plan.place().hooks().join("server-stopping");
         let plan = plan.hook("server-stopping/40-stop-player", "").hook("server-stopping/late", "");
         fs::set_permissions(folder.join("40-stop-player"), fs::Permissions::from_mode(0o644)).unwrap();
-        for ignored in ["README", "45-stop-x~", ".46-stop-x", "47-stop-x.dpkg-old"] {
+        for ignored in IGNORED {
             fs::write(folder.join(ignored), "").unwrap();
         }
         plan
@@ -83,7 +84,9 @@ fn what_cannot_be_a_hook_is_named_with_the_remedy_and_what_is_none_is_passed_ove
         "{log}"
     );
     assert!(log.contains("name must be NN-verb-object, as in 20-mount-share; rename "), "{log}");
-    assert!(!log.contains("README") && !log.contains("45-") && !log.contains("46-") && !log.contains("47-"), "{log}");
+    for ignored in IGNORED {
+        assert!(!log.contains(ignored), "{ignored}: {log}");
+    }
     attic.until_log("kitchen: server-stopping/40-stop-player not run: has no run bit");
 }
 
