@@ -26,7 +26,7 @@ use protocol::door::{From, Subscribe};
 use protocol::event::{Body, Class, Event, EventId};
 use protocol::fact::Fact;
 use protocol::{Epoch, HostName, Topic};
-use publisher::{Draft, Publisher};
+use publisher::Publisher;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -60,7 +60,7 @@ impl Bus {
     pub async fn publish(&self, fact: &Fact) -> Result<EventId, Refused> {
         let node = self.node().await;
         let said = told::event(self.publisher.next_id(&node), &node, fact);
-        self.publisher.publish(Draft::Event(Box::new(said))).await
+        self.publisher.publish(said).await
     }
 
     /// Says anything under a topic, which has to be of this machine's own unless it is a command or a reply.
@@ -84,7 +84,7 @@ impl Bus {
     ) -> Result<EventId, Refused> {
         let node = self.node().await;
         let id = self.publisher.next_id(&node);
-        self.publisher.publish(Draft::Event(Box::new(Event { id, class, topic, ttl, body: Body(body) }))).await
+        self.publisher.publish(Event { id, class, topic, ttl, body: Body(body) }).await
     }
 
     /// Sends an event as it is, with the id that it has: for those that send one again.
@@ -92,7 +92,7 @@ impl Bus {
     /// # Errors
     /// It is none that can be kept.
     pub async fn resend(&self, event: Event) -> Result<EventId, Refused> {
-        self.publisher.publish(Draft::Event(Box::new(event))).await
+        self.publisher.publish(event).await
     }
 
     /// Listens. With a name, what comes while this program is away waits for it, and each event is to be finished with
@@ -130,7 +130,7 @@ impl Bus {
         let request = Request::new(verb, &node, arguments, within);
         let event = request.event(id.clone(), target, crate::unix_ms());
         let event = event.map_err(|why| Refused { why: why.to_string(), temporary: false })?;
-        match timeout_at(deadline, self.publisher.publish(Draft::Event(Box::new(event)))).await {
+        match timeout_at(deadline, self.publisher.publish(event)).await {
             Ok(published) => published.map(drop)?,
             Err(_) => return Ok(over(id)),
         }
@@ -138,7 +138,7 @@ impl Bus {
             loop {
                 let Item::Event(_, event) = replies.next().await else { continue };
                 match Reply::decode(&event.body.0) {
-                    Ok(reply) if reply.to == id => return reply,
+                    Ok(reply) if reply.to == id && event.id.node == *target => return reply,
                     _ => {}
                 }
             }
