@@ -9,7 +9,7 @@ use super::owed::Owed;
 use super::patterns::Patterns;
 use super::{Shared, TO_SERVER};
 use crate::carry;
-use crate::journal::{Entry, Position, Start};
+use crate::journal::{Entry, Gap, Position, Start};
 use crate::secure::Roles;
 use protocol::event::{Batch, Event};
 use protocol::fact::Fact;
@@ -310,7 +310,7 @@ impl Links {
                 }
             };
             link.seen = batch.next;
-            lost += batch.gap.map_or(0, |gap| gap.to.0.saturating_sub(gap.from.0) + 1);
+            lost += batch.gap.map_or(0, Gap::count);
             if !batch.entries.is_empty() {
                 return Some((batch.entries, lost));
             }

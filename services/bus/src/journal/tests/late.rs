@@ -49,3 +49,20 @@ fn what_is_gone_is_not_looked_for_one_by_one() {
     assert_eq!(batch.gap, None, "what is outdated is not lost");
     assert!(reads() - before < 30, "{} reads", reads() - before);
 }
+
+#[test]
+fn a_leap_is_no_loss() {
+    let mut bench = Bench::new(SMALL);
+    bench.journal().register("slow", Start::Earliest).unwrap();
+    for sequence in 1..60 {
+        bench.append(record(sequence, MOTION, "motion")).unwrap();
+    }
+    bench.kill();
+    bench.open();
+    for sequence in 60..400 {
+        bench.append(record(sequence, MOTION, "motion")).unwrap();
+    }
+    bench.settle();
+    let gap = bench.journal().take("slow", &|_| true, 1 << 20).unwrap().gap.expect("the oldest went");
+    assert!((300..400).contains(&gap.count()), "{} of {gap:?}", gap.count());
+}
