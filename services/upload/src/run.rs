@@ -19,6 +19,7 @@ use runner::exit::Failure;
 use runner::ready;
 use runner::signals::{Signal, Signals};
 use segments::Label;
+use segments::ledger::Vanished;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -203,6 +204,10 @@ impl Loop {
     fn vanished(&mut self, item: &Item) {
         let Some(label) = self.labels.remove(&item.id) else { return };
         tracing::warn!("{} went before it was uploaded", item.path.display());
+        let told = Vanished::tell(&self.config.ram_dir, &item.id.camera, &label.boot, label.sequence);
+        if let Err(why) = told {
+            tracing::warn!("{}: its ledger takes nothing: {why}", item.id.camera);
+        }
         self.courier.ledger().lost(&self.config.zone, &item.id, label);
     }
 
@@ -218,8 +223,14 @@ impl Loop {
         let ledger = self.courier.ledger();
         let entries = ledger.of_hour(&state.folder);
         let Some(first) = entries.first().map(|entry| &entry.label) else { return };
+        let lines = segments::ledger::read(&self.config.ram_dir, &first.camera).unwrap_or_else(|why| {
+            tracing::warn!("{}: its ledger cannot be read: {why}; gaps are not explained", first.camera);
+            Vec::new()
+        });
         let hour = Hour {
             folder: &state.folder,
+            ledger: lines,
+            span: key::span_of_hour(&self.config.zone, first.end_unix_ms()),
             before: ledger.before(&first.camera, first.start_unix_ms),
             begun: ledger.begun(),
             now_unix_ms: now_ms(),
