@@ -166,13 +166,13 @@ fn runs(lines: &[Line]) -> Vec<Run<'_>> {
 
 /// Ends are not known better than [`TOLERANCE_MS`]: less than that beside a gap with a reason belongs to it.
 fn tidy(pieces: Vec<Piece>) -> Vec<Piece> {
+    let has_reason = |state: &&State| !matches!(state, State::Recorded | State::Gap(Reason::Unexplained));
     let mut states: Vec<State> = pieces.iter().map(|piece| piece.state.clone()).collect();
-    for place in 0..pieces.len() {
-        let short = pieces[place].ms() < TOLERANCE_MS && states[place] == State::Gap(Reason::Unexplained);
-        let beside = [place.wrapping_sub(1), place + 1].into_iter().filter_map(|beside| states.get(beside));
-        let reason = beside.filter(|state| !matches!(state, State::Recorded | State::Gap(Reason::Unexplained))).next();
-        if let Some(reason) = reason.filter(|_| short).cloned() {
-            states[place] = reason;
+    for (place, piece) in pieces.iter().enumerate() {
+        if piece.ms() < TOLERANCE_MS && piece.state == State::Gap(Reason::Unexplained) {
+            let beside = [place.wrapping_sub(1), place + 1];
+            let reason = beside.into_iter().filter_map(|beside| states.get(beside)).find(has_reason).cloned();
+            states[place] = reason.unwrap_or(State::Gap(Reason::Unexplained));
         }
     }
     let mut tidy: Vec<Piece> = Vec::new();

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::deliver::{Courier, Manners};
 use crate::hours::{Hours, Standing};
 use crate::key;
-use crate::ledger::{Ledger, Told};
+use crate::ledger::{Ledger, Told, id_of};
 use crate::machine::{Action, Id, Input, Item, Machine, Outcome};
 use crate::manifest::Hour;
 use crate::pacer::Pacer;
@@ -195,7 +195,7 @@ impl Loop {
         if let Outcome::Failed(trouble) = &outcome {
             tracing::warn!("{} is not uploaded: {}", item.path.display(), trouble.why());
         }
-        if outcome == Outcome::Gone && !item.path.exists() {
+        if outcome == Outcome::Gone && !is_there(&item) {
             self.vanished(&item);
         }
         self.feed(Input::Ended(item.id, outcome));
@@ -301,6 +301,12 @@ impl Loop {
             self.write_hour(true);
         }
     }
+}
+
+/// Under whatever name: its recorder may have mended it.
+fn is_there(item: &Item) -> bool {
+    let contents = item.path.parent().and_then(|folder| segments::read(folder).ok()).unwrap_or_default();
+    contents.closed.iter().any(|found| id_of(&item.id.camera, &found.name) == item.id)
 }
 
 fn now_ms() -> u64 {

@@ -2,7 +2,7 @@
 
 use super::clocks::Clocks;
 use super::reason::STALLED;
-use super::{FRAMES, Reason, Segments, State, TOLERANCE_MS};
+use super::{FRAMES, Reason, Segment, Segments, State, TOLERANCE_MS};
 use crate::ledger::{Closed, Line, What};
 
 /// A run that has begun has its first picture by then, or the camera's reader has said what is wrong.
@@ -59,6 +59,14 @@ pub struct Walk {
     to: u64,
     claims: Vec<(Layer, u64, u64, State)>,
     frozen: Vec<(u64, u64)>,
+}
+
+/// That a recorder lives: when, by both clocks, and since when it records.
+#[derive(Debug, Clone, Copy)]
+struct Sign {
+    at: u64,
+    day: u64,
+    recording: Option<u64>,
 }
 
 /// What goes on within a run.
@@ -121,14 +129,14 @@ impl Walk {
             self.claim(Layer::Clock, (from, to), State::Gap(reason));
         }
         let mut now = Now::default();
-        let mut alive = None;
+        let mut sign = None;
         for line in &run.0 {
             match &line.what {
-                What::Alive { clock, open } => alive = Some((line.at, clock.unix, *open)),
+                What::Alive { clock, open } => sign = Some(Sign { at: line.at, day: clock.unix, recording: *open }),
                 _ => self.line(line, &mut now, &clocks),
             }
         }
-        self.tail(now, alive, &clocks, next.unwrap_or(self.to), next.is_none());
+        self.tail(now, sign, &clocks, next.unwrap_or(self.to), next.is_none());
     }
 
     fn put(&mut self, layer: Layer, clocks: &Clocks, (from, to): (u64, u64), reason: &Reason) {
@@ -139,11 +147,7 @@ impl Walk {
 
     /// Segments of one recorder's run that follow each other are one.
     fn recorded(&mut self, run: &Run<'_>, clocks: &Clocks, segments: &Segments<'_>) {
-        let closed = run.0.iter().filter_map(|line| match &line.what {
-            What::Closed(closed) => segments.get(&closed.id()).filter(|segment| std::ptr::eq(segment.closed, closed)),
-            _ => None,
-        });
-        let mut all: Vec<_> = closed.collect();
+        let mut all: Vec<_> = run.0.iter().filter_map(|line| last_word(line, segments)).collect();
         all.sort_by_key(|segment| (segment.closed.from, segment.closed.unix));
         for (place, segment) in all.iter().enumerate() {
             let closed = segment.closed;
@@ -151,17 +155,12 @@ impl Walk {
                 Some(reason) => (Layer::GivenUp, State::Gap(reason.clone())),
                 None => (Layer::Recorded, State::Recorded),
             };
+            // Where nobody read the clocks, the label has to do.
             let by_day = closed.from == 0 || clocks.is_empty();
-            let begin = |closed: &Closed| if by_day { closed.unix } else { closed.from };
-            let from = begin(closed);
-            let mut to = from.saturating_add(closed.ms);
             let next = all.get(place + 1).map(|next| next.closed).filter(|next| next.run == closed.run);
-            let follows = next.map(begin).filter(|&next| next > to && next - to <= tolerance(closed));
-            to = follows.unwrap_or(to);
-            match by_day {
-                true => self.claim(layer, (from, to), state),
-                false => clocks.days(from, to).into_iter().for_each(|day| self.claim(layer, day, state.clone())),
-            }
+            let stretch = stretch(closed, next, by_day);
+            let days = if by_day { vec![stretch] } else { clocks.days(stretch.0, stretch.1) };
+            days.into_iter().for_each(|day| self.claim(layer, day, state.clone()));
         }
     }
 
@@ -229,44 +228,51 @@ impl Walk {
     }
 
     /// What comes after the last line, until `end`; `open` if that is now.
-    fn tail(&mut self, mut now: Now, alive: Option<(u64, u64, Option<u64>)>, clocks: &Clocks, end: u64, open: bool) {
-        // A sign of life of a run that is over says nothing.
-        let alive = alive.filter(|(at, ..)| now.runs && *at >= now.begun);
-        let Some((at, day, recording)) = alive else {
-            let reason = match now.doing.take() {
-                Some((since, reason)) if !now.runs => {
-                    let from = clocks.day(since).unwrap_or(end);
-                    let off = !open && reason == Reason::Killed;
-                    return self.claim(
-                        Layer::Doing,
-                        (from, end),
-                        State::Gap(if off { Reason::MachineOff } else { reason }),
-                    );
-                }
-                doing => doing,
-            };
-            now.doing = reason;
-            let last = now.last;
-            return self.turn(&mut now, last, None, clocks);
-        };
-        let lives = open && end <= day.saturating_add(LIVES_MS);
-        let until = at.saturating_add(if lives { end.saturating_sub(day) } else { 0 });
-        if let Some(since) = recording {
-            let (end, tolerance) = now.joins;
-            let since = if since > end && since - end <= tolerance { end } else { since };
-            for day in clocks.days(since, until) {
-                self.claim(Layer::Recorded, day, State::Recorded);
+    fn tail(&mut self, now: Now, sign: Option<Sign>, clocks: &Clocks, end: u64, open: bool) {
+        match (sign, now.doing.clone()) {
+            // A sign of life of a run that is over, or of the one before, says nothing.
+            (Some(sign), _) if now.runs && sign.at >= now.begun => self.living(now, sign, clocks, end, open),
+            (_, Some((since, reason))) if !now.runs => {
+                let off = !open && reason == Reason::Killed;
+                let reason = if off { Reason::MachineOff } else { reason };
+                self.claim(Layer::Doing, (clocks.day(since).unwrap_or(end), end), State::Gap(reason));
             }
-        } else if now.doing.is_none() {
-            self.put(Layer::Hint, clocks, (until.saturating_sub(UNWRITTEN_MS), until), &Reason::Camera(STALLED.into()));
+            _ => {
+                let mut now = now;
+                let last = now.last;
+                self.turn(&mut now, last, None, clocks);
+            }
         }
+    }
+
+    /// A run that has not said that it ended.
+    fn living(&mut self, mut now: Now, sign: Sign, clocks: &Clocks, end: u64, open: bool) {
+        let lives = open && end <= sign.day.saturating_add(LIVES_MS);
+        let until = sign.at.saturating_add(if lives { end.saturating_sub(sign.day) } else { 0 });
+        self.recording(&now, sign.recording, until, clocks);
         self.thaw(&mut now, until, clocks);
         self.roomy(&mut now, until, clocks);
         self.turn(&mut now, until, None, clocks);
         if !lives {
             let reason = if open { Reason::Killed } else { Reason::MachineOff };
-            self.claim(Layer::Doing, (day, end), State::Gap(reason.clone()));
-            self.put(Layer::Hint, clocks, (at.saturating_sub(UNWRITTEN_MS), at), &reason);
+            self.claim(Layer::Doing, (sign.day, end), State::Gap(reason.clone()));
+            self.put(Layer::Hint, clocks, (sign.at.saturating_sub(UNWRITTEN_MS), sign.at), &reason);
+        }
+    }
+
+    /// The open segment; without one, the camera pauses, since a recorder that gets pictures has one.
+    fn recording(&mut self, now: &Now, since: Option<u64>, until: u64, clocks: &Clocks) {
+        let Some(since) = since else {
+            if now.doing.is_none() {
+                let moment = (until.saturating_sub(UNWRITTEN_MS), until);
+                self.put(Layer::Hint, clocks, moment, &Reason::Camera(STALLED.into()));
+            }
+            return;
+        };
+        let (end, tolerance) = now.joins;
+        let since = if since > end && since - end <= tolerance { end } else { since };
+        for day in clocks.days(since, until) {
+            self.claim(Layer::Recorded, day, State::Recorded);
         }
     }
 }
@@ -274,6 +280,20 @@ impl Walk {
 /// How far from a segment's end the next one of the run may begin without a gap.
 fn tolerance(closed: &Closed) -> u64 {
     TOLERANCE_MS.max((closed.ms / closed.frames.max(1)).saturating_mul(FRAMES))
+}
+
+/// A segment, if no later line speaks of it.
+fn last_word<'a>(line: &'a Line, segments: &'a Segments<'a>) -> Option<&'a Segment<'a>> {
+    let What::Closed(closed) = &line.what else { return None };
+    segments.get(&closed.id()).filter(|segment| std::ptr::eq(segment.closed, closed))
+}
+
+/// From the beginning of a segment to its end, or to the next one if that follows at once.
+fn stretch(closed: &Closed, next: Option<&Closed>, by_day: bool) -> (u64, u64) {
+    let begin = |closed: &Closed| if by_day { closed.unix } else { closed.from };
+    let end = begin(closed).saturating_add(closed.ms);
+    let follows = next.map(begin).filter(|&next| next > end && next - end <= tolerance(closed));
+    (begin(closed), follows.unwrap_or(end))
 }
 
 /// Until when it is a reason.
