@@ -134,7 +134,7 @@ fn closed(lines: &[Line]) -> BTreeMap<String, Closed> {
 fn run_of(s3: &S3, key: &str) -> String {
     let beside = s3.beside(key);
     let json: Value = serde_json::from_str(&beside).unwrap_or_else(|why| panic!("{why}: {beside}"));
-    json["run"].as_str().unwrap_or_else(|| panic!("{beside}")).to_owned()
+    json["user_metadata"]["run"].as_str().unwrap_or_else(|| panic!("{beside}")).to_owned()
 }
 
 #[test]
@@ -200,5 +200,6 @@ fn kills_at_any_point_lose_nothing_send_nothing_twice_and_are_told() {
     for at in killed.into_iter().filter(|at| at + 200 > begin) {
         let piece = account.pieces.iter().find(|piece| piece.from <= at + 200 && at + 200 < piece.to).unwrap();
         assert_eq!(piece.state, State::Gap(Reason::Killed), "SEED={seed}: at {at}: {:?}", account.pieces);
+        eprintln!("killed at {at}, missed {} ms before that", i128::from(at) - i128::from(piece.from));
     }
 }
