@@ -8,6 +8,7 @@ use esp32::{Camera, Fault};
 use nix::sys::signal::Signal;
 use protocol::door::{From, Subscribe};
 use recorder::{Recorder, end, sound};
+use segments::ledger::What;
 use segments::{Clock, Reason};
 use std::fs;
 use std::io::{Read, Write};
@@ -349,6 +350,11 @@ fn a_full_ram_disk_costs_the_oldest_segments_and_never_the_recorder() {
     let bytes: u64 = contents.bytes();
     assert!(bytes <= 1_200_000 && contents.closed.len() >= 3, "{bytes}: {contents:?}");
     assert!(contents.closed.iter().rev().take(3).all(|found| found.label.dropped_frames < 8), "{contents:?}");
+    recorder.world.until("the ledger says what had to go", || {
+        let lines = segments::ledger::read(folder.parent().unwrap(), "cam1").unwrap();
+        let evicted = |line: &segments::ledger::Line| matches!(line.what, What::Evicted { .. });
+        lines.iter().filter(|line| evicted(line)).count() >= 8
+    });
     let log = process.log();
     assert!(log.contains("a tmpfs of 4m is mounted at "), "{log}");
     process.stop(Signal::SIGTERM);

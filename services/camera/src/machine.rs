@@ -154,6 +154,11 @@ impl Machine {
 
     fn online(&mut self) -> Vec<Action> {
         let mut actions = vec![Action::Preset];
+        if self.presence == Presence::Frozen {
+            // It was asked anew; whether that helped is shown by its next pictures.
+            actions.push(self.state(false, true));
+            return actions;
+        }
         if !matches!(self.presence, Presence::Online | Presence::Blip(..)) {
             actions.push(Action::Say(Fact::CameraOnline { camera: self.camera.clone() }));
             actions.push(self.state(true, true));
@@ -237,12 +242,17 @@ impl Machine {
     }
 
     fn lost(&mut self, why: String, now: Duration) -> Vec<Action> {
+        if self.presence == Presence::Frozen {
+            let told = [self.offline(why), self.state(false, false)];
+            return self.close(Reason::Lost).into_iter().chain(told).collect();
+        }
         self.presence = match std::mem::replace(&mut self.presence, Presence::Offline) {
             Presence::Online => Presence::Blip(now, why),
             Presence::Unknown(None) => Presence::Unknown(Some((now, why))),
             Presence::Unknown(Some((since, _))) => Presence::Unknown(Some((since, why))),
             Presence::Blip(since, _) => Presence::Blip(since, why),
-            Presence::Frozen | Presence::Offline => Presence::Offline,
+            Presence::Frozen => Presence::Frozen,
+            Presence::Offline => Presence::Offline,
         };
         self.close(Reason::Lost).into_iter().collect()
     }

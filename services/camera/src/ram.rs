@@ -2,10 +2,13 @@
 //! go, each with a fact, and recording goes on. A tmpfs is mounted here if the owner wants that and there is none.
 
 use crate::house::House;
+use crate::ledger::Ledgers;
+use crate::wall::Wall;
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use protocol::fact::Fact;
 use runner::exit::Failure;
-use segments::{Held, evict};
+use segments::ledger::{Closed, What};
+use segments::{Found, Held, evict};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -23,6 +26,7 @@ pub struct Ram {
     dir: PathBuf,
     cap: u64,
     house: House,
+    ledgers: Ledgers,
     _lock: Arc<File>,
 }
 
@@ -31,7 +35,13 @@ impl Ram {
     ///
     /// # Errors
     /// It cannot be made or mounted, or another recorder has it.
-    pub fn prepare(dir: &Path, cap: Option<u64>, mount: Option<&str>, house: House) -> Result<Ram, Failure> {
+    pub fn prepare(
+        dir: &Path,
+        cap: Option<u64>,
+        mount: Option<&str>,
+        house: House,
+        wall: Arc<Wall>,
+    ) -> Result<Ram, Failure> {
         let bad = |why: io::Error| {
             let remedy = "set RAM_DIR to a folder that this user may write to";
             Failure::Permanent(format!("{}: {why}; {remedy}", dir.display()))
@@ -46,7 +56,8 @@ impl Ram {
                 dir.display()
             ))
         })?;
-        Ok(Ram { dir: dir.into(), cap: budget(dir, cap).map_err(bad)?, house, _lock: Arc::new(lock) })
+        let (cap, ledgers) = (budget(dir, cap).map_err(bad)?, Ledgers::new(dir, wall));
+        Ok(Ram { dir: dir.into(), cap, house, ledgers, _lock: Arc::new(lock) })
     }
 
     /// Where a camera's recordings are.
@@ -57,6 +68,11 @@ impl Ram {
     /// The folder of all.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// What is written down about the cameras.
+    pub const fn ledgers(&self) -> &Ledgers {
+        &self.ledgers
     }
 
     /// Bytes that recordings may take.
@@ -93,7 +109,7 @@ impl Ram {
                 break;
             }
             // One that is being sent right now is gone soon anyway.
-            match Held::take(&found.path).and_then(|held| held.map(Held::delete).transpose()) {
+            match Held::take(&found.path).and_then(|held| held.map(|held| self.delete(held, found)).transpose()) {
                 Ok(Some(())) => {
                     freed += found.bytes;
                     let (camera, file) = (found.label.camera.clone(), found.path.display().to_string());
@@ -105,6 +121,15 @@ impl Ram {
             }
         }
         freed
+    }
+
+    /// Written down first: a segment that goes unsaid would count as recorded.
+    fn delete(&self, held: Held, found: &Found) -> io::Result<()> {
+        let (run, sequence) = (found.label.boot.clone(), found.label.sequence);
+        self.ledgers.note(&found.label.camera, What::Evicted { run, sequence });
+        held.delete().inspect_err(|_| {
+            self.ledgers.note(&found.label.camera, What::Closed(Closed::of(&found.label)));
+        })
     }
 }
 

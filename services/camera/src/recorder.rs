@@ -9,12 +9,14 @@ use crate::pace::Pace;
 use crate::pipeline::encoder::Kind;
 use crate::pipeline::{Output, Pipeline, Rate, Watch};
 use crate::ram::Ram;
+use crate::silence::{Seen, Silence};
 use crate::status::{Board, Status};
 use crate::timeline::Timeline;
 use crate::wall::Wall;
 use bytes::Bytes;
 use mjpeg::{Frame, Happening, Happenings};
 use runner::exit::Failure;
+use segments::ledger::What;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -29,8 +31,10 @@ const WAITING: usize = 16;
 const MEASURING: Duration = Duration::from_secs(2);
 /// A pipeline that breaks is made anew, but not more often than this in a minute.
 const REPAIRS: usize = 3;
-/// So often it is looked whether the pipeline hangs.
+/// So often it is looked whether the pipeline hangs, and said that this recorder lives.
 const LOOK: Duration = Duration::from_secs(1);
+/// A recorder that has not looked for so long was held up.
+const HELD_UP: Duration = Duration::from_secs(5);
 
 /// What all recorders of a run have in common.
 #[derive(Debug, Clone)]
@@ -92,6 +96,10 @@ pub async fn run(
         }
     };
     recorder.end().await;
+    recorder.note(match &ended {
+        Ok(()) => What::Stopped,
+        Err(why) => What::GaveUp { why: why.to_string() },
+    });
     // The connection to the camera is closed before this program ends: it serves one client only.
     drop(happenings);
     let _ = tokio::time::timeout(LOOK, source).await;
@@ -123,11 +131,14 @@ struct Recorder {
     repairs: VecDeque<Duration>,
     looked: Duration,
     thinned: u64,
+    flawed: u64,
+    silence: Silence,
 }
 
 impl Recorder {
     fn new(camera: &Camera, around: Surroundings, outlets: Outlets) -> Recorder {
-        let recording = camera.recording;
+        let (recording, now) = (camera.recording, around.wall.now());
+        around.ram.ledgers().begin(&camera.name, around.boot);
         Recorder {
             name: camera.name.clone(),
             machine: Machine::new(&camera.name, rules(&recording)),
@@ -140,8 +151,10 @@ impl Recorder {
             writer: Writer::new(&camera.name, &around),
             status: Status::new(&camera.name, around.encoder.name()),
             repairs: VecDeque::new(),
-            looked: Duration::ZERO,
+            looked: now,
             thinned: 0,
+            flawed: 0,
+            silence: Silence::new(around.wall.monotonic_ms(now)),
             recording,
             around,
             outlets,
@@ -155,6 +168,7 @@ impl Recorder {
     }
 
     fn happening(&mut self, happening: Option<Happening>, happenings: &Happenings) -> Result<(), Failure> {
+        self.flawed = happenings.counts().flawed;
         match happening {
             Some(Happening::Online(size)) => {
                 tracing::info!("{}: sends pictures of {size}", self.name);
@@ -169,6 +183,8 @@ impl Recorder {
                 self.outlets.picture.send_replace(None);
                 self.status.lost(&why.to_string());
                 self.measured()?;
+                let line = self.silence.lost(why.word(), self.around.wall.monotonic_ms(self.around.wall.now()));
+                self.around.ram.ledgers().write(&self.name, line);
                 self.perform(Input::Lost(why.to_string()), None)?;
             }
             None => return Err(Failure::Temporary(format!("{}: its reader has ended", self.name))),
@@ -211,7 +227,26 @@ impl Recorder {
             moved: frame.look.motion_percent,
             frozen: frame.look.frozen,
         };
+        self.seen(&picture);
         self.perform(Input::Picture(picture), Some((frame.jpeg, picture)))
+    }
+
+    /// The ledger is told of what was before this picture.
+    fn seen(&mut self, picture: &Picture) {
+        let wall = &self.around.wall;
+        let seen = Seen {
+            taken: wall.monotonic_ms(picture.taken),
+            interval: picture.interval.as_millis() as u64,
+            frozen: picture.frozen.map(|span| span.as_millis() as u64),
+            flawed: self.flawed,
+        };
+        for line in self.silence.picture(seen) {
+            self.around.ram.ledgers().write(&self.name, line);
+        }
+    }
+
+    fn note(&self, what: What) {
+        self.around.ram.ledgers().note(&self.name, what);
     }
 
     fn perform(&mut self, input: Input, picture: Option<(Bytes, Picture)>) -> Result<(), Failure> {
@@ -301,6 +336,7 @@ impl Recorder {
         self.repairs.push_back(now);
         (self.pipeline, self.outputs) = (None, None);
         self.writer.forget();
+        self.note(What::Repaired);
         if self.around.encoder == Kind::Hardware {
             self.around.encoder = Kind::X264;
             self.status.encodes_by(Kind::X264.name());
@@ -340,7 +376,11 @@ impl Recorder {
         if self.machine.deadline().is_some_and(|at| at <= now) {
             self.perform(Input::Tick, None)?;
         }
+        if now > self.looked + HELD_UP {
+            self.note(What::Stalled { since: self.around.wall.monotonic_ms(self.looked) });
+        }
         self.looked = now;
+        self.around.ram.ledgers().alive(&self.name, self.writer.records_since());
         self.outlets.board.put(&self.status);
         if self.writer.is_overdue() {
             self.repair("no key frame comes, although it was asked for")?;

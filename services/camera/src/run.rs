@@ -1,6 +1,7 @@
 //! The program: everything is made, the cameras are recorded, and at the end each tail is closed.
 
 use crate::config::{Camera, Changed, Config, Places, Recording};
+use crate::foreign::Foreign;
 use crate::house::House;
 use crate::live::{self, Show};
 use crate::pipeline::{self, encoder};
@@ -14,6 +15,8 @@ use bus::client::Bus;
 use protocol::fact::Fact;
 use runner::exit::Failure;
 use runner::signals::{Signal, Signals};
+use segments::Label;
+use segments::ledger::{Closed, What};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,15 +41,19 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     // The lower half of the run's epoch: the next run of this machine has another one.
     let boot = bus.epoch().0 as u32;
     let house = House::open(bus);
-    let ram = Ram::prepare(&config.ram_dir, config.ram_bytes, config.ram_mount.as_deref(), house.clone())?;
+    let wall = Arc::new(Wall::start(config.clock_dir.clone()));
+    let mount = config.ram_mount.as_deref();
+    let ram = Ram::prepare(&config.ram_dir, config.ram_bytes, mount, house.clone(), wall.clone())?;
     pipeline::init()?;
     let (encoder, why) = encoder::choose(config.encoder);
     tracing::info!("{why}");
-    let wall = Arc::new(Wall::start(config.clock_dir.clone()));
     adopt(&ram, &house, &wall);
     for (name, bad) in &config.unusable {
         tracing::error!("camera `{name}` is not recorded: {bad}");
         house.say(Fact::CameraOffline { camera: name.clone(), why: format!("is not recorded: {bad}") });
+        if segments::is_camera_name(name) {
+            ram.ledgers().unusable(name, bad.to_string());
+        }
     }
     let around = Surroundings {
         wall,
@@ -64,8 +71,14 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     let cameras = config.cameras.iter().map(|camera| camera.name.as_str()).collect::<Vec<_>>().join(" ");
     tracing::info!("{cameras}: recorded to {}, {} bytes at most", around.ram.dir().display(), around.ram.cap());
     runner::ready::ready(&format!("records {cameras} by {}", encoder.name()));
-    let mut keeper =
-        Keeper { places: config.places.clone(), recordings, around: around.clone(), board, was_set: false };
+    let mut keeper = Keeper {
+        places: config.places.clone(),
+        recordings,
+        around: around.clone(),
+        board,
+        was_set: false,
+        foreign: Foreign::default(),
+    };
     let ended = wait(&mut signals, &mut tasks, &mut keeper).await;
     runner::ready::stopping();
     around.stop.cancel();
@@ -104,10 +117,12 @@ async fn wait(
 
 fn adopt(ram: &Ram, house: &House, wall: &Wall) {
     for (camera, folder) in segments::cameras(ram.dir()).unwrap_or_default() {
-        let adopted = orphans::adopt(&camera, &folder).unwrap_or_else(|why| {
+        let mut note = |label: &Label| ram.ledgers().note(&camera, What::Closed(Closed::of(label)));
+        let adopted = orphans::adopt(&camera, &folder, &mut note).unwrap_or_else(|why| {
             tracing::error!("{}: {why}", folder.display());
             Vec::new()
         });
+        ram.ledgers().complete(&camera, &segments::read(&folder).unwrap_or_default().closed);
         for (path, label) in adopted {
             let path = mend::one(wall, path, &label);
             tracing::info!("{}: adopted from a recorder that was killed", path.display());
@@ -176,12 +191,14 @@ struct Keeper {
     around: Surroundings,
     board: Board,
     was_set: bool,
+    foreign: Foreign,
 }
 
 impl Keeper {
     fn look(&mut self) {
         let Surroundings { wall, ram, .. } = &self.around;
         ram.keep_within(0);
+        self.foreign.look(ram.dir());
         self.board.write(ram.dir(), ram.used(), ram.cap());
         if wall.is_set() && !std::mem::replace(&mut self.was_set, wall.is_set()) {
             mend::all(wall, ram);

@@ -1,5 +1,6 @@
 //! The verbs with their flags, and where the local sockets of fserver and of the event bus are.
 
+use crate::cam::CamVerb;
 use crate::drive::{DriveFlags, How};
 use crate::events::EventsFlags;
 use crate::logs::LogFlags;
@@ -111,6 +112,12 @@ pub enum Verb {
     },
     /// Take the power from the disks of a USB hub, if nothing uses them any more
     CutPower(CutPowerFlags),
+    /// Look after cameras
+    Cam {
+        /// What to do with them
+        #[command(subcommand)]
+        verb: CamVerb,
+    },
     /// Send a line to the display: load, PowerOff, MusicOff, or LINE COLUMN FLAG:TEXT
     Display(DisplayFlags),
     /// Send a notice to the desktop

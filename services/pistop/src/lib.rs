@@ -12,6 +12,7 @@
 //! | [`unmount`] | a disk of this machine: nobody is asked but the kernel |
 //! | [`pishutdown`] | the second program: shutdown(8) with the two-phase shutdown before it |
 //! | [`cut_power`], [`usb`] | takes the power from the disks of a USB hub, once nothing uses them |
+//! | [`cam`] | cameras: what is missing of a day, and why |
 //! | [`display`] | a line for the display, a notice for the desktop |
 //! | [`service`] | makes service directories and units, and takes them away |
 //! | [`drive`] | starts, stops and shows services of daemontools and of systemd |
@@ -19,6 +20,7 @@
 //! | [`words`], [`local_time`] | durations and tables for people |
 
 pub mod ask;
+pub mod cam;
 pub mod config;
 pub mod cut_power;
 pub mod display;
@@ -82,6 +84,7 @@ async fn run(options: Options) -> Result<(), Failure> {
         Verb::Peers { verb, json } => peers::run(&socket()?, verb.as_ref(), *json).await,
         Verb::Unmount(flags) => unmount::run(flags),
         Verb::CutPower(flags) => cut_power::run(flags, options.variables.clone()),
+        Verb::Cam { verb } => cam::run(verb, options.variables.clone()),
         Verb::Display(flags) => display::display(flags, options.variables.clone()),
         Verb::Notify(flags) => display::notify(flags, options.variables.clone()),
         Verb::Service { verb } => service::run(verb).await,

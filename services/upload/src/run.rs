@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::deliver::{Courier, Manners};
 use crate::hours::{Hours, Standing};
 use crate::key;
-use crate::ledger::{Ledger, Told};
+use crate::ledger::{Ledger, Told, id_of};
 use crate::machine::{Action, Id, Input, Item, Machine, Outcome};
 use crate::manifest::Hour;
 use crate::pacer::Pacer;
@@ -19,6 +19,7 @@ use runner::exit::Failure;
 use runner::ready;
 use runner::signals::{Signal, Signals};
 use segments::Label;
+use segments::ledger::Vanished;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -194,7 +195,7 @@ impl Loop {
         if let Outcome::Failed(trouble) = &outcome {
             tracing::warn!("{} is not uploaded: {}", item.path.display(), trouble.why());
         }
-        if outcome == Outcome::Gone && !item.path.exists() {
+        if outcome == Outcome::Gone && !is_there(&item) {
             self.vanished(&item);
         }
         self.feed(Input::Ended(item.id, outcome));
@@ -203,6 +204,10 @@ impl Loop {
     fn vanished(&mut self, item: &Item) {
         let Some(label) = self.labels.remove(&item.id) else { return };
         tracing::warn!("{} went before it was uploaded", item.path.display());
+        let told = Vanished::tell(&self.config.ram_dir, &item.id.camera, &label.boot, label.sequence);
+        if let Err(why) = told {
+            tracing::warn!("{}: its ledger takes nothing: {why}", item.id.camera);
+        }
         self.courier.ledger().lost(&self.config.zone, &item.id, label);
     }
 
@@ -218,8 +223,14 @@ impl Loop {
         let ledger = self.courier.ledger();
         let entries = ledger.of_hour(&state.folder);
         let Some(first) = entries.first().map(|entry| &entry.label) else { return };
+        let lines = segments::ledger::read(&self.config.ram_dir, &first.camera).unwrap_or_else(|why| {
+            tracing::warn!("{}: its ledger cannot be read: {why}; gaps are not explained", first.camera);
+            Vec::new()
+        });
         let hour = Hour {
             folder: &state.folder,
+            ledger: lines,
+            span: key::span_of_hour(&self.config.zone, first.end_unix_ms()),
             before: ledger.before(&first.camera, first.start_unix_ms),
             begun: ledger.begun(),
             now_unix_ms: now_ms(),
@@ -290,6 +301,12 @@ impl Loop {
             self.write_hour(true);
         }
     }
+}
+
+/// Under whatever name: its recorder may have mended it.
+fn is_there(item: &Item) -> bool {
+    let contents = item.path.parent().and_then(|folder| segments::read(folder).ok()).unwrap_or_default();
+    contents.closed.iter().any(|found| id_of(&item.id.camera, &found.name) == item.id)
 }
 
 fn now_ms() -> u64 {

@@ -188,6 +188,27 @@ fn a_frozen_picture_is_a_lost_camera_that_goes_on_being_recorded() {
 }
 
 #[test]
+fn a_frozen_camera_that_is_asked_anew_is_back_when_its_picture_moves() {
+    let mut stage = Stage::new(15.0);
+    stage.tell(Input::Online);
+    stage.run(1.0, 0.0);
+    stage.picture(None, Some(Duration::from_secs(11)));
+    stage.said.clear();
+    stage.tell(Input::Lost("has sent the same picture for 60 s and is asked anew".into()));
+    stage.tell(Input::Online);
+    stage.picture(None, Some(Duration::from_secs(61)));
+    let state = |online, recording| Fact::Camera { camera: "cam1".into(), online, recording };
+    assert!(
+        matches!(&stage.said[0], Fact::CameraOffline { why, .. } if why.contains("is asked anew")),
+        "{:?}",
+        stage.said
+    );
+    assert_eq!(stage.said[1..], [state(false, false), state(false, true)], "it is not online");
+    stage.picture(None, None);
+    assert_eq!(stage.said[3..], [Fact::CameraOnline { camera: "cam1".into() }, state(true, true)]);
+}
+
+#[test]
 fn the_tail_is_closed_at_the_end() {
     let mut stage = Stage::new(15.0);
     stage.run(1.0, 0.0);

@@ -4,8 +4,9 @@
 use super::Surroundings;
 use crate::mend;
 use crate::pipeline::Unit;
-use crate::segment::{Beginning, Packets, Segment};
+use crate::segment::{Beginning, Packets, Segment, millis};
 use protocol::fact::Fact;
+use segments::ledger::{Closed, What};
 use segments::{Clock, Name, Reason};
 use std::collections::VecDeque;
 use std::io;
@@ -109,6 +110,11 @@ impl Writer {
         }
     }
 
+    /// When the segment began that is open, if it has a picture.
+    pub(super) fn records_since(&self) -> Option<Duration> {
+        self.open.as_ref().map(|open| open.segment.begun())
+    }
+
     /// A key frame was asked for and does not come, while pictures do.
     pub(super) fn is_overdue(&self) -> bool {
         let last = self.open.as_ref().map(|open| open.last.at);
@@ -164,7 +170,9 @@ impl Writer {
         match self.open_segment(first) {
             Ok(mut segment) => {
                 mark.into_iter().for_each(|percent| segment.mark(percent));
-                self.told = false;
+                if std::mem::take(&mut self.told) {
+                    self.around.ram.ledgers().note(&self.camera, What::Roomy);
+                }
                 self.open = Some(Open { segment, last: first, torn: false });
             }
             Err(why) => {
@@ -237,6 +245,15 @@ impl Writer {
         if !std::mem::replace(&mut self.told, true) {
             let folder = self.folder.display();
             tracing::error!("{}: pictures are lost, {folder} takes none: {why}; make RAM_MOUNT larger", self.camera);
+            self.around.ram.ledgers().note(&self.camera, What::Full);
+        }
+    }
+
+    /// Written down before it is closed: whoever is killed in between leaves an orphan, which is adopted.
+    fn note(&self, segment: &Segment, reason: Reason, length: Duration) {
+        if segment.label().frames > 0 {
+            let closed = Closed { ms: millis(length), reason, ..Closed::of(segment.label()) };
+            self.around.ram.ledgers().note(&self.camera, What::Closed(closed));
         }
     }
 
@@ -255,6 +272,7 @@ impl Writer {
         let Some(Open { mut segment, last, .. }) = self.open.take() else { return };
         let follows = next.filter(|_| matches!(reason, Reason::Length | Reason::Motion | Reason::Size));
         let length = follows.unwrap_or(last.at + last.interval).saturating_sub(segment.begun());
+        self.note(&segment, reason, length);
         let closed = match segment.close(reason, length) {
             Err(why) if is_full(&why) && self.around.ram.make_room(ROOM) => segment.close(reason, length),
             other => other,
