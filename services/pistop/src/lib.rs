@@ -15,10 +15,12 @@
 //! | [`display`] | a line for the display, a notice for the desktop |
 //! | [`service`] | makes service directories and units, and takes them away |
 //! | [`drive`] | starts, stops and shows services of daemontools and of systemd |
-//! | [`logs`] | what a service has logged |
+//! | [`logs`] | what services have logged |
+//! | [`cam`] | cameras |
 //! | [`words`], [`local_time`] | durations and tables for people |
 
 pub mod ask;
+pub mod cam;
 pub mod config;
 pub mod cut_power;
 pub mod display;
@@ -91,5 +93,6 @@ async fn run(options: Options) -> Result<(), Failure> {
         Verb::Enable(flags) => drive::run(Drive::Enable, flags).await,
         Verb::Disable(flags) => drive::run(Drive::Disable, flags).await,
         Verb::Logs(flags) => logs::run(flags).await,
+        Verb::Cam(flags) => cam::run(flags, options.variables.clone()).await,
     }
 }
