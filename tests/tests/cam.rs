@@ -6,8 +6,8 @@ mod recorder;
 use bus::client::{Bus, Item};
 use esp32::Camera;
 use protocol::door::{From, Subscribe};
-use recorder::{Recorder, end, sound};
-use segments::{Held, Reason};
+use recorder::{Recorder, end, numbers};
+use segments::{Found, Held, Reason};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -16,10 +16,16 @@ use tests::world::PATIENCE;
 use tests::world::services::Services;
 use tests::world::{executable, programs};
 
-const STILL: &str = "MOTION_PERCENT=0";
+/// No motion, and no picture is too many: on a busy machine those of a camera at its limit come in bursts, and some are thinned out.
+const STILL: &str = "MOTION_PERCENT=0\nFPS=60";
 
 fn recording(recorder: &Recorder, camera: &str) {
     recorder.world.until("it records", || recorder.contents(camera).parts.iter().any(|part| part.bytes > 50_000));
+}
+
+/// Which pictures of the camera are in these segments, each of which is played alone.
+fn shown(all: &[Found]) -> Vec<u32> {
+    all.iter().flat_map(numbers).collect()
 }
 
 /// What the recorder and the RAM say of a camera.
@@ -53,7 +59,7 @@ fn a_new_length_is_in_force_when_setdur_ends_and_no_picture_is_lost() {
     let mut recorder = Recorder::of("cam1");
     recorder.camera("cam1", &camera, STILL);
     let file = recorder.world.path("default/seg-cam1");
-    let before = "# Per-camera overrides for seg-cam1\nSEGMENT_SEC=20  # of before\nFPS=15\n\n# kbit\nBITRATE=1000\n";
+    let before = "# Per-camera overrides for seg-cam1\nSEGMENT_SEC=20  # of before\nFPS=60\n\n# kbit\nBITRATE=1000\n";
     fs::write(&file, before).unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
     let process = recorder.start();
@@ -79,14 +85,13 @@ fn a_new_length_is_in_force_when_setdur_ends_and_no_picture_is_lost() {
     assert_eq!(log.matches("its settings were read again").count(), 2, "{log}");
     let all = recorder.closed("cam1");
     for length in [3000, 5000] {
-        assert!(all.iter().any(|found| found.label.duration_ms.abs_diff(length) < 100), "{length}: {all:?}");
+        assert!(all.iter().any(|found| found.label.duration_ms.abs_diff(length) < 700), "{length}: {all:?}");
     }
-    let numbers = sound(&all);
+    let numbers = shown(&all);
     assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]), "no picture is lost: {numbers:?}");
-    assert!(
-        all.windows(2).all(|pair| pair[0].label.end_unix_ms().abs_diff(pair[1].label.start_unix_ms) < 70),
-        "{all:?}"
-    );
+    for pair in all.windows(2).filter(|pair| pair[0].label.reason == Reason::Length) {
+        assert!(pair[0].label.end_unix_ms().abs_diff(pair[1].label.start_unix_ms) < 70, "no time is lost: {pair:?}");
+    }
 }
 
 #[test]
@@ -109,7 +114,7 @@ fn one_camera_is_stopped_and_started_while_the_other_loses_nothing() {
     assert!(url.starts_with("http://127.0.0.1:") && url.ends_with("/cam2/stream\n"), "{url}");
 
     let told = recorder.cam_does(&["stop", "seg-cam1.service"]);
-    assert!(told.contains("cam1: not recorded, until `pistop cam start cam1`"), "{told}");
+    assert!(told.contains("cam1: not recorded until `pistop cam start cam1`"), "{told}");
     assert!(recorder.contents("cam1").parts.is_empty(), "its tail is closed when stop ends");
     assert_eq!(recorder.closed("cam1").last().unwrap().label.reason, Reason::Stopped);
     let stopped = status(&recorder, "cam1");
@@ -126,15 +131,15 @@ fn one_camera_is_stopped_and_started_while_the_other_loses_nothing() {
     assert!(told.starts_with("cam1: online for "), "{told}");
     recording(&recorder, "cam1");
     let told = recorder.cam_does(&["restart", "cam1"]);
-    assert!(told.contains("cam1: not recorded") && told.contains("cam1: online for "), "{told}");
+    assert!(told.contains("cam1: its last segment is closed") && told.contains("cam1: online for "), "{told}");
     recording(&recorder, "cam1");
     assert_eq!((one.log().connections.len(), one.log().overlaps), (3, 0), "one at a time");
     let log = end(process);
     assert!(!log.contains("the pipeline broke"), "{log}");
     assert_eq!(two.log().connections.len(), 1);
-    let numbers = sound(&recorder.closed("cam2"));
+    let numbers = shown(&recorder.closed("cam2"));
     assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]), "the other one lost nothing: {numbers:?}");
-    assert!(sound(&recorder.closed("cam1")).windows(2).all(|pair| pair[0] < pair[1]));
+    assert!(shown(&recorder.closed("cam1")).windows(2).all(|pair| pair[0] < pair[1]));
     let told = facts(&door, "attic/evt/camera/#");
     assert!(told.iter().any(|fact| fact["fact"] == "segment-closed"), "{told:?}");
     assert!(
@@ -183,7 +188,9 @@ fn what_is_kept_counts_at_the_next_start_of_the_machine() {
 fn what_lies_in_ram_is_listed_and_only_deleted_by_who_says_so() {
     let camera = Camera::start(vec![]).unwrap();
     let mut recorder = Recorder::of("cam1");
-    recorder.camera("cam1", &camera, &format!("{STILL}\nSEGMENT_SEC=1"));
+    let attic = recorder.world.server("attic").start();
+    let door = attic.place().path("bus.sock");
+    recorder.set("DOOR", door.to_str().unwrap()).camera("cam1", &camera, &format!("{STILL}\nSEGMENT_SEC=1"));
     let process = recorder.start();
     recorder.wait_for("cam1", 5);
     end(process);
@@ -219,6 +226,8 @@ fn what_lies_in_ram_is_listed_and_only_deleted_by_who_says_so() {
     assert!(recorder.contents("cam1").foreign.is_empty() && recorder.contents("cam1").stray_labels.is_empty());
     recorder.cam_does(&["clean", "cam1", "--yes", "--evidence"]);
     assert_eq!(recorder.closed("cam1").len(), 1);
+    let told = facts(&door, "attic/evt/camera/segment-evicted");
+    assert_eq!(told.len(), all.len() - 1, "the house knows: {told:?}");
     drop(lock);
 
     let process = recorder.start();
@@ -226,7 +235,7 @@ fn what_lies_in_ram_is_listed_and_only_deleted_by_who_says_so() {
     recorder.cam_does(&["clean", "--yes", "--evidence"]);
     recorder.wait_for("cam1", 3);
     end(process);
-    sound(&recorder.closed("cam1"));
+    assert!(!shown(&recorder.closed("cam1")).is_empty());
 }
 
 #[test]

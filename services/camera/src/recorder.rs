@@ -9,7 +9,7 @@ use crate::pace::Pace;
 use crate::pipeline::encoder::Kind;
 use crate::pipeline::{Output, Pipeline, Rate, Watch};
 use crate::ram::Ram;
-use crate::status::{Board, Status};
+use crate::status::{ASKED, Board, Status};
 use crate::timeline::Timeline;
 use crate::wall::Wall;
 use bytes::Bytes;
@@ -175,6 +175,7 @@ struct Recorder {
 impl Recorder {
     fn new(camera: &Camera, around: Surroundings, outlets: Outlets, mut status: Status) -> Recorder {
         let recording = camera.recording;
+        status.lost(ASKED, around.wall.now());
         status.recorded_as(&recording);
         status.encodes_by(around.encoder.name());
         outlets.board.show(&status);

@@ -9,6 +9,9 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// Until it is known how a camera is.
+pub const ASKED: &str = "has not answered yet";
+
 /// One camera.
 #[derive(Debug, Clone)]
 pub struct Status {
@@ -24,7 +27,7 @@ impl Status {
             camera: camera.name.clone(),
             recorded: false,
             online: false,
-            why: "has not answered yet".into(),
+            why: ASKED.into(),
             for_sec: 0,
             encoder: encoder.into(),
             frames: 0,

@@ -1,7 +1,7 @@
 //! `pistop cam VERB [NAMES]`: cameras, in the words of the script visdcam that did this before.
 //!
 //! One program records all cameras and another sends what they recorded. So a camera is started and stopped by its switch, at which the
-//! recorder looks, and the services are driven only where all cameras are meant. Nothing here asks the recorder anything but by files.
+//! recorder looks, and the services are driven only where all cameras are meant. The recorder is asked and told by files alone.
 //!
 //! | module | what it does |
 //! |---|---|
@@ -30,7 +30,7 @@ use crate::logs::{self, LogFlags};
 use clap::{Args, Subcommand};
 use place::{Cameras, Find};
 use runner::exit::Failure;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The flags of `cam`.
@@ -145,7 +145,7 @@ pub struct CamLogFlags {
 ///
 /// # Errors
 /// It cannot be done, or not now; the text names the remedy.
-pub async fn run(flags: &CamFlags, variables: Option<PathBuf>) -> Result<(), Failure> {
+pub async fn run(flags: &CamFlags, variables: Option<PathBuf>, door: &Path) -> Result<(), Failure> {
     let cameras = flags.find.cameras(variables)?;
     match flags.verb.as_ref().unwrap_or(&CamVerb::Info) {
         CamVerb::Start(aim) => drive::run(&cameras, &[Drive::Start], aim).await,
@@ -158,7 +158,7 @@ pub async fn run(flags: &CamFlags, variables: Option<PathBuf>) -> Result<(), Fai
         CamVerb::Status(look) => view::run(&cameras, look).await,
         CamVerb::Logs(flags) => show_logs(&cameras, flags).await,
         CamVerb::Lsram(look) => ram::run(&cameras, look),
-        CamVerb::Clean(flags) => clean::run(&cameras, flags),
+        CamVerb::Clean(flags) => clean::run(&cameras, flags, door).await,
         CamVerb::Getdur { name } => duration::get(&cameras, name),
         CamVerb::Setdur(flags) => duration::set(&cameras, flags).await,
         CamVerb::Info => info::run(&cameras),

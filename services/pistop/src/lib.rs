@@ -93,6 +93,6 @@ async fn run(options: Options) -> Result<(), Failure> {
         Verb::Enable(flags) => drive::run(Drive::Enable, flags).await,
         Verb::Disable(flags) => drive::run(Drive::Disable, flags).await,
         Verb::Logs(flags) => logs::run(flags).await,
-        Verb::Cam(flags) => cam::run(flags, options.variables.clone()).await,
+        Verb::Cam(flags) => cam::run(flags, options.variables.clone(), &door()?).await,
     }
 }

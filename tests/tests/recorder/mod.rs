@@ -64,8 +64,13 @@ impl Recorder {
     #[track_caller]
     pub fn cam(&self, words: &[&str]) -> Said {
         static CALLS: AtomicU32 = AtomicU32::new(0);
+        let key = |name: &str| name.to_ascii_lowercase().replace('_', "-");
+        let lines = self.settings.iter().map(|(name, value)| format!("{} = {value:?}\n", key(name)));
+        let config = self.world.path("camera.toml");
+        fs::write(&config, lines.collect::<String>()).unwrap();
         let mut command = self.world.command(programs::find("pistop"));
-        command.arg("cam").args(words).arg("--servicedir").arg(self.world.path("services")).envs(&self.settings);
+        command.arg("cam").args(words).arg("--camera-config").arg(config);
+        command.arg("--servicedir").arg(self.world.path("services")).arg("--door").arg(&self.settings["DOOR"]);
         command.env("TZ", "Asia/Kolkata");
         let path = self.world.path(&format!("said/cam-{}", CALLS.fetch_add(1, Ordering::Relaxed)));
         let mut process = Process::start(&self.world, &mut command, &path);

@@ -1,13 +1,18 @@
 //! `pistop cam clean`: deletes what lies in RAM. All of it is what nobody has uploaded yet, so it is said first what would go, and somebody
-//! has to agree. What always holds: what is being recorded or uploaded stays, and so does evidence unless it is named.
+//! has to agree. What always holds: what is being recorded or uploaded stays, and so does evidence unless it is named; the house is told of
+//! each segment that goes.
 
 use super::Cameras;
 use super::ram::refused;
+use crate::door;
 use crate::words::{agreed, say, size};
 use clap::Args;
+use protocol::fact::Fact;
 use runner::exit::Failure;
 use segments::{Contents, Found, Held};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::time::timeout;
 
 /// The flags of `clean`.
 #[derive(Debug, Clone, Args)]
@@ -77,7 +82,7 @@ impl Plan {
 ///
 /// # Errors
 /// No such camera, nobody agrees, or something cannot be deleted.
-pub fn run(cameras: &Cameras, flags: &CleanFlags) -> Result<(), Failure> {
+pub async fn run(cameras: &Cameras, flags: &CleanFlags, door: &Path) -> Result<(), Failure> {
     let names = cameras.meant(&flags.names)?;
     let plans = names
         .iter()
@@ -88,15 +93,19 @@ pub fn run(cameras: &Cameras, flags: &CleanFlags) -> Result<(), Failure> {
         return Ok(());
     }
     agreed(flags.yes)?;
-    plans.iter().try_for_each(|(name, plan)| perform(cameras, name, plan))
+    let mut gone = Vec::new();
+    let deleted = plans.iter().try_for_each(|(name, plan)| perform(cameras, name, plan, &mut gone));
+    tell(door, &gone).await;
+    deleted
 }
 
-fn perform(cameras: &Cameras, name: &str, plan: &Plan) -> Result<(), Failure> {
+fn perform(cameras: &Cameras, name: &str, plan: &Plan, told: &mut Vec<Fact>) -> Result<(), Failure> {
     let (mut gone, mut bytes) = (0, 0);
     for found in &plan.segments {
         // Whoever holds it now sends it, or has just deleted it.
         if let Some(held) = Held::take(&found.path).map_err(|why| refused(&found.path, &why))? {
             held.delete().map_err(|why| refused(&found.path, &why))?;
+            told.push(evicted(name, found));
             gone += 1;
             bytes += found.bytes;
         }
@@ -110,6 +119,21 @@ fn perform(cameras: &Cameras, name: &str, plan: &Plan) -> Result<(), Failure> {
     let stay = if left > 0 { format!("; {left} are on their way to the storage") } else { String::new() };
     say(&format!("{name}: {gone} deleted, {}{stay}", size(bytes)));
     Ok(())
+}
+
+fn evicted(name: &str, found: &Found) -> Fact {
+    let (camera, file) = (name.to_owned(), found.path.display().to_string());
+    Fact::SegmentEvicted { camera, file, why: "somebody deleted it with `pistop cam clean`".into() }
+}
+
+/// Without an agent there is nobody to be told.
+async fn tell(door: &Path, facts: &[Fact]) {
+    let Ok((bus, _)) = door::open(door, Duration::ZERO).await else { return };
+    for fact in facts {
+        if !timeout(door::SILENCE, bus.publish(fact)).await.is_ok_and(|kept| kept.is_ok()) {
+            return say(&format!("the house is not told of it all: {}", door::silent(door)));
+        }
+    }
 }
 
 #[cfg(test)]

@@ -26,8 +26,12 @@ pub async fn run(cameras: &Cameras, verbs: &[Verb], aim: &Aim) -> Result<(), Fai
     let targets = aim.names.iter().map(|word| cameras.target(word)).collect::<Result<Vec<_>, _>>()?;
     for &verb in verbs {
         let seen = Seen { cameras: &cameras.names, runs: cameras.status()?.is_some() };
-        for step in plan::plan(verb, &targets, seen).map_err(Failure::Permanent)? {
-            perform(cameras, &step, seen.runs, end).await?;
+        let steps = plan::plan(verb, &targets, seen).map_err(Failure::Permanent)?;
+        for step in &steps {
+            perform(cameras, step, seen.runs, end).await?;
+        }
+        if verb == Verb::Stop {
+            steps.iter().for_each(tell_how_long);
         }
     }
     Ok(())
@@ -50,10 +54,14 @@ async fn perform(cameras: &Cameras, step: &Step, runs: bool, end: Instant) -> Re
 fn switch(cameras: &Cameras, name: &str, on: bool) -> Result<(), Failure> {
     let to = Some(on).filter(|_| cameras.told(name).map(|told| told.record).ok() != Some(on));
     cameras.places.switch(name, to).map_err(|why| unwritten(&cameras.places.switch_dir, &why))?;
-    if !on {
-        say(&format!("{name}: not recorded, until `pistop cam start {name}` or until this machine starts again"));
-    }
     Ok(())
+}
+
+fn tell_how_long(step: &Step) {
+    if let Step::Switch(names, false) = step {
+        let names = names.join(" ");
+        say(&format!("{names}: not recorded until `pistop cam start {names}`, or until this machine starts again"));
+    }
 }
 
 /// What is recorded now stays so.
@@ -94,7 +102,9 @@ async fn taken_over(cameras: &Cameras, names: &[String], on: bool, end: Instant)
         Ok(status) => status,
         Err(_) => cameras.running()?,
     };
-    names.iter().filter_map(|name| status.camera(name)).for_each(|camera| say(&view::sentence(camera)));
+    for camera in names.iter().filter_map(|name| status.camera(name)) {
+        say(&if on { view::sentence(camera) } else { format!("{}: its last segment is closed", camera.camera) });
+    }
     Ok(())
 }
 

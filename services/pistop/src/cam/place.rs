@@ -1,5 +1,5 @@
 //! Where the recorder has its settings: a file that is named, or its service directory, or `/etc/pistop/camera.toml`. They are read as the
-//! recorder reads them; what only it knows is not looked at.
+//! recorder reads them; what only it knows is not looked at. The environment does not count: that of a hook has a CAMERAS of another meaning.
 
 use super::target::{self, Target};
 use crate::service::flags::Where;
@@ -75,9 +75,8 @@ impl Find {
     }
 
     fn sources(&self, service: &Path, variables: Option<PathBuf>) -> Sources {
-        let environment = std::env::vars_os().collect();
         if self.camera_config.is_some() {
-            return Sources { config: self.camera_config.clone(), variables, environment, flags: Vec::new() };
+            return Sources { config: self.camera_config.clone(), variables, ..Sources::default() };
         }
         let there = |path: PathBuf, is: fn(&Path) -> bool| Some(path).filter(|path| is(path));
         // As its file `run` has it.
@@ -86,7 +85,7 @@ impl Find {
         Sources {
             config: there(CONFIG.into(), Path::is_file).filter(|_| !service.join("run").is_file()),
             variables: variables.or_else(|| there(service.join("variables"), Path::is_dir)),
-            environment,
+            environment: Vec::new(),
             flags: own.into_iter().collect(),
         }
     }
@@ -96,15 +95,13 @@ impl Cameras {
     /// What a word means.
     ///
     /// # Errors
-    /// It means nothing here.
+    /// It means nothing here, or there are no cameras.
     pub fn target(&self, word: &str) -> Result<Target, Failure> {
-        target::of(word, &self.names).map_err(|why| match self.names.is_empty() {
-            true => Failure::Permanent(format!(
-                "no camera is set; write CAMERAS in {}, or name it with --camera-config",
-                self.config
-            )),
-            false => Failure::Permanent(why),
-        })
+        if self.names.is_empty() {
+            let why = format!("no camera is set; write CAMERAS in {}, or name it with --camera-config", self.config);
+            return Err(Failure::Permanent(why));
+        }
+        target::of(word, &self.names).map_err(Failure::Permanent)
     }
 
     /// The cameras that are meant; all if nobody is.
