@@ -10,11 +10,12 @@ use crate::pipeline::encoder::Kind;
 use crate::pipeline::{Output, Pipeline, Rate, Watch};
 use crate::ram::Ram;
 use crate::silence::{Seen, Silence};
-use crate::status::{Board, Status};
+use crate::status::{ASKED, Board, Status};
 use crate::timeline::Timeline;
 use crate::wall::Wall;
 use bytes::Bytes;
 use mjpeg::{Frame, Happening, Happenings};
+use protocol::fact::Fact;
 use runner::exit::Failure;
 use segments::ledger::What;
 use std::collections::VecDeque;
@@ -57,8 +58,8 @@ pub struct Surroundings {
     pub stop: CancellationToken,
 }
 
-/// What others get from a recorder.
-#[derive(Debug)]
+/// What others get from a recorder; clones lead to the same ones.
+#[derive(Debug, Clone)]
 pub struct Outlets {
     /// The newest picture.
     pub picture: watch::Sender<Option<Bytes>>,
@@ -68,27 +69,71 @@ pub struct Outlets {
     pub back: mpsc::UnboundedSender<()>,
 }
 
-/// Records a camera until the program ends.
+/// Records a camera, while it is to be recorded, until the program ends.
 ///
 /// # Errors
 /// GStreamer hangs or breaks again and again: this process has to be started anew.
-pub async fn run(
-    camera: Camera,
-    mut recording: watch::Receiver<Recording>,
-    around: Surroundings,
-    outlets: Outlets,
-) -> Result<(), Failure> {
+pub async fn run(mut camera: watch::Receiver<Camera>, around: Surroundings, outlets: Outlets) -> Result<(), Failure> {
+    let mut status = Status::new(&camera.borrow(), around.encoder.name(), around.wall.now());
+    if !camera.borrow().recording.on {
+        let camera = camera.borrow().name.clone();
+        around.house.say(Fact::Camera { camera, online: false, recording: false });
+    }
+    while !around.stop.is_cancelled() {
+        let now = camera.borrow_and_update().clone();
+        match now.recording.on {
+            true => status = record(&now, &mut camera, &around, &outlets, status).await?,
+            false => pause(&now, &mut camera, &around, &outlets, &mut status).await,
+        }
+    }
+    Ok(())
+}
+
+/// Nothing is asked of the camera until somebody wants it recorded.
+async fn pause(
+    this: &Camera,
+    camera: &mut watch::Receiver<Camera>,
+    around: &Surroundings,
+    outlets: &Outlets,
+    status: &mut Status,
+) {
+    tracing::info!("{}: is not recorded, as RECORD or its switch says", this.name);
+    status.lost("is not to be recorded", around.wall.now());
+    let mut recording = this.recording;
+    while !recording.on {
+        status.recorded_as(&recording);
+        outlets.board.show(status);
+        tokio::select! {
+            () = around.stop.cancelled() => return,
+            _ = camera.changed() => recording = camera.borrow().recording,
+        }
+    }
+}
+
+/// Until the program ends, the camera is not to be recorded any more, or it has another address.
+async fn record(
+    this: &Camera,
+    camera: &mut watch::Receiver<Camera>,
+    around: &Surroundings,
+    outlets: &Outlets,
+    status: Status,
+) -> Result<Status, Failure> {
     let (teller, mut happenings) = mjpeg::channel(WAITING);
-    let source = tokio::spawn(mjpeg::run(mjpeg::Config::new(camera.url.clone()), teller));
-    let stop = around.stop.clone();
-    let mut recorder = Recorder::new(&camera, around, outlets);
+    let mut source = tokio::spawn(mjpeg::run(mjpeg::Config::new(this.url.clone()), teller));
+    let mut recorder = Recorder::new(this, around.clone(), outlets.clone(), status);
     let ended = loop {
         let wake = recorder.around.wall.tokio(recorder.deadline());
         let step = tokio::select! {
-            () = stop.cancelled() => break Ok(()),
+            () = around.stop.cancelled() => break Ok(()),
             happening = happenings.next() => recorder.happening(happening, &happenings),
             output = next(&mut recorder.outputs) => recorder.output(output),
-            Ok(()) = recording.changed() => recorder.change(*recording.borrow_and_update()),
+            Ok(()) = camera.changed() => {
+                let new = camera.borrow().clone();
+                if !new.recording.on || new.url != this.url {
+                    break Ok(());
+                }
+                recorder.change(new.recording)
+            }
             () = tokio::time::sleep_until(wake) => recorder.tick(),
         };
         if step.is_err() {
@@ -100,10 +145,12 @@ pub async fn run(
         Ok(()) => What::Stopped,
         Err(why) => What::GaveUp { why: why.to_string() },
     });
-    // The connection to the camera is closed before this program ends: it serves one client only.
+    // The connection to the camera is closed before anybody opens another one: it serves one client only.
     drop(happenings);
-    let _ = tokio::time::timeout(LOOK, source).await;
-    ended
+    if tokio::time::timeout(LOOK, &mut source).await.is_err() {
+        source.abort();
+    }
+    ended.map(|()| recorder.status)
 }
 
 async fn next(outputs: &mut Option<mpsc::Receiver<Output>>) -> Option<Output> {
@@ -136,9 +183,13 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn new(camera: &Camera, around: Surroundings, outlets: Outlets) -> Recorder {
+    fn new(camera: &Camera, around: Surroundings, outlets: Outlets, mut status: Status) -> Recorder {
         let (recording, now) = (camera.recording, around.wall.now());
         around.ram.ledgers().begin(&camera.name, around.boot);
+        status.lost(ASKED, now);
+        status.recorded_as(&recording);
+        status.encodes_by(around.encoder.name());
+        outlets.board.show(&status);
         Recorder {
             name: camera.name.clone(),
             machine: Machine::new(&camera.name, rules(&recording)),
@@ -149,7 +200,7 @@ impl Recorder {
             outputs: None,
             watch: Watch::new(around.patience),
             writer: Writer::new(&camera.name, &around),
-            status: Status::new(&camera.name, around.encoder.name()),
+            status,
             repairs: VecDeque::new(),
             looked: now,
             thinned: 0,
@@ -174,14 +225,16 @@ impl Recorder {
                 tracing::info!("{}: sends pictures of {size}", self.name);
                 self.timeline.reconnected();
                 self.pace.paused();
-                self.status.online();
+                self.status.online(self.around.wall.now());
+                self.outlets.board.show(&self.status);
                 self.perform(Input::Online, None)?;
             }
             Some(Happening::Frame(frame)) => self.frame(frame)?,
             Some(Happening::Lost { why }) => {
                 tracing::warn!("{}: {why}", self.name);
                 self.outlets.picture.send_replace(None);
-                self.status.lost(&why.to_string());
+                self.status.lost(&why.to_string(), self.around.wall.now());
+                self.outlets.board.show(&self.status);
                 self.measured()?;
                 let line = self.silence.lost(why.word(), self.around.wall.monotonic_ms(self.around.wall.now()));
                 self.around.ram.ledgers().write(&self.name, line);
@@ -359,6 +412,8 @@ impl Recorder {
             return Ok(());
         }
         self.recording = recording;
+        self.status.recorded_as(&recording);
+        self.outlets.board.show(&self.status);
         self.pace.limit(recording.fps);
         if let Some(pipeline) = &self.pipeline {
             let fps = self.pace.fps().unwrap_or(recording.fps);
@@ -381,6 +436,7 @@ impl Recorder {
         }
         self.looked = now;
         self.around.ram.ledgers().alive(&self.name, self.writer.records_since());
+        self.writer.closed().into_iter().for_each(|label| self.status.closed(label));
         self.outlets.board.put(&self.status);
         if self.writer.is_overdue() {
             self.repair("no key frame comes, although it was asked for")?;
@@ -407,6 +463,8 @@ impl Recorder {
                 () = tokio::time::sleep_until(wake) => self.writer.tick(self.around.wall.now()),
             }
         }
+        self.writer.closed().into_iter().for_each(|label| self.status.closed(label));
+        self.outlets.picture.send_replace(None);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The program: everything is made, the cameras are recorded, and at the end each tail is closed.
 
-use crate::config::{Camera, Changed, Config, Places, Recording};
+use crate::config::{self, CAMERA, Camera, Config};
 use crate::foreign::Foreign;
 use crate::house::House;
 use crate::live::{self, Show};
@@ -17,6 +17,7 @@ use runner::exit::Failure;
 use runner::signals::{Signal, Signals};
 use segments::Label;
 use segments::ledger::{Closed, What};
+use segments::places::{Changed, Places};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -65,15 +66,17 @@ pub async fn run(config: Config) -> Result<(), Failure> {
         sequence: Arc::default(),
         stop: CancellationToken::new(),
     };
-    let (board, mut tasks) = (Board::default(), JoinSet::new());
-    let (pictures, recordings) = start_cameras(&config, &around, &board, &mut tasks)?;
-    start_live(&config, Show { pictures, board: board.clone(), ram: around.ram.clone() }).await?;
+    let listener = listen(&config).await?;
+    let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    let (board, mut tasks) = (Board::new(around.wall.clone(), around.ram.clone(), address), JoinSet::new());
+    let (pictures, watched) = start_cameras(&config, &around, &board, &mut tasks)?;
+    listener.map(|listener| tokio::spawn(live::serve(listener, Show { pictures, board: board.clone() })));
     let cameras = config.cameras.iter().map(|camera| camera.name.as_str()).collect::<Vec<_>>().join(" ");
     tracing::info!("{cameras}: recorded to {}, {} bytes at most", around.ram.dir().display(), around.ram.cap());
     runner::ready::ready(&format!("records {cameras} by {}", encoder.name()));
     let mut keeper = Keeper {
         places: config.places.clone(),
-        recordings,
+        watched,
         around: around.clone(),
         board,
         was_set: false,
@@ -87,6 +90,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
             tracing::error!("{why}");
         }
     }
+    keeper.board.take_down();
     house.end(LAST_WORDS).await;
     ended
 }
@@ -139,14 +143,12 @@ fn adopt(ram: &Ram, house: &House, wall: &Wall) {
 }
 
 type Pictures = BTreeMap<String, watch::Receiver<Option<bytes::Bytes>>>;
-type Recordings = Vec<Watched>;
 
-/// A camera whose settings may change.
+/// A camera whose settings and switch may change.
 struct Watched {
-    camera: Camera,
-    tell: watch::Sender<Recording>,
-    /// When what is said about it was changed, as far as it is known here.
-    changed: Changed,
+    tell: watch::Sender<Camera>,
+    /// When what is said about it was changed, and what its switch says, as far as it is known here.
+    seen: (Changed, Option<bool>),
 }
 
 fn start_cameras(
@@ -154,40 +156,39 @@ fn start_cameras(
     around: &Surroundings,
     board: &Board,
     tasks: &mut JoinSet<Result<(), Failure>>,
-) -> Result<(Pictures, Recordings), Failure> {
-    let (mut pictures, mut recordings) = (Pictures::new(), Recordings::new());
+) -> Result<(Pictures, Vec<Watched>), Failure> {
+    let (mut pictures, mut watched) = (Pictures::new(), Vec::new());
     for camera in &config.cameras {
         let folder = around.ram.folder(&camera.name);
         let bad =
             |why| Failure::Permanent(format!("{}: {why}; set RAM_DIR to a folder for recordings", folder.display()));
         std::fs::create_dir_all(&folder).map_err(bad)?;
         let (back, came_back) = mpsc::unbounded_channel();
-        let (tell, recording) = watch::channel(camera.recording);
+        let (tell, told) = watch::channel(camera.clone());
         let (picture, shown) = watch::channel(None);
         let outlets = Outlets { picture, board: board.clone(), back };
-        tasks.spawn(recorder::run(camera.clone(), recording, around.clone(), outlets));
-        tokio::spawn(presets::keep(camera.clone(), Times { day: config.day, night: config.night }, came_back));
+        tasks.spawn(recorder::run(told.clone(), around.clone(), outlets));
+        tokio::spawn(presets::keep(told, Times { day: config.day, night: config.night }, came_back));
         pictures.insert(camera.name.clone(), shown);
-        recordings.push(Watched { camera: camera.clone(), tell, changed: config.places.changed(&camera.name) });
+        watched.push(Watched { tell, seen: seen(&config.places, &camera.name) });
     }
-    Ok((pictures, recordings))
+    Ok((pictures, watched))
 }
 
-async fn start_live(config: &Config, show: Show) -> Result<(), Failure> {
-    let Some(address) = config.live else { return Ok(()) };
+/// Where pictures are to be served.
+async fn listen(config: &Config) -> Result<Option<TcpListener>, Failure> {
+    let Some(address) = config.live else { return Ok(None) };
     let bad =
         |why| Failure::Permanent(format!("pictures cannot be served at {address}: {why}; set LIVE to another address"));
     let listener = TcpListener::bind(address).await.map_err(bad)?;
-    let address = listener.local_addr().map_err(bad)?;
-    tracing::info!("pictures are served at http://{address}/");
-    tokio::spawn(live::serve(listener, show));
-    Ok(())
+    tracing::info!("pictures are served at http://{}/", listener.local_addr().map_err(bad)?);
+    Ok(Some(listener))
 }
 
 /// Looks after what changes slowly.
 struct Keeper {
     places: Places,
-    recordings: Recordings,
+    watched: Vec<Watched>,
     around: Surroundings,
     board: Board,
     was_set: bool,
@@ -199,33 +200,39 @@ impl Keeper {
         let Surroundings { wall, ram, .. } = &self.around;
         ram.keep_within(0);
         self.foreign.look(ram.dir());
-        self.board.write(ram.dir(), ram.used(), ram.cap());
+        self.board.write();
         if wall.is_set() && !std::mem::replace(&mut self.was_set, wall.is_set()) {
             mend::all(wall, ram);
         }
-        for watched in &mut self.recordings {
-            let changed = self.places.changed(&watched.camera.name);
-            if changed != watched.changed {
-                watched.changed = changed;
-                watched.reread(&self.places);
-            }
-        }
+        self.watched.iter_mut().for_each(|watched| watched.look(&self.places));
     }
 }
 
+fn seen(places: &Places, name: &str) -> (Changed, Option<bool>) {
+    (places.changed(name, CAMERA), places.switched(name))
+}
+
 impl Watched {
-    /// What may change while a camera is recorded is taken over; the rest counts when this program starts again.
-    fn reread(&mut self, places: &Places) {
-        let name = &self.camera.name;
-        match places.camera(name) {
+    fn look(&mut self, places: &Places) {
+        let name = self.tell.borrow().name.clone();
+        let seen = seen(places, &name);
+        if seen != self.seen {
+            self.seen = seen;
+            self.reread(places, &name);
+        }
+    }
+
+    /// With settings that cannot be used everything stays as it is, but the switch counts.
+    fn reread(&self, places: &Places, name: &str) {
+        match config::camera(places, name) {
             Ok(new) => {
-                let other = Camera { recording: self.camera.recording, ..new.clone() } != self.camera;
-                let remedy = if other { "; restart this program for its addresses" } else { "" };
-                tracing::info!("{name}: its settings were read again{remedy}");
-                self.tell.send_replace(new.recording);
-                self.camera = new;
+                tracing::info!("{name}: its settings were read again");
+                self.tell.send_replace(new);
             }
-            Err(bad) => tracing::warn!("{name}: goes on as before: {bad}"),
+            Err(bad) => {
+                tracing::warn!("{name}: goes on as before: {bad}");
+                self.tell.send_modify(|camera| camera.recording.on = self.seen.1.unwrap_or(camera.recording.on));
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The verbs with their flags, and where the local sockets of fserver and of the event bus are.
 
-use crate::cam::CamVerb;
+use crate::cam::CamFlags;
 use crate::drive::{DriveFlags, How};
 use crate::events::EventsFlags;
 use crate::logs::LogFlags;
@@ -29,7 +29,7 @@ pub struct Options {
     /// The local socket of the event bus, on any machine; otherwise the variable DOOR, or /run/pistop/bus.sock
     #[arg(long, value_name = "PATH", global = true)]
     pub door: Option<PathBuf>,
-    /// The directory of variables of fserver or fclient, if CONTROL or DOOR is set there
+    /// The directory of variables of fserver or fclient, if CONTROL or DOOR is set there; with cam, that of camera
     #[arg(long, value_name = "DIR", global = true)]
     pub variables: Option<PathBuf>,
     /// What to do
@@ -58,8 +58,10 @@ pub enum Verb {
     Enable(DriveFlags),
     /// Leave services down when the machine comes up
     Disable(DriveFlags),
-    /// What a service has logged
+    /// What services have logged
     Logs(LogFlags),
+    /// Cameras: start, stop, status, setdur and more
+    Cam(Box<CamFlags>),
     /// Let every client let go, then run the hooks of clients-released
     Shutdown(ShutdownFlags),
     /// The last decisions about a host, and what they rest on
@@ -112,12 +114,6 @@ pub enum Verb {
     },
     /// Take the power from the disks of a USB hub, if nothing uses them any more
     CutPower(CutPowerFlags),
-    /// Look after cameras
-    Cam {
-        /// What to do with them
-        #[command(subcommand)]
-        verb: CamVerb,
-    },
     /// Send a line to the display: load, PowerOff, MusicOff, or LINE COLUMN FLAG:TEXT
     Display(DisplayFlags),
     /// Send a notice to the desktop

@@ -16,7 +16,8 @@
 //! | [`display`] | a line for the display, a notice for the desktop |
 //! | [`service`] | makes service directories and units, and takes them away |
 //! | [`drive`] | starts, stops and shows services of daemontools and of systemd |
-//! | [`logs`] | what a service has logged |
+//! | [`logs`] | what services have logged |
+//! | [`cam`] | cameras |
 //! | [`words`], [`local_time`] | durations and tables for people |
 
 pub mod ask;
@@ -84,7 +85,6 @@ async fn run(options: Options) -> Result<(), Failure> {
         Verb::Peers { verb, json } => peers::run(&socket()?, verb.as_ref(), *json).await,
         Verb::Unmount(flags) => unmount::run(flags),
         Verb::CutPower(flags) => cut_power::run(flags, options.variables.clone()),
-        Verb::Cam { verb } => cam::run(verb, options.variables.clone()),
         Verb::Display(flags) => display::display(flags, options.variables.clone()),
         Verb::Notify(flags) => display::notify(flags, options.variables.clone()),
         Verb::Service { verb } => service::run(verb).await,
@@ -94,5 +94,6 @@ async fn run(options: Options) -> Result<(), Failure> {
         Verb::Enable(flags) => drive::run(Drive::Enable, flags).await,
         Verb::Disable(flags) => drive::run(Drive::Disable, flags).await,
         Verb::Logs(flags) => logs::run(flags).await,
+        Verb::Cam(flags) => cam::run(flags, options.variables.clone(), &door()?).await,
     }
 }

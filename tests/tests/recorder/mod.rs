@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tests::World;
+use tests::world::control::Said;
 use tests::world::process::Process;
 use tests::world::programs;
 
@@ -27,9 +29,13 @@ impl Recorder {
         let world = World::new();
         let mut recorder = Recorder { world, settings: BTreeMap::new(), wrapper: Vec::new() };
         fs::create_dir_all(recorder.world.path("default")).unwrap();
-        for (name, place) in
-            [("CAMERA_DIR", "cameras"), ("DEFAULTS_DIR", "default"), ("RAM_DIR", "ram"), ("DOOR", "no-door")]
-        {
+        for (name, place) in [
+            ("CAMERA_DIR", "cameras"),
+            ("DEFAULTS_DIR", "default"),
+            ("SWITCH_DIR", "switches"),
+            ("RAM_DIR", "ram"),
+            ("DOOR", "no-door"),
+        ] {
             let path = recorder.world.path(place).display().to_string();
             recorder.set(name, &path);
         }
@@ -48,6 +54,43 @@ impl Recorder {
         let path = self.world.path(&format!("cameras/{name}"));
         fs::write(path, format!("URL={}\n{settings}\n", camera.url())).unwrap();
         self
+    }
+
+    pub fn settings(&self) -> &BTreeMap<String, String> {
+        &self.settings
+    }
+
+    /// Runs `pistop cam` with these words to its end. Services are those in the folder `services` of the world.
+    #[track_caller]
+    pub fn cam(&self, words: &[&str]) -> Said {
+        static CALLS: AtomicU32 = AtomicU32::new(0);
+        let key = |name: &str| name.to_ascii_lowercase().replace('_', "-");
+        let lines = self.settings.iter().map(|(name, value)| format!("{} = {value:?}\n", key(name)));
+        let config = self.world.path("camera.toml");
+        fs::write(&config, lines.collect::<String>()).unwrap();
+        let mut command = self.world.command(programs::find("pistop"));
+        command.arg("cam").args(words).arg("--camera-config").arg(config);
+        command.arg("--servicedir").arg(self.world.path("services")).arg("--door").arg(&self.settings["DOOR"]);
+        command.env("TZ", "Asia/Kolkata");
+        let path = self.world.path(&format!("said/cam-{}", CALLS.fetch_add(1, Ordering::Relaxed)));
+        let mut process = Process::start(&self.world, &mut command, &path);
+        let status = process.wait_exit();
+        Said { status, output: process.output(), error: process.log() }
+    }
+
+    /// The same where it has to succeed; gives what it printed.
+    #[track_caller]
+    pub fn cam_does(&self, words: &[&str]) -> String {
+        let said = self.cam(words);
+        assert!(said.status.success(), "{words:?}: {said:?}");
+        said.output
+    }
+
+    /// The same where it cannot; gives the exit code and what it said.
+    #[track_caller]
+    pub fn cam_refuses(&self, words: &[&str]) -> (i32, String) {
+        let said = self.cam(words);
+        (said.status.code().expect("it ended by itself"), said.error)
     }
 
     pub fn start(&self) -> Process {

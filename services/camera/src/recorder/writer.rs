@@ -7,7 +7,7 @@ use crate::pipeline::Unit;
 use crate::segment::{Beginning, Packets, Segment, millis};
 use protocol::fact::Fact;
 use segments::ledger::{Closed, What};
-use segments::{Clock, Name, Reason};
+use segments::{Clock, Label, Name, Reason};
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
@@ -56,6 +56,8 @@ pub(super) struct Writer {
     closing: Option<(Reason, Duration)>,
     /// How large the last segment was.
     usual: u64,
+    /// The last one that was closed, until somebody asks.
+    closed: Option<Label>,
     /// There was no room, which was logged.
     told: bool,
 }
@@ -71,6 +73,7 @@ impl Writer {
             open: None,
             closing: None,
             usual: ROOM,
+            closed: None,
             told: false,
         }
     }
@@ -123,6 +126,11 @@ impl Writer {
 
     pub(super) fn deadline(&self) -> Option<Duration> {
         self.closing.map(|(_, at)| at)
+    }
+
+    /// The segment that was closed since the last time.
+    pub(super) fn closed(&mut self) -> Option<Label> {
+        self.closed.take()
     }
 
     pub(super) fn tick(&mut self, now: Duration) {
@@ -288,6 +296,7 @@ impl Writer {
                     duration_ms: label.duration_ms,
                     motion: label.motion_percent > 0.0,
                 });
+                self.closed = Some(label);
             }
             Ok(None) => {}
             Err(why) => tracing::error!("{}: a segment cannot be closed: {why}; the next start adopts it", self.camera),

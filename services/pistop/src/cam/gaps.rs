@@ -1,22 +1,18 @@
 //! `pistop cam gaps`: what is missing of a day, and why. Each moment of it is recorded, explained or unexplained, and the three make up
 //! all of it.
 
+use super::place::Cameras;
 use crate::local_time::Zone;
 use crate::words::{out, span, table};
 use clap::Args;
 use jiff::civil::Date;
 use runner::exit::Failure;
-use runner::settings::{Setting, Settings, Sources};
 use segments::account::{Account, account};
 use segments::ledger;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Where camera's settings are.
-const CONFIG: &str = "/etc/pistop/camera.toml";
-const SETTINGS: &[Setting] =
-    &[Setting { key: "ram-dir", default: "/run/pistop/cameras", help: "where camera keeps recordings and ledgers" }];
 /// What this program ends with if something is unexplained.
 pub const UNEXPLAINED: i32 = 1;
 const ALL: &str = "all";
@@ -36,9 +32,6 @@ pub struct GapsFlags {
     /// Where camera keeps recordings; otherwise its setting ram-dir
     #[arg(long, value_name = "DIR")]
     pub ram_dir: Option<PathBuf>,
-    /// camera's TOML file; /etc/pistop/camera.toml if it is there
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
     /// For programs
     #[arg(long)]
     pub json: bool,
@@ -57,14 +50,14 @@ struct Day {
 ///
 /// # Errors
 /// There is no such day or camera, or a ledger cannot be read.
-pub fn run(flags: &GapsFlags, variables: Option<PathBuf>) -> Result<(), Failure> {
-    let ram_dir = ram_dir(flags, variables)?;
+pub fn run(cameras: &Cameras, flags: &GapsFlags) -> Result<(), Failure> {
+    let ram_dir = flags.ram_dir.as_ref().unwrap_or(&cameras.ram_dir);
     let zone = flags.zone.clone().unwrap_or_else(Zone::local);
     let (from, to) = when(flags.day, &zone)?;
-    let days: Result<Vec<Day>, Failure> = names(&ram_dir, &flags.name)?
+    let days: Result<Vec<Day>, Failure> = names(ram_dir, &flags.name)?
         .into_iter()
         .map(|camera| {
-            let lines = ledger::read(&ram_dir, &camera).map_err(|why| unread(&ram_dir, &why))?;
+            let lines = ledger::read(ram_dir, &camera).map_err(|why| unread(ram_dir, &why))?;
             Ok(Day { camera, from, to, account: account(&lines, from, to) })
         })
         .collect();
@@ -74,15 +67,6 @@ pub fn run(flags: &GapsFlags, variables: Option<PathBuf>) -> Result<(), Failure>
         std::process::exit(UNEXPLAINED);
     }
     Ok(())
-}
-
-fn ram_dir(flags: &GapsFlags, variables: Option<PathBuf>) -> Result<PathBuf, Failure> {
-    let usual = || Path::new(CONFIG).exists().then(|| CONFIG.into());
-    let flag = flags.ram_dir.iter().map(|dir| ("ram-dir", dir.display().to_string())).collect();
-    let config = flags.config.clone().or_else(usual);
-    let environment = std::env::vars_os().collect();
-    let settings = Settings::load_shared(SETTINGS, Sources { config, variables, environment, flags: flag })?;
-    settings.path("ram-dir").ok_or_else(|| settings.bad("ram-dir", "a path is needed".into()).into())
 }
 
 /// The day in milliseconds since 1970, as far as it has gone.
