@@ -11,6 +11,7 @@
 mod answer;
 mod wire;
 
+use crate::world::stored::Stored;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -133,6 +134,16 @@ impl B2 {
     /// Keys of segments, sorted.
     pub fn segments(&self) -> Vec<String> {
         self.state().objects.keys().filter(|key| is_segment(key)).cloned().collect()
+    }
+
+    /// Segments with what stands beside each, sorted by key.
+    pub fn stored(&self) -> Vec<Stored> {
+        let remark =
+            |(name, value): (&String, &String)| Some((name.strip_prefix("x-amz-meta-")?.into(), value.clone()));
+        let stored = |(key, object): (&String, &Object)| {
+            Stored::new(key.clone(), object.content.clone(), object.headers.iter().filter_map(remark).collect())
+        };
+        self.state().objects.iter().filter(|(key, _)| is_segment(key)).map(stored).collect()
     }
 
     /// Keys of segments in the order in which they were written.
