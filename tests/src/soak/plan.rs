@@ -78,14 +78,19 @@ impl Plan {
         (self.span / 24).max(Duration::from_secs(6))
     }
 
+    /// While the S3 server is dead.
+    fn dead(&self) -> (Duration, Duration) {
+        let back = self.second - RECOVERY;
+        (back - self.hour(), back)
+    }
+
     /// Whether the day is long enough for RAM to be full.
     pub fn is_long(&self) -> bool {
         self.span >= LONG
     }
 
     fn first_part(&mut self, random: &mut Rng) {
-        let back = self.second - RECOVERY;
-        let dies = back - self.hour();
+        let (dies, back) = self.dead();
         let (mut at, mut next) = (FIRST_KILL, [Act::KillCamera, Act::KillUpload]);
         while at + Duration::from_secs(1) < dies {
             self.steps.push((at, next[0].clone()));
@@ -111,9 +116,9 @@ impl Plan {
         }
     }
 
-    /// Each fault comes before any comes again.
+    /// Each fault comes before any comes again. While the storage is dead, only the first camera has any: something has to wait.
     fn cameras(&mut self, random: &mut Rng) {
-        let mut deck = Vec::new();
+        let (mut deck, dead) = (Vec::new(), self.dead());
         let mut free = [FIRST_KILL; CAMERAS];
         loop {
             let camera = if free[0] <= free[1] { 0 } else { 1 };
@@ -122,13 +127,16 @@ impl Plan {
             if to + EVENING > self.span {
                 return;
             }
+            free[camera] = to;
+            if camera > 0 && to + Duration::from_secs(2) > dead.0 && from < dead.1 {
+                continue;
+            }
             if deck.is_empty() {
                 deck = Fault::all().collect();
                 random.shuffle(&mut deck);
             }
             self.steps.extend(deck.pop().map(|fault| (from, Act::Fault(camera, fault))));
             self.steps.push((to, Act::Well(camera)));
-            free[camera] = to;
         }
     }
 
@@ -199,6 +207,16 @@ mod tests {
             assert!(returns - dies >= plan.hour() && other - returns >= RECOVERY);
             assert_eq!(at(&plan, &Act::StorageRefuses).is_some(), plan.is_long());
             assert!(at(&plan, &Act::StorageTakes).is_none_or(|takes| takes + EVENING < plan.span));
+        }
+    }
+
+    #[test]
+    fn something_is_recorded_while_the_storage_is_dead() {
+        for seed in 0..50 {
+            let plan = Plan::new(Duration::from_secs(60), seed);
+            let (from, to) = plan.dead();
+            let mut other = plan.steps.iter().filter(|(_, act)| matches!(act, Act::Fault(1, _) | Act::Well(1)));
+            assert!(!other.any(|(at, _)| *at >= from && *at < to), "seed {seed}");
         }
     }
 

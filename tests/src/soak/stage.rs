@@ -104,10 +104,9 @@ impl Stage {
         pi.set("PATIENCE", "2");
         let clock = world.path("clock");
         fs::create_dir_all(&clock).expect("the scratch directory can be written");
-        let room = 2 * plan.hour().as_secs() * CAMERAS as u64 * BITRATE * 1000 / 8;
         recorder
             .set("RAM_DIR", &pi.ram().display().to_string())
-            .set("RAM_BYTES", &room.to_string())
+            .set("RAM_BYTES", &room(plan).to_string())
             .set("DOOR", &door.display().to_string())
             .set("CLOCK_DIR", &clock.display().to_string())
             .set("TZ", "UTC")
@@ -200,11 +199,11 @@ impl Stage {
         self.watch.seen().pids = Some([self.camera.pid().as_raw(), self.upload.pid().as_raw()]);
     }
 
-    /// The end of the day: power cuts for the cameras, a last kill of both programs, and what is left is brought away.
+    /// The end of the day: two power cuts in a row for the cameras, a last kill of both programs, and what is left is brought away.
     pub fn end(mut self) -> Over {
         self.watch.seen().pids = None;
         self.nobody_died();
-        self.cut_power();
+        (0..2).for_each(|_| self.cut_power());
         self.kill_camera();
         self.kill_upload();
         let ram = self.pi.ram();
@@ -231,7 +230,7 @@ impl Stage {
         while self.cameras.iter().any(|camera| camera.preset().is_none()) && Instant::now() < end {
             thread::sleep(Duration::from_millis(50));
         }
-        self.seen.untold = (0..CAMERAS).filter(|camera| self.cameras[*camera].preset().is_none()).collect();
+        self.seen.untold.extend((0..CAMERAS).filter(|camera| self.cameras[*camera].preset().is_none()));
     }
 
     fn over(mut self) -> Over {
@@ -249,6 +248,12 @@ impl Stage {
             seen: self.seen,
         }
     }
+}
+
+/// Bytes that recordings may take: twice what comes in an hour; in a short day, more than ever comes.
+fn room(plan: &Plan) -> u64 {
+    let hour = plan.hour().as_secs() * CAMERAS as u64 * BITRATE * 1000 / 8;
+    if plan.is_long() { 2 * hour } else { 200 * hour }
 }
 
 fn name(camera: usize) -> String {

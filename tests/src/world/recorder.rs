@@ -160,3 +160,13 @@ pub fn sound(all: &[Found]) -> Vec<u32> {
     }
     shown
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_recording_does_not_play() {
+        assert!(!plays(b"") && !plays(&[0x47; 188 * 20]));
+    }
+}

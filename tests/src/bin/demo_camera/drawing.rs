@@ -28,7 +28,7 @@ impl Scale {
 /// An SVG element.
 pub fn svg(shown: &Shown<'_>) -> String {
     let from_ms = shown.stage.timeline.began_ms();
-    let scale = Scale { from_ms, to_ms: from_ms + shown.stage.timeline.elapsed().as_millis() as u64 };
+    let scale = Scale { from_ms, to_ms: shown.stage.timeline.ended_ms() };
     let height = LANE * LANES.len() as f64 + 30.0;
     let mut text = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n"
@@ -39,7 +39,7 @@ pub fn svg(shown: &Shown<'_>) -> String {
     text += &axis(&scale);
     text += &recorded(shown, &scale);
     text += &shown.marks.faults.iter().map(|mark| done(mark, 1, "#d88", &scale)).collect::<String>();
-    text += &shown.marks.outage.iter().map(|mark| done(mark, 3, "#666", &scale)).collect::<String>();
+    text += &shown.marks.outage.iter().map(|mark| done(mark, 3, "#aaa", &scale)).collect::<String>();
     text += &shown.gaps.iter().map(|gap| missing(gap, &scale)).collect::<String>();
     text += &arrivals(shown, &scale);
     text + "</svg>\n"

@@ -23,6 +23,7 @@ pub fn judge(checks: &mut Checks, stage: &Stage, marks: &Marks, stored: &[Stored
     lost(checks, stage, stored, gaps);
     told(checks, stage, marks);
     kept(checks, stage, stored);
+    moved(checks, stage);
     order(checks, stage, marks);
     checks.expect(
         marks.ended == [Some(0); 2],
@@ -40,7 +41,7 @@ fn recorded(checks: &mut Checks, stage: &Stage, stored: &[Stored]) {
     let own: Vec<&Stored> = stored.iter().filter(|stored| stored.camera() == GOOD).collect();
     let whole = own.iter().filter(|stored| stored.beside("reason") == "length");
     let lengths: Vec<f64> = whole.map(|stored| probe(&path(stage, stored)).0).collect();
-    let wrong: Vec<&f64> = lengths.iter().filter(|length| (*length - SEGMENT_SECONDS).abs() > 0.1).collect();
+    let wrong: Vec<&f64> = lengths.iter().filter(|length| (*length - SEGMENT_SECONDS).abs() > 0.2).collect();
     checks.none("cam1: a segment is 10.0 s long, by ffprobe", lengths.len(), &wrong);
     let mut by_start = own;
     by_start.sort_by_key(|stored| stored.start_ms());
@@ -127,6 +128,16 @@ fn kept(checks: &mut Checks, stage: &Stage, stored: &[Stored]) {
     let bad: Vec<&str> =
         stored.iter().filter(|stored| !plays(&stored.content)).map(|stored| stored.key.as_str()).collect();
     checks.none("ffprobe plays each object", stored.len(), &bad);
+}
+
+/// What moved is brought away while it still moves.
+fn moved(checks: &mut Checks, stage: &Stage) {
+    let [noticed, closed, done] = ["motion", "segment-closed", "upload-done"].map(|name| stage.ears.facts(name));
+    let segment = closed.iter().find(|closed| closed.fields["motion"] == true);
+    let there = segment.and_then(|segment| done.iter().find(|done| done.text("file") == segment.text("file")));
+    let took = noticed.first().zip(there).map(|(noticed, there)| there.said_ms.saturating_sub(noticed.said_ms));
+    let shown = took.map_or_else(|| "never".into(), |ms| format!("{:.1} s after it was noticed", ms as f64 / 1000.0));
+    checks.expect(took.is_some(), "cam2: what moved is in the bucket", shown);
 }
 
 /// What had waited for the storage. The first one was being tried when it came back, maybe since before there was anything better.

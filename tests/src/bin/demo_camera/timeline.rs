@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -42,9 +42,9 @@ impl Timeline {
         self.began_ms
     }
 
-    /// Since it began.
-    pub fn elapsed(&self) -> Duration {
-        self.began.elapsed()
+    /// When the last thing happened, in milliseconds since 1970.
+    pub fn ended_ms(&self) -> u64 {
+        self.moments().last().map_or(self.began_ms, |moment| moment.at_ms)
     }
 
     /// Everything, as it happened.
