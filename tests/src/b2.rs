@@ -73,6 +73,8 @@ pub struct State {
     pub objects: BTreeMap<String, Object>,
     /// How often each was written.
     pub writes: BTreeMap<String, u32>,
+    /// Keys that were written once more with other bytes.
+    pub overwritten: Vec<String>,
     /// Every request.
     pub seen: Vec<Seen>,
     /// When how many bytes of bodies came.

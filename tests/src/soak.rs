@@ -1,6 +1,7 @@
-//! A day with two cameras in some minutes: every fault that a camera has, a storage that dies, is busy, swallows and resets, programs that are
-//! killed, a clock that is not set, RAM that is too small. At the end each second is accounted for: what was recorded is in the bucket, once and whole,
-//! or went because there was no room, the least valuable first. And nothing has grown.
+//! A day with two cameras in some minutes: every fault that a camera has, a storage that dies, is busy, swallows and
+//! resets, programs that are killed, a clock that is not set, RAM that is too small. At the end each second is
+//! accounted for: what was recorded is in the bucket, once and whole, or went because there was no room, the least
+//! valuable first. And nothing has grown.
 //!
 //! | module | what it does |
 //! |---|---|

@@ -1,5 +1,5 @@
-//! `soak`: a day with two cameras in some minutes, with every fault of cameras, storages and programs. Exit 1 if anything was lost, doubled or
-//! torn, if the wrong recording had to go, or if anything grew.
+//! `soak`: a day with two cameras in some minutes, with every fault of cameras, storages and programs. Exit 1 if
+//! anything was lost, doubled or torn, if the wrong recording had to go, or if anything grew.
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -1,4 +1,5 @@
-//! Whether the right ones went when there was no room, and whether the right ones came first when there was a way again. Pure.
+//! Whether the right ones went when there was no room, and whether the right ones came first when there was a way
+//! again. Pure.
 
 use std::time::Duration;
 
@@ -31,14 +32,16 @@ pub struct Stay {
     pub to: Duration,
 }
 
-/// Those that were there before and after a less valuable one than `gone` should have gone: more than `unsure` around `at`.
+/// Those that were there before and after a less valuable one than `gone` should have gone: more than `unsure` around
+/// `at`.
 pub fn should_have_gone<'a>(gone: &Worth, at: Duration, stays: &'a [Stay], unsure: Duration) -> Option<&'a Stay> {
     let was_there = |stay: &&Stay| stay.from + unsure < at && at + unsure < stay.to;
     stays.iter().filter(was_there).find(|stay| stay.worth.rank() < gone.rank())
 }
 
-/// Pairs in the order of their arrival of which the second one should have been there first. So many are under way at a time, so one may be
-/// overtaken by that many. Of different cameras only marks are compared: the newest of each camera goes before the backlog of all.
+/// Pairs in the order of their arrival of which the second one should have been there first. So many are under way at a
+/// time, so one may be overtaken by that many. Of different cameras only marks are compared: the newest of each camera
+/// goes before the backlog of all.
 pub fn overtaken(arrived: &[Worth], ways: usize) -> Vec<String> {
     let mut wrong = Vec::new();
     for (at, first) in arrived.iter().enumerate() {

@@ -1,8 +1,9 @@
 //! What happens when. Pure.
 //!
-//! The day has two parts. In the first one programs are killed, the clock is set late, and the storage, a real S3 server, dies for an hour. In the
-//! second one nobody is killed, since who begins anew cannot be seen to grow; the storage is one that fails on command, and for some hours it takes
-//! nothing at all, longer than there is RAM for. Cameras have faults all day, but for its end.
+//! The day has two parts. In the first one programs are killed, the clock is set late, and the storage, a real S3
+//! server, dies for an hour. In the second one nobody is killed, since who begins anew cannot be seen to grow; the
+//! storage is one that fails on command, and for some hours it takes nothing at all, longer than there is RAM for.
+//! Cameras have faults all day, but for its end.
 
 use crate::b2;
 use esp32::Fault;
@@ -13,7 +14,8 @@ use std::time::Duration;
 pub const CAMERAS: usize = 2;
 /// The clock is set then: before the first segment would be brought away as one of an unknown time.
 const CLOCK: Duration = Duration::from_secs(4);
-/// Before this nobody is killed, so that what was recorded before the clock was set gets its right name from who recorded it.
+/// Before this nobody is killed, so that what was recorded before the clock was set gets its right name from who
+/// recorded it.
 const FIRST_KILL: Duration = Duration::from_secs(8);
 /// So long nothing is wrong with the cameras at the end.
 const EVENING: Duration = Duration::from_secs(8);
@@ -116,7 +118,8 @@ impl Plan {
         }
     }
 
-    /// Each fault comes before any comes again. While the storage is dead, only the first camera has any: something has to wait.
+    /// Each fault comes before any comes again. While the storage is dead, only the first camera has any: something has
+    /// to wait.
     fn cameras(&mut self, random: &mut Rng) {
         let (mut deck, dead) = (Vec::new(), self.dead());
         let mut free = [FIRST_KILL; CAMERAS];

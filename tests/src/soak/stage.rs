@@ -1,4 +1,5 @@
-//! Who is there: two cameras, `camera`, `upload`, an agent (fserver), a real S3 server, and a storage that fails on command.
+//! Who is there: two cameras, `camera`, `upload`, an agent (fserver), a real S3 server, and a storage that fails on
+//! command.
 
 use super::order::Worth;
 use super::plan::{Act, CAMERAS, Plan};
@@ -71,8 +72,8 @@ pub struct Over {
     pub watched: Watched,
     /// What is in the real bucket, and in that of the other storage.
     pub stored: [Vec<Stored>; 2],
-    /// How often each key of the other storage was written.
-    pub writes: BTreeMap<String, u32>,
+    /// Keys of the other storage that were written once more with other bytes.
+    pub overwritten: Vec<String>,
     /// What the house was told to be recorded, to have gone, and to be uploaded.
     pub closed: Vec<Heard>,
     /// As above.
@@ -199,7 +200,8 @@ impl Stage {
         self.watch.seen().pids = Some([self.camera.pid().as_raw(), self.upload.pid().as_raw()]);
     }
 
-    /// The end of the day: two power cuts in a row for the cameras, a last kill of both programs, and what is left is brought away.
+    /// The end of the day: two power cuts in a row for the cameras, a last kill of both programs, and what is left is
+    /// brought away.
     pub fn end(mut self) -> Over {
         self.watch.seen().pids = None;
         self.nobody_died();
@@ -237,7 +239,7 @@ impl Stage {
         self.seen.presets = self.cameras.iter().map(presets).collect();
         Over {
             stored: [self.s3.stored(), self.b2.stored()],
-            writes: self.b2.state().writes.clone(),
+            overwritten: self.b2.state().overwritten.clone(),
             closed: self.ears.facts("segment-closed"),
             evicted: self.ears.facts("segment-evicted"),
             done: self.ears.facts("upload-done"),
@@ -278,7 +280,8 @@ fn time_of_day(from_now: Duration) -> String {
     format!("{:02}:{:02}", minutes / 60 % 24, minutes % 60)
 }
 
-/// Whether a day of this plan has a morning and an evening that cannot be missed: the time of day is looked at each 20 s, and settings know minutes.
+/// Whether a day of this plan has a morning and an evening that cannot be missed: the time of day is looked at each 20
+/// s, and settings know minutes.
 pub fn has_presets(plan: &Plan) -> bool {
     plan.span >= DAY_AND_NIGHT
 }

@@ -139,7 +139,8 @@ pub fn numbers(path: &Path, width: usize, height: usize) -> Vec<u32> {
         .collect()
 }
 
-/// Each segment begins with the tables and a key frame, is what its label says, and plays alone. The numbers of all pictures.
+/// Each segment begins with the tables and a key frame, is what its label says, and plays alone. The numbers of all
+/// pictures.
 ///
 /// # Panics
 /// One is not so.

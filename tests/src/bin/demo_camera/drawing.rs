@@ -31,7 +31,8 @@ pub fn svg(shown: &Shown<'_>) -> String {
     let scale = Scale { from_ms, to_ms: shown.stage.timeline.ended_ms() };
     let height = LANE * LANES.len() as f64 + 30.0;
     let mut text = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"sans-serif\" font-size=\"12\">\n"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
+         font-family=\"sans-serif\" font-size=\"12\">\n"
     );
     for (lane, name) in LANES.iter().enumerate() {
         let _ = writeln!(text, "<text x=\"4\" y=\"{}\">{name}</text>", top(lane) + 15.0);
@@ -64,7 +65,8 @@ fn axis(scale: &Scale) -> String {
 fn bar(lane: usize, (from_ms, to_ms): (u64, u64), fill: &str, title: &str, scale: &Scale) -> String {
     let (x, right) = (scale.x(from_ms), scale.x(to_ms));
     format!(
-        "<rect x=\"{x:.1}\" y=\"{}\" width=\"{:.1}\" height=\"{BAR}\" fill=\"{fill}\" stroke=\"#fff\"><title>{}</title></rect>\n",
+        "<rect x=\"{x:.1}\" y=\"{}\" width=\"{:.1}\" height=\"{BAR}\" fill=\"{fill}\" stroke=\"#fff\">\
+         <title>{}</title></rect>\n",
         top(lane),
         (right - x).max(1.0),
         plain(title)

@@ -1,4 +1,5 @@
-//! What is expected, and whether it is so. Everything is read from where an owner would find it: the bucket, the event bus, the exit codes.
+//! What is expected, and whether it is so. Everything is read from where an owner would find it: the bucket, the event
+//! bus, the exit codes.
 
 use crate::gaps::Gap;
 use crate::scenes::Marks;
@@ -140,7 +141,8 @@ fn moved(checks: &mut Checks, stage: &Stage) {
     checks.expect(took.is_some(), "cam2: what moved is in the bucket", shown);
 }
 
-/// What had waited for the storage. The first one was being tried when it came back, maybe since before there was anything better.
+/// What had waited for the storage. The first one was being tried when it came back, maybe since before there was
+/// anything better.
 fn order(checks: &mut Checks, stage: &Stage, marks: &Marks) {
     let waited: BTreeMap<&str, bool> = marks.waited.iter().map(|(run, marked)| (run.as_str(), *marked)).collect();
     let done = stage.ears.facts("upload-done");

@@ -1,7 +1,7 @@
-//! Two cameras of ours, one that is well and one that does everything that such cameras do, recorded by `camera`, brought to a real S3 server
-//! by `upload`, in a house with an agent; for a while the storage is dead. Takes two minutes. Prints what is said in the house as it
-//! happens, the gaps, what is in the bucket, and what was expected; leaves a page and a picture in `target/demo-camera`. The exit code
-//! says whether all was as expected.
+//! Two cameras of ours, one that is well and one that does everything that such cameras do, recorded by `camera`,
+//! brought to a real S3 server by `upload`, in a house with an agent; for a while the storage is dead. Takes two
+//! minutes. Prints what is said in the house as it happens, the gaps, what is in the bucket, and what was expected;
+//! leaves a page and a picture in `target/demo-camera`. The exit code says whether all was as expected.
 //!
 //! | module | what it does |
 //! |---|---|

@@ -21,9 +21,10 @@ pub struct Shown<'a> {
     pub checks: &'a Checks,
 }
 
-const STYLE: &str = "body{font-family:sans-serif;max-width:1140px;margin:2em auto;color:#222}table{border-collapse:collapse}\
-    td,th{padding:2px 10px 2px 0;text-align:left;vertical-align:top;font-size:13px}figure{display:inline-block;margin:4px;width:160px;font-size:11px}\
-    figure img{display:block;border:3px solid #4a90d9}figure.marked img{border-color:#e8a317}.bad{color:#c00;font-weight:bold}";
+const STYLE: &str = "body{font-family:sans-serif;max-width:1140px;margin:2em auto;color:#222}\
+    table{border-collapse:collapse}td{padding:2px 10px 2px 0;vertical-align:top;font-size:13px}\
+    figure{display:inline-block;margin:4px;width:166px;font-size:11px}figure img{border:3px solid #4a90d9}\
+    figure.marked img{border-color:#e8a317}";
 
 /// Writes it.
 pub fn leave(path: &Path, shown: &Shown<'_>) {
@@ -45,7 +46,8 @@ fn html(shown: &Shown<'_>) -> String {
         section("What happened", &rows(&shown.stage.timeline.moments(), moment)),
     ];
     format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>two cameras</title><style>{STYLE}</style></head>\n\
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>two cameras</title>\n\
+         <style>{STYLE}</style></head>\n\
          <body><h1>Two cameras, and a storage that is away for a while</h1>\n{}</body></html>\n",
         parts.concat()
     )

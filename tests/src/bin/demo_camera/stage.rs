@@ -74,7 +74,8 @@ impl Stage {
         &self.recorder.world
     }
 
-    /// Finished segments that are not in the bucket yet, of all cameras: the run and number of each, and whether it is marked.
+    /// Finished segments that are not in the bucket yet, of all cameras: the run and number of each, and whether it is
+    /// marked.
     pub fn waiting(&self) -> Vec<(String, bool)> {
         let folders = [GOOD, BAD].map(|camera| self.pi.ram().join(camera));
         let closed = folders.iter().flat_map(|folder| segments::read(folder).unwrap_or_default().closed);
