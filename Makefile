@@ -1,4 +1,4 @@
-# make demo | test | check | bench, and a few longer ones. Each installs the Debian packages that it lacks.
+# make demo | demo-camera | test | check | bench, and a few longer ones. Each installs the Debian packages that it lacks.
 CARGO ?= cargo
 # What camera is linked with; without these nothing of the workspace as a whole can be built.
 BUILD = libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
@@ -8,12 +8,18 @@ RUN_TESTS = $(RUN_CAMERA) autofs bindfs daemontools dbus-daemon iproute2 mosquit
 RUN_BENCH = iproute2 mosquitto procps ucspi-tcp
 RUN_HOUSE = qemu-system-x86 debootstrap iproute2 e2fsprogs
 
-.PHONY: demo test check bench torture house deb build ready suspicion flapping fuzz
+.PHONY: demo demo-camera soak test check bench torture house deb build ready suspicion flapping fuzz
 
 ## The main job in front of your eyes: a house of sandboxes goes through an evening. Under two minutes after the build.
 demo: build
 	@tests/install-packages ucspi-tcp iproute2 procps mosquitto mosquitto-clients
 	@target/debug/demo
+
+## Two cameras, one of which does everything that such cameras do, and a storage that is away for a while. Two minutes after the build;
+## leaves target/demo-camera/index.html and recorded.png.
+demo-camera: build
+	@tests/install-packages $(RUN_CAMERA)
+	@target/debug/demo_camera
 
 ## All tests, against the real tools from Debian.
 test: build
@@ -23,6 +29,7 @@ test: build
 	shellcheck tests/house/f* tests/house/*/usr/local/lib/house/*
 	target/debug/flapping --cycles 6 --clients 12
 	target/debug/torture --points 20
+	target/debug/soak --minutes 1
 
 ready:
 	@tests/install-packages $(BUILD)
@@ -61,6 +68,13 @@ bench: ready
 torture: build
 	@tests/install-packages iproute2 mosquitto procps
 	target/debug/torture
+
+## A day with two cameras in ten minutes: every fault of cameras, storages and programs. Nothing may be lost, doubled or torn, and
+## nothing may grow. MINUTES makes it longer; --seed of the program makes a run again.
+MINUTES ?= 10
+soak: build
+	@tests/install-packages $(RUN_CAMERA)
+	target/debug/soak --minutes $(MINUTES)
 
 ## Ten thousand simulated hours of bad networks: who is declared lost in vain?
 suspicion:

@@ -11,6 +11,7 @@
 mod answer;
 mod wire;
 
+use crate::world::stored::Stored;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -72,6 +73,8 @@ pub struct State {
     pub objects: BTreeMap<String, Object>,
     /// How often each was written.
     pub writes: BTreeMap<String, u32>,
+    /// Keys that were written once more with other bytes.
+    pub overwritten: Vec<String>,
     /// Every request.
     pub seen: Vec<Seen>,
     /// When how many bytes of bodies came.
@@ -133,6 +136,16 @@ impl B2 {
     /// Keys of segments, sorted.
     pub fn segments(&self) -> Vec<String> {
         self.state().objects.keys().filter(|key| is_segment(key)).cloned().collect()
+    }
+
+    /// Segments with what stands beside each, sorted by key.
+    pub fn stored(&self) -> Vec<Stored> {
+        let remark =
+            |(name, value): (&String, &String)| Some((name.strip_prefix("x-amz-meta-")?.into(), value.clone()));
+        let stored = |(key, object): (&String, &Object)| {
+            Stored::new(key.clone(), object.content.clone(), object.headers.iter().filter_map(remark).collect())
+        };
+        self.state().objects.iter().filter(|(key, _)| is_segment(key)).map(stored).collect()
     }
 
     /// Keys of segments in the order in which they were written.

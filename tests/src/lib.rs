@@ -2,7 +2,9 @@
 //! directory in which real servers, clients and old peers run against each other.
 
 pub mod b2;
+pub mod checks;
 pub mod conformance;
+pub mod soak;
 pub mod torture;
 pub mod world;
 

@@ -1,12 +1,10 @@
 //! `pistop cam` with the real recorder and cameras of ours: every word that was typed before, and nothing is lost by it.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod recorder;
-
 use bus::client::{Bus, Item};
 use esp32::Camera;
 use protocol::door::{From, Subscribe};
-use recorder::{Recorder, end, numbers};
+use tests::world::recorder::{Recorder, end, numbers};
 use segments::{Found, Held, Reason};
 use serde_json::Value;
 use std::fs;

@@ -1,13 +1,10 @@
 //! The recorder with the real GStreamer and cameras that have every fault; ffprobe and ffmpeg look at what it recorded.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod recorder;
-
 use bus::client::{Bus, Item};
 use esp32::{Camera, Fault};
 use nix::sys::signal::Signal;
 use protocol::door::{From, Subscribe};
-use recorder::{Recorder, end, sound};
 use segments::ledger::What;
 use segments::{Clock, Reason};
 use std::fs;
@@ -17,6 +14,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use tests::World;
 use tests::world::PATIENCE;
+use tests::world::recorder::{self, Recorder, end, sound};
 use tests::world::server::Server;
 
 const STILL: &str = "MOTION_PERCENT=0";

@@ -1,11 +1,9 @@
 //! The ledger: whatever a camera does and whoever is killed when, each moment is recorded or has a reason, and each recording arrives once.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-mod recorder;
-
 use esp32::{Camera, Fault};
 use nix::sys::signal::Signal;
-use recorder::{Recorder, end};
+use tests::world::recorder::{Recorder, end};
 use runner::clock::unix_now;
 use segments::account::{Account, Reason, State, account};
 use segments::ledger::{Closed, Line, Pen, Reading, What, read};

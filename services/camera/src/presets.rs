@@ -77,12 +77,15 @@ fn short(time: Time) -> String {
 /// Looks after one camera while it is recorded; `back` tells that it may have forgotten.
 pub async fn keep(camera: watch::Receiver<Camera>, times: Times, mut back: mpsc::UnboundedReceiver<()>) {
     let mut backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(120));
-    let mut applied: Option<(Mode, Instant)> = None;
+    let (mut applied, mut forgot) = (None::<(Mode, Instant)>, false);
     loop {
+        if forgot && applied.is_none_or(|(_, at)| at.elapsed() >= AGAIN) {
+            (applied, forgot) = (None, false);
+        }
         let now = Zoned::now().time();
         let mode = times.mode(now);
         let url = address(&camera.borrow(), mode);
-        let mut pause = LOOK;
+        let mut pause = if forgot { AGAIN / 10 } else { LOOK };
         if let Some(url) = url.filter(|_| applied.is_none_or(|(done, _)| done != mode)) {
             match apply(&url, mode, &times.why(now)).await {
                 true => (applied, _) = (Some((mode, Instant::now())), backoff.reset()),
@@ -91,7 +94,7 @@ pub async fn keep(camera: watch::Receiver<Camera>, times: Times, mut back: mpsc:
         }
         tokio::select! {
             again = back.recv() => match again {
-                Some(()) => applied = applied.filter(|(_, at)| at.elapsed() < AGAIN),
+                Some(()) => forgot = true,
                 None => return,
             },
             () = sleep_until(Instant::now() + pause) => {}

@@ -122,6 +122,13 @@ const NAMES: [(&str, Fault); 35] = [
     ("no-presets", Fault::NoPresets),
 ];
 
+impl Fault {
+    /// Each of them; of those with a number, one.
+    pub fn all() -> impl Iterator<Item = Fault> {
+        NAMES.iter().map(|(_, fault)| *fault).chain([Fault::Fps(4.0), Fault::Status(503)])
+    }
+}
+
 impl FromStr for Fault {
     type Err = String;
 

@@ -1,7 +1,7 @@
 //! What it answers to a whole request.
 
 use super::wire::Request;
-use super::{BUCKET, Fault, KEY, Object, REGION, State};
+use super::{BUCKET, Fault, KEY, Object, REGION, State, is_segment};
 use md5::{Digest, Md5};
 
 /// An answer.
@@ -113,6 +113,9 @@ fn keep(request: &Request, corrupt: bool, state: &mut State) -> Answer {
     }
     let headers = vec![("ETag", etag(&content))];
     *state.writes.entry(request.key().to_owned()).or_default() += 1;
+    if state.objects.get(request.key()).is_some_and(|there| is_segment(request.key()) && there.content != content) {
+        state.overwritten.push(request.key().to_owned());
+    }
     state.objects.insert(request.key().to_owned(), Object { content, headers: request.headers.clone() });
     Answer { status: 200, headers, ..Answer::default() }
 }

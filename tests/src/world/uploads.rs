@@ -1,6 +1,7 @@
 //! A machine with recordings: a directory of segments as a recorder leaves it, an upload, and a real S3 server.
 
 use super::process::Process;
+use super::stored::Stored;
 use super::{World, programs, read};
 use md5::{Digest, Md5};
 use segments::{Clock, Label, Name, Reason};
@@ -231,6 +232,15 @@ impl S3 {
         let mut all = self.objects();
         all.retain(|key, _| Path::new(key).extension().is_some_and(|kind| kind == "ts"));
         all
+    }
+
+    /// The same with what stands beside each, sorted by key.
+    pub fn stored(&self) -> Vec<Stored> {
+        let beside = |key: &str| {
+            let all: serde_json::Value = serde_json::from_str(&self.beside(key)).unwrap_or_default();
+            serde_json::from_value(all["user_metadata"].clone()).unwrap_or_default()
+        };
+        self.segments().into_iter().map(|(key, content)| Stored::new(key.clone(), content, beside(&key))).collect()
     }
 
     /// What stands beside an object, as JSON.
