@@ -9,6 +9,7 @@
 //! | [`pipeline`] | GStreamer, on threads of its own |
 //! | [`segment`] | a file while it is written |
 //! | [`ram`] | the budget of RAM, and what has to go |
+//! | [`pressure`] | whether it runs short. Pure |
 //! | [`orphans`], [`mend`] | what a dead recorder left behind; names from before the clock was set |
 //! | [`presets`] | day and night |
 //! | [`live`], [`status`] | pictures and figures for others |
@@ -27,6 +28,7 @@ pub mod orphans;
 pub mod pace;
 pub mod pipeline;
 pub mod presets;
+pub mod pressure;
 pub mod ram;
 pub mod recorder;
 pub mod run;

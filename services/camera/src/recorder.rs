@@ -49,6 +49,8 @@ pub struct Surroundings {
     pub boot: u32,
     /// Segments up to now.
     pub sequence: Arc<AtomicU64>,
+    /// How often the server has said that it lets everybody go.
+    pub leaving: watch::Receiver<u32>,
     /// The program ends.
     pub stop: CancellationToken,
 }
@@ -76,7 +78,7 @@ pub async fn run(
 ) -> Result<(), Failure> {
     let (teller, mut happenings) = mjpeg::channel(WAITING);
     let source = tokio::spawn(mjpeg::run(mjpeg::Config::new(camera.url.clone()), teller));
-    let stop = around.stop.clone();
+    let (stop, mut leaving) = (around.stop.clone(), around.leaving.clone());
     let mut recorder = Recorder::new(&camera, around, outlets);
     let ended = loop {
         let wake = recorder.around.wall.tokio(recorder.deadline());
@@ -85,6 +87,7 @@ pub async fn run(
             happening = happenings.next() => recorder.happening(happening, &happenings),
             output = next(&mut recorder.outputs) => recorder.output(output),
             Ok(()) = recording.changed() => recorder.change(*recording.borrow_and_update()),
+            Ok(()) = leaving.changed() => recorder.perform(Input::Leaving, None),
             () = tokio::time::sleep_until(wake) => recorder.tick(),
         };
         if step.is_err() {
@@ -130,7 +133,7 @@ impl Recorder {
         let recording = camera.recording;
         Recorder {
             name: camera.name.clone(),
-            machine: Machine::new(&camera.name, rules(&recording)),
+            machine: Machine::new(&camera.name, rules(&recording), around.encoder.name()),
             timeline: Timeline::default(),
             pace: Pace::new(recording.fps),
             held: Some(Vec::new()),
@@ -304,6 +307,7 @@ impl Recorder {
         if self.around.encoder == Kind::Hardware {
             self.around.encoder = Kind::X264;
             self.status.encodes_by(Kind::X264.name());
+            self.perform(Input::Encoder(Kind::X264.name()), None)?;
         }
         match self.repairs.len() > REPAIRS {
             true => Err(Failure::Temporary(format!("{}: the pipeline breaks again and again: {why}", self.name))),
