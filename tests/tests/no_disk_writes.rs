@@ -13,17 +13,18 @@ use tests::b2::{self, B2};
 use tests::world::programs;
 use tests::world::uploads::SECRET;
 
-/// The disk, and a tree over it in which `enter PROGRAM...` runs something as a service is run. Both end with the namespace.
+/// The disk, whose file system notes no reading, as on memory cards, and has no journal, which would be written late; and a tree over it in
+/// which `enter PROGRAM...` runs something as a service is run. Both end with the namespace.
 const DISK: &str = r#"
 set -e
 truncate -s 64m "$SCRATCH/disk"
-mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 "$SCRATCH/disk"
+mkfs.ext4 -q -O ^has_journal -E lazy_itable_init=0 "$SCRATCH/disk"
 mkdir "$SCRATCH/mnt" "$SCRATCH/tree"
-mount -o loop "$SCRATCH/disk" "$SCRATCH/mnt"
+mount -o loop,noatime "$SCRATCH/disk" "$SCRATCH/mnt"
 loop=$(findmnt -no SOURCE "$SCRATCH/mnt")
 tree=$SCRATCH/tree
 mkdir "$SCRATCH/mnt/upper" "$SCRATCH/mnt/work"
-mount -t overlay tree -o "lowerdir=/,upperdir=$SCRATCH/mnt/upper,workdir=$SCRATCH/mnt/work" "$tree"
+mount -t overlay tree -o "noatime,lowerdir=/,upperdir=$SCRATCH/mnt/upper,workdir=$SCRATCH/mnt/work" "$tree"
 mount -t tmpfs run "$tree/run"
 mount -t proc proc "$tree/proc"
 mount --rbind /dev "$tree/dev"
@@ -31,7 +32,7 @@ mkdir -p "$tree/etc/pistop/cameras"
 cp "$SCRATCH/camera.toml" "$SCRATCH/upload.toml" "$SCRATCH/upload.credentials" "$tree/etc/pistop/"
 cp "$SCRATCH/cam1" "$tree/etc/pistop/cameras/"
 touch "$SCRATCH/begun"
-written() { sync; awk '{print $7}' "/sys/block/${loop#/dev/}/stat"; }
+written() { sync -f "$SCRATCH/mnt"; awk '{print $7}' "/sys/block/${loop#/dev/}/stat"; }
 enter() { exec chroot "$tree" /usr/bin/env -i PATH=/usr/bin:/bin HOME=/root LANG=C "$@"; }
 "#;
 

@@ -48,33 +48,35 @@ struct Loop {
     displaced: bool,
 }
 
-/// Uploads until a signal ends it.
+/// Uploads until a signal ends it. If a RAM disk is mounted over the directory meanwhile, it begins once more with what is there then.
 ///
 /// # Errors
-/// The directory of segments cannot be used, or another one is there now.
+/// The directory of segments cannot be used.
 pub async fn run(config: Config) -> Result<(), Failure> {
     let mut signals = Signals::listen().map_err(|why| Failure::Temporary(format!("signals cannot be heard: {why}")))?;
+    let watch = Watch::new().map_err(|why| Failure::Temporary(format!("inotify: {why}; raise fs.inotify limits")))?;
+    while is_displaced(config.clone(), &mut signals, &watch).await? {
+        tracing::info!("{}: something was mounted there, and is looked at from now on", config.ram_dir.display());
+    }
+    Ok(())
+}
+
+/// Uploads from the directory that is there now. Whether it ended because there is another one.
+async fn is_displaced(config: Config, signals: &mut Signals, watch: &Watch) -> Result<bool, Failure> {
     let ledger = Ledger::open(&config.ram_dir, now_ms()).map_err(|why| {
         let dir = config.ram_dir.display();
         Failure::Temporary(format!("{dir}: {why}; is it there, and may this user write to it?"))
     })?;
-    let watch = Watch::new().map_err(|why| Failure::Temporary(format!("inotify: {why}; raise fs.inotify limits")))?;
     let mut this = Loop::new(config, ledger);
-    this.see(&watch);
+    this.see(watch);
     let place = &this.config.way.place;
     let words = format!("uploads from {} to {} at {}", this.config.ram_dir.display(), place.bucket, place.endpoint);
     tracing::info!("{words}");
     ready::ready(&words);
-    this.go(&mut signals, &watch).await;
-    let (dir, displaced) = (this.config.ram_dir.clone(), this.displaced);
+    this.go(signals, watch).await;
+    let displaced = this.displaced;
     this.end().await;
-    match displaced {
-        false => Ok(()),
-        true => Err(Failure::Temporary(format!(
-            "{}: something was mounted there, so this program has to begin once more",
-            dir.display()
-        ))),
-    }
+    Ok(displaced)
 }
 
 impl Loop {
