@@ -327,7 +327,8 @@ fn inside(world: &World, pid: nix::unistd::Pid) -> std::path::PathBuf {
     Path::new(&format!("/proc/{pid}/root")).join(world.path("ram").strip_prefix("/").unwrap()).join("cam1")
 }
 
-/// Nothing of its own can make room: others take everything. Pictures are lost and nothing else, and it records again as soon as there is room.
+/// Nothing of its own can make room: others take everything. Pictures are lost and nothing else, and it records again
+/// as soon as there is room.
 #[test]
 fn a_ram_disk_that_others_fill_does_not_end_the_recorder() {
     let camera = Camera::start(vec![]).unwrap();
@@ -336,7 +337,8 @@ fn a_ram_disk_that_others_fill_does_not_end_the_recorder() {
     let wanted = recorder.world.path("fill");
     let script = format!(
         r#"(while [ ! -e '{0}' ]; do sleep 0.1; done
-           while [ -e '{0}' ]; do cat /dev/zero >>"$RAM_DIR/filler"; rm -f "$RAM_DIR"/cam1/*.ts; sleep 0.05; done 2>/dev/null
+           while [ -e '{0}' ]; do cat /dev/zero >>"$RAM_DIR/filler"; rm -f "$RAM_DIR"/cam1/*.ts; sleep 0.05
+           done 2>/dev/null
            rm "$RAM_DIR/filler") & exec "$@""#,
         wanted.display()
     );

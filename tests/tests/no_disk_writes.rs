@@ -1,5 +1,6 @@
-//! Memory cards die of being written to: camera and upload, set up as they come, write nothing to the disk. The whole file tree that they see, but
-//! for `/run`, `/proc` and `/dev`, is an ext4 of its own over the real one, and the kernel counts what is written to it.
+//! Memory cards die of being written to: camera and upload, set up as they come, write nothing to the disk. The whole
+//! file tree that they see, but for `/run`, `/proc` and `/dev`, is an ext4 of its own over the real one, and the kernel
+//! counts what is written to it.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod sandbox;
@@ -13,8 +14,8 @@ use tests::b2::{self, B2};
 use tests::world::programs;
 use tests::world::uploads::SECRET;
 
-/// The disk, whose file system notes no reading, as on memory cards, and has no journal, which would be written late; and a tree over it in
-/// which `enter PROGRAM...` runs something as a service is run. Both end with the namespace.
+/// The disk, whose file system notes no reading, as on memory cards, and has no journal, which would be written late;
+/// and a tree over it in which `enter PROGRAM...` runs something as a service is run. Both end with the namespace.
 const DISK: &str = r#"
 set -e
 truncate -s 64m "$SCRATCH/disk"

@@ -1,5 +1,5 @@
-//! The end of an evening with cameras: the file server goes, and a machine that records in RAM goes off with it. fserver, fclient with the
-//! shipped hooks, camera and upload under the real daemontools, and a real S3 server.
+//! The end of an evening with cameras: the file server goes, and a machine that records in RAM goes off with it.
+//! fserver, fclient with the shipped hooks, camera and upload under the real daemontools, and a real S3 server.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::fs;
@@ -81,8 +81,8 @@ fn services(world: &World, recordings: &Recordings, door: &Path) -> Services {
     services.watched()
 }
 
-/// What lies there at the beginning is more than the deadline allows. The storage was away and is tried again in a minute only, unless
-/// somebody knows better.
+/// What lies there at the beginning is more than the deadline allows. The storage was away and is tried again in a
+/// minute only, unless somebody knows better.
 #[test]
 fn what_the_deadline_allows_is_uploaded_and_what_stays_is_said_before_the_machine_goes_off() {
     let camera = esp32::Camera::start(vec![]).unwrap();

@@ -243,7 +243,8 @@ fn a_bucket_is_reached_by_a_name_of_its_own() {
     world.until("it is there", || s3.segments().into_values().eq([content.clone()]) && pi.left() == 0);
 }
 
-/// Everything that upload's doctor finds is found by that of the house, too, even where no agent of the bus runs; and who writes to disks.
+/// Everything that upload's doctor finds is found by that of the house, too, even where no agent of the bus runs; and
+/// who writes to disks.
 #[test]
 fn the_doctor_of_the_house_asks_that_of_upload_and_sees_who_writes() {
     let (world, _s3, pi) = stage("pi");

@@ -1,5 +1,5 @@
-//! Whether the room for recordings runs short. Pure. It is told when it begins and when it is over, which is a good deal later, so that a
-//! segment that comes or goes changes nothing.
+//! Whether the room for recordings runs short. Pure. It is told when it begins and when it is over, which is a good
+//! deal later, so that a segment that comes or goes changes nothing.
 
 use protocol::fact::Fact;
 

@@ -144,7 +144,8 @@ fn mount_if_possible(dir: &Path, size: &str) -> Result<(), Failure> {
         Err(why) => {
             return Err(Failure::Permanent(format!(
                 "no tmpfs can be mounted at {place}: {why}; run this as root, or put \
-                 `tmpfs {place} tmpfs size={size},noatime 0 0` into /etc/fstab; to record to what is there, set RAM_MOUNT=off"
+                 `tmpfs {place} tmpfs size={size},noatime 0 0` into /etc/fstab; to record to what is there, \
+                 set RAM_MOUNT=off"
             )));
         }
     }

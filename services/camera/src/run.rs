@@ -107,8 +107,8 @@ async fn wait(
     }
 }
 
-/// What the file server says of its own end. Recording goes on until somebody stops it; what was recorded so far is closed, so that it
-/// can still be brought to safety.
+/// What the file server says of its own end. Recording goes on until somebody stops it; what was recorded so far is
+/// closed, so that it can still be brought to safety.
 struct Server {
     shutdowns: Shutdowns,
     tell: watch::Sender<u32>,

@@ -1,5 +1,6 @@
-//! `pistop doctor`: looks at this machine's part of the event bus, at its uploads and at who writes to its disk, and says what is wrong and what
-//! helps. Changes nothing, but for pings, which are commands that do nothing, and the small object by which upload's doctor tries its storage.
+//! `pistop doctor`: looks at this machine's part of the event bus, at its uploads and at who writes to its disk, and
+//! says what is wrong and what helps. Changes nothing, but for pings, which are commands that do nothing, and the small
+//! object by which upload's doctor tries its storage.
 //!
 //! | module | what it does |
 //! |---|---|

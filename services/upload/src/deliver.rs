@@ -49,8 +49,8 @@ pub struct Courier {
 pub struct Manners {
     blind: AtomicBool,
     conditions: Mutex<Option<bool>>,
-    /// Keys under which something of ours lies that is not what was sent. It is overwritten, so that there is one for each segment
-    /// and not one for each try.
+    /// Keys under which something of ours lies that is not what was sent. It is overwritten, so that there is one for
+    /// each segment and not one for each try.
     wrong: Mutex<BTreeSet<String>>,
 }
 

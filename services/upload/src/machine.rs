@@ -6,8 +6,8 @@
 //! - While the server is in trouble one segment at a time is tried, at growing pauses, and at the earliest when the server said.
 //! - What only the owner can mend pauses everything, is told once, and is tried again at a slow pace.
 //! - What is the matter with one segment delays that one only.
-//! - When the server announces that it goes, everything is tried at once, in the same order, until shortly before its deadline; what is left
-//!   then is told while there is still somebody to hear it.
+//! - When the server announces that it goes, everything is tried at once, in the same order, until shortly before its
+//!   deadline; what is left then is told while there is still somebody to hear it.
 //! - Nothing is forgotten: a segment leaves the queue when it is safe, or when it is no longer there.
 
 mod words;
@@ -26,8 +26,8 @@ use std::time::Duration;
 /// After so many failures in a row people are told; fewer are the weather.
 const TELL_AFTER: u32 = 3;
 /// What is told of it.
-const WRONG_STORAGE: &str = "the storage keeps something else than what is sent, time after time; if the bucket encrypts with keys of \
-                             its own (SSE-KMS), turn that off; if not, this storage is broken: see the log, and set another ENDPOINT";
+const WRONG_STORAGE: &str = "the storage keeps something else than what is sent, time after time; if the bucket \
+    encrypts with keys of its own (SSE-KMS), turn that off; if not, this storage is broken: set another ENDPOINT";
 /// A storage that has kept something else so often in a row does so with everything.
 const WRONG: u32 = 3;
 /// A segment of a machine that did not know the time waits so long for its recorder to correct it.
@@ -141,7 +141,8 @@ impl Machine {
         earliest(earliest(next, queue), earliest(self.end(), self.leaving))
     }
 
-    /// When the program ends at the latest, if it was told to. A shutdown that was announced says it better than a setting.
+    /// When the program ends at the latest, if it was told to. A shutdown that was announced says it better than a
+    /// setting.
     pub fn end(&self) -> Option<Instant> {
         self.stop.map(|own| self.leaving.unwrap_or(own))
     }

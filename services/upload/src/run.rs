@@ -48,7 +48,8 @@ struct Loop {
     displaced: bool,
 }
 
-/// Uploads until a signal ends it. If a RAM disk is mounted over the directory meanwhile, it begins once more with what is there then.
+/// Uploads until a signal ends it. If a RAM disk is mounted over the directory meanwhile, it begins once more with what
+/// is there then.
 ///
 /// # Errors
 /// The directory of segments cannot be used.

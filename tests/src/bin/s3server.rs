@@ -1,6 +1,7 @@
-//! `s3server ROOT ADDRESS KEY SECRET [CERTIFICATE PRIVATE-KEY]`: a real S3 server, which keeps buckets as folders of ROOT and checks every
-//! signature; with two files in PEM form, by TLS. With the variable DOMAIN, a host name with the port, each bucket has a name below it. It is the library s3s-fs with nothing added, as a program of its own so that it can be
-//! killed. Prints nothing but why it ends.
+//! `s3server ROOT ADDRESS KEY SECRET [CERTIFICATE PRIVATE-KEY]`: a real S3 server, which keeps buckets as folders of
+//! ROOT and checks every signature; with two files in PEM form, by TLS. With the variable DOMAIN, a host name with the
+//! port, each bucket has a name below it. It is the library s3s-fs with nothing added, as a program of its own so that
+//! it can be killed. Prints nothing but why it ends.
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;

@@ -1,5 +1,5 @@
-//! Who writes to the disk that the system lies on: on most machines of a house a memory card, which dies of it. Two looks at what the kernel
-//! counts, some seconds apart.
+//! Who writes to the disk that the system lies on: on most machines of a house a memory card, which dies of it. Two
+//! looks at what the kernel counts, some seconds apart.
 //!
 //! | module | what it does |
 //! |---|---|
@@ -22,7 +22,8 @@ const SECTOR: u64 = 512;
 /// What the kernel has counted since it started.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// The device that holds `/`, and the bytes that were written to it; `None` if it is not among those that are counted.
+    /// The device that holds `/`, and the bytes that were written to it; `None` if it is not among those that are
+    /// counted.
     pub device: Option<(String, u64)>,
     /// Of each process its name and the bytes that it has sent to any disk.
     pub processes: BTreeMap<u32, (String, u64)>,
@@ -55,7 +56,8 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Compares two looks. A process that is new has written all that it has in between; so has another one with an old number.
+    /// Compares two looks. A process that is new has written all that it has in between; so has another one with an old
+    /// number.
     pub fn between(before: &Counts, after: Counts, span: Duration) -> Disk {
         let old = |pid: &u32, name: &str| before.processes.get(pid).filter(|old| old.0 == name).map_or(0, |old| old.1);
         let writer = |(pid, (name, bytes)): (u32, (String, u64))| {

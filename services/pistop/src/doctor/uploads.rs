@@ -1,4 +1,5 @@
-//! What upload's own doctor says, if recordings are uploaded from here. It is asked as a program: this one knows nothing of storage.
+//! What upload's own doctor says, if recordings are uploaded from here. It is asked as a program: this one knows
+//! nothing of storage.
 
 use super::findings::Finding;
 use serde::Deserialize;
