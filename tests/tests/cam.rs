@@ -4,13 +4,13 @@
 use bus::client::{Bus, Item};
 use esp32::Camera;
 use protocol::door::{From, Subscribe};
-use tests::world::recorder::{Recorder, end, numbers};
 use segments::{Found, Held, Reason};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tests::world::PATIENCE;
+use tests::world::recorder::{Recorder, end, numbers};
 use tests::world::services::Services;
 use tests::world::{executable, programs};
 

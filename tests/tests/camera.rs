@@ -326,6 +326,38 @@ fn inside(world: &World, pid: nix::unistd::Pid) -> std::path::PathBuf {
     Path::new(&format!("/proc/{pid}/root")).join(world.path("ram").strip_prefix("/").unwrap()).join("cam1")
 }
 
+/// Nothing of its own can make room: others take everything. Pictures are lost and nothing else, and it records again
+/// as soon as there is room.
+#[test]
+fn a_ram_disk_that_others_fill_does_not_end_the_recorder() {
+    let camera = Camera::start(vec![]).unwrap();
+    let mut recorder = Recorder::of("cam1");
+    recorder.camera("cam1", &camera, &format!("{STILL}\nSEGMENT_SEC=1")).set("RAM_MOUNT", "3m");
+    let wanted = recorder.world.path("fill");
+    let script = format!(
+        r#"(while [ ! -e '{0}' ]; do sleep 0.1; done
+           while [ -e '{0}' ]; do cat /dev/zero >>"$RAM_DIR/filler"; rm -f "$RAM_DIR"/cam1/*.ts; sleep 0.05
+           done 2>/dev/null
+           rm "$RAM_DIR/filler") & exec "$@""#,
+        wanted.display()
+    );
+    as_root_in_a_namespace(&mut recorder, &script);
+    let mut process = recorder.start();
+    let folder = inside(&recorder.world, process.pid());
+    recorder.world.until("it records", || segments::read(&folder).is_ok_and(|contents| contents.closed.len() > 1));
+    fs::write(&wanted, "").unwrap();
+    recorder.world.until("pictures are lost", || process.log().contains("takes none: No space left on device"));
+    recorder.world.throughout(Duration::from_secs(2), "it goes on", || process.runs());
+    fs::remove_file(&wanted).unwrap();
+    let whole = |found: &segments::Found| found.label.reason == Reason::Length && found.label.dropped_frames == 0;
+    recorder.world.until("it records again", || {
+        segments::read(&folder).is_ok_and(|contents| contents.closed.iter().filter(|found| whole(found)).count() > 2)
+    });
+    let log = process.log();
+    assert!(!log.contains("the pipeline broke:") && !log.contains("panicked"), "{log}");
+    process.stop(Signal::SIGTERM);
+}
+
 #[test]
 fn a_full_ram_disk_costs_the_oldest_segments_and_never_the_recorder() {
     let camera = Camera::start(vec![]).unwrap();

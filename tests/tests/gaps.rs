@@ -3,7 +3,6 @@
 
 use esp32::{Camera, Fault};
 use nix::sys::signal::Signal;
-use tests::world::recorder::{Recorder, end};
 use runner::clock::unix_now;
 use segments::account::{Account, Reason, State, account};
 use segments::ledger::{Closed, Line, Pen, Reading, What, read};
@@ -14,6 +13,7 @@ use std::process::Output;
 use std::time::Duration;
 use tests::World;
 use tests::world::programs;
+use tests::world::recorder::{Recorder, end};
 use tests::world::uploads::{Recordings, S3};
 
 /// A machine may be slow, and GStreamer starts slowly.

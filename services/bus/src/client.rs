@@ -13,11 +13,13 @@
 mod connection;
 mod publisher;
 mod service;
+mod shutdowns;
 mod subscription;
 
 pub use connection::{DOOR, Keeper, ask, reach};
 pub use publisher::Refused;
 pub use service::{Asked, Service};
+pub use shutdowns::{Shutdown, Shutdowns};
 pub use subscription::{Item, Subscription};
 
 use crate::command::{Outcome, Reply, Request};
@@ -149,6 +151,11 @@ impl Bus {
     /// Does what is asked of this machine under a verb, from now on and whenever this program runs.
     pub fn serve(&self, verb: &str) -> Service {
         Service::start(self.clone(), verb)
+    }
+
+    /// Hears from now on when the server of this machine lets everybody go.
+    pub fn shutdowns(&self) -> Shutdowns {
+        Shutdowns::start(self)
     }
 
     /// The socket of the agent.

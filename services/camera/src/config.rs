@@ -31,8 +31,8 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "ram-mount",
-        "",
-        "size, as in 1024m, of the tmpfs that is mounted at ram-dir if there is none; empty to mount nothing",
+        "50%",
+        "size, as in 1024m or 50% of the RAM, of the tmpfs that is mounted at ram-dir if nothing is; off to mount nothing",
     ),
     setting(
         "live",
@@ -227,11 +227,14 @@ fn checked_name(settings: &Settings, name: &str) -> Result<(), BadConfig> {
 }
 
 fn ram_mount(settings: &Settings) -> Result<Option<String>, BadConfig> {
-    let Some(text) = settings.text("ram-mount") else { return Ok(None) };
+    let Some(text) = settings.text("ram-mount").filter(|text| *text != "off") else { return Ok(None) };
     let digits = text.strip_suffix(['k', 'm', 'g', '%', 'K', 'M', 'G']).unwrap_or(text);
     match digits.parse::<u64>() {
         Ok(1..) => Ok(Some(text.to_owned())),
-        _ => Err(settings.bad("ram-mount", format!("`{text}` is no size of a tmpfs; write one, as in 1024m"))),
+        _ => {
+            Err(settings
+                .bad("ram-mount", format!("`{text}` is no size of a tmpfs; write one, as in 1024m or 50%, or off")))
+        }
     }
 }
 

@@ -11,6 +11,7 @@
 //! | [`ram`] | the budget of RAM, and what has to go |
 //! | [`ledger`], [`silence`] | what is written down of each moment; of pictures that do not come. The second one is pure |
 //! | [`foreign`] | recordings that are not ours |
+//! | [`pressure`] | whether it runs short. Pure |
 //! | [`orphans`], [`mend`] | what a dead recorder left behind; names from before the clock was set |
 //! | [`presets`] | day and night |
 //! | [`live`], [`status`] | pictures and figures for others |
@@ -31,6 +32,7 @@ pub mod orphans;
 pub mod pace;
 pub mod pipeline;
 pub mod presets;
+pub mod pressure;
 pub mod ram;
 pub mod recorder;
 pub mod run;

@@ -1,5 +1,5 @@
 //! The RAM that recordings may take. It is a budget in bytes, below the size of the tmpfs: when it is used up the least valuable segments
-//! go, each with a fact, and recording goes on. A tmpfs is mounted here if the owner wants that and there is none.
+//! go, each with a fact, and recording goes on. A tmpfs of its own is mounted if there is none.
 
 use crate::house::House;
 use crate::ledger::Ledgers;
@@ -31,7 +31,7 @@ pub struct Ram {
 }
 
 impl Ram {
-    /// Makes the folder, mounts a tmpfs of the size `mount` there if there is none, and takes hold of it.
+    /// Makes the folder, mounts a tmpfs of the size `mount` there if nothing is mounted there, and takes hold of it.
     ///
     /// # Errors
     /// It cannot be made or mounted, or another recorder has it.
@@ -47,8 +47,8 @@ impl Ram {
             Failure::Permanent(format!("{}: {why}; {remedy}", dir.display()))
         };
         fs::DirBuilder::new().recursive(true).mode(0o755).create(dir).map_err(bad)?;
-        if let Some(size) = mount.filter(|_| !is_own_mount(dir)) {
-            mount_tmpfs(dir, size)?;
+        if let Some(size) = mount.filter(|_| !is_mount(dir)) {
+            mount_if_possible(dir, size)?;
         }
         let lock = lock(dir).map_err(bad)?.ok_or_else(|| {
             Failure::Permanent(format!(
@@ -139,29 +139,48 @@ fn size_of(folder: &Path) -> io::Result<u64> {
     Ok(sizes.sum())
 }
 
-/// Whether something of its own is mounted there, and it is a tmpfs.
-fn is_own_mount(dir: &Path) -> bool {
+/// Whether something of its own is mounted there.
+fn is_mount(dir: &Path) -> bool {
     let device = |path: &Path| path.metadata().map(|meta| meta.dev()).ok();
-    is_tmpfs(dir) && dir.parent().is_some_and(|parent| device(parent) != device(dir))
+    dir.parent().is_some_and(|parent| device(parent) != device(dir))
+}
+
+fn holds_recordings(dir: &Path) -> bool {
+    let folders = segments::cameras(dir).unwrap_or_default();
+    folders.values().any(|folder| size_of(folder).unwrap_or_default() > 0)
 }
 
 fn is_tmpfs(dir: &Path) -> bool {
     statfs(dir).is_ok_and(|fs| fs.filesystem_type() == TMPFS_MAGIC)
 }
 
-fn mount_tmpfs(dir: &Path, size: &str) -> Result<(), Failure> {
+/// Nothing is hidden by it, and whoever may not mount goes on with the RAM that there is.
+fn mount_if_possible(dir: &Path, size: &str) -> Result<(), Failure> {
+    let place = dir.display();
+    if holds_recordings(dir) {
+        tracing::info!("{place}: recordings lie there, so no tmpfs is mounted over them");
+        return Ok(());
+    }
+    match mount_tmpfs(dir, size) {
+        Ok(()) => tracing::info!("a tmpfs of {size} is mounted at {place}"),
+        Err(why) if why.kind() == io::ErrorKind::PermissionDenied && is_tmpfs(dir) => {
+            tracing::warn!("no tmpfs of {size} can be mounted at {place}: {why}; what is free there has to do");
+        }
+        Err(why) => {
+            return Err(Failure::Permanent(format!(
+                "no tmpfs can be mounted at {place}: {why}; run this as root, or put \
+                 `tmpfs {place} tmpfs size={size},noatime 0 0` into /etc/fstab; to record to what is there, \
+                 set RAM_MOUNT=off"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn mount_tmpfs(dir: &Path, size: &str) -> io::Result<()> {
     let flags = sys_mount::MountFlags::NOATIME | sys_mount::MountFlags::NOSUID | sys_mount::MountFlags::NODEV;
     let data = format!("size={size},mode=0755");
-    let mounted = sys_mount::Mount::builder().fstype("tmpfs").flags(flags).data(&data).mount("tmpfs", dir);
-    tracing::info!("a tmpfs of {size} is mounted at {}", dir.display());
-    mounted.map(drop).map_err(|why| {
-        Failure::Permanent(format!(
-            "no tmpfs can be mounted at {}: {why}; run this as root, or put `tmpfs {} tmpfs size={size},noatime 0 0` into \
-             /etc/fstab and leave RAM_MOUNT empty",
-            dir.display(),
-            dir.display()
-        ))
-    })
+    sys_mount::Mount::builder().fstype("tmpfs").flags(flags).data(&data).mount("tmpfs", dir).map(drop)
 }
 
 fn lock(dir: &Path) -> io::Result<Option<File>> {
@@ -179,11 +198,14 @@ fn budget(dir: &Path, wanted: Option<u64>) -> io::Result<u64> {
     let fs = statfs(dir)?;
     let unit = u64::try_from(fs.block_size()).unwrap_or(4096);
     let (size, free) = (fs.blocks() * unit, fs.blocks_available() * unit);
-    let share = match (is_tmpfs(dir), is_own_mount(dir)) {
+    let share = match (is_tmpfs(dir), is_mount(dir)) {
         (true, true) => size / 10 * 9,
         (true, false) => free / 2,
         (false, _) => {
-            tracing::warn!("{} is no RAM: recordings wear a disk; set RAM_MOUNT, or another RAM_DIR", dir.display());
+            tracing::warn!(
+                "{} is no RAM: recordings wear a disk; leave RAM_MOUNT at its default, or set another RAM_DIR",
+                dir.display()
+            );
             ON_DISK.min(free / 2)
         }
     };

@@ -54,6 +54,8 @@ pub struct Surroundings {
     pub boot: u32,
     /// Segments up to now.
     pub sequence: Arc<AtomicU64>,
+    /// How often the server has said that it lets everybody go.
+    pub leaving: watch::Receiver<u32>,
     /// The program ends.
     pub stop: CancellationToken,
 }
@@ -77,7 +79,8 @@ pub async fn run(mut camera: watch::Receiver<Camera>, around: Surroundings, outl
     let mut status = Status::new(&camera.borrow(), around.encoder.name(), around.wall.now());
     if !camera.borrow().recording.on {
         let camera = camera.borrow().name.clone();
-        around.house.say(Fact::Camera { camera, online: false, recording: false });
+        let encoder = around.encoder.name().into();
+        around.house.say(Fact::Camera { camera, online: false, recording: false, encoder });
     }
     while !around.stop.is_cancelled() {
         let now = camera.borrow_and_update().clone();
@@ -120,6 +123,7 @@ async fn record(
 ) -> Result<Status, Failure> {
     let (teller, mut happenings) = mjpeg::channel(WAITING);
     let mut source = tokio::spawn(mjpeg::run(mjpeg::Config::new(this.url.clone()), teller));
+    let mut leaving = around.leaving.clone();
     let mut recorder = Recorder::new(this, around.clone(), outlets.clone(), status);
     let ended = loop {
         let wake = recorder.around.wall.tokio(recorder.deadline());
@@ -134,6 +138,7 @@ async fn record(
                 }
                 recorder.change(new.recording)
             }
+            Ok(()) = leaving.changed() => recorder.perform(Input::Leaving, None),
             () = tokio::time::sleep_until(wake) => recorder.tick(),
         };
         if step.is_err() {
@@ -192,7 +197,7 @@ impl Recorder {
         outlets.board.show(&status);
         Recorder {
             name: camera.name.clone(),
-            machine: Machine::new(&camera.name, rules(&recording)),
+            machine: Machine::new(&camera.name, rules(&recording), around.encoder.name()),
             timeline: Timeline::default(),
             pace: Pace::new(recording.fps),
             held: Some(Vec::new()),
@@ -393,6 +398,7 @@ impl Recorder {
         if self.around.encoder == Kind::Hardware {
             self.around.encoder = Kind::X264;
             self.status.encodes_by(Kind::X264.name());
+            self.perform(Input::Encoder(Kind::X264.name()), None)?;
         }
         match self.repairs.len() > REPAIRS {
             true => Err(Failure::Temporary(format!("{}: the pipeline breaks again and again: {why}", self.name))),

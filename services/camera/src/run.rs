@@ -6,12 +6,13 @@ use crate::house::House;
 use crate::live::{self, Show};
 use crate::pipeline::{self, encoder};
 use crate::presets::{self, Times};
+use crate::pressure::Pressure;
 use crate::ram::Ram;
 use crate::recorder::{self, Outlets, Surroundings};
 use crate::status::Board;
 use crate::wall::Wall;
 use crate::{mend, orphans};
-use bus::client::Bus;
+use bus::client::{Bus, Shutdown, Shutdowns};
 use protocol::fact::Fact;
 use runner::exit::Failure;
 use runner::signals::{Signal, Signals};
@@ -41,6 +42,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     let bus = Bus::open(&config.door, concat!("camera ", env!("CARGO_PKG_VERSION")));
     // The lower half of the run's epoch: the next run of this machine has another one.
     let boot = bus.epoch().0 as u32;
+    let (server, leaving) = Server::listen(&bus);
     let house = House::open(bus);
     let wall = Arc::new(Wall::start(config.clock_dir.clone()));
     let mount = config.ram_mount.as_deref();
@@ -64,6 +66,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
         patience: config.pipeline_timeout,
         boot,
         sequence: Arc::default(),
+        leaving,
         stop: CancellationToken::new(),
     };
     let listener = listen(&config).await?;
@@ -79,10 +82,11 @@ pub async fn run(config: Config) -> Result<(), Failure> {
         watched,
         around: around.clone(),
         board,
+        pressure: Pressure::default(),
         was_set: false,
         foreign: Foreign::default(),
     };
-    let ended = wait(&mut signals, &mut tasks, &mut keeper).await;
+    let ended = wait(&mut signals, server, &mut tasks, &mut keeper).await;
     runner::ready::stopping();
     around.stop.cancel();
     while let Some(task) = tasks.join_next().await {
@@ -98,6 +102,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
 /// Until a signal, or until a recorder gives up.
 async fn wait(
     signals: &mut Signals,
+    mut server: Server,
     tasks: &mut JoinSet<Result<(), Failure>>,
     keeper: &mut Keeper,
 ) -> Result<(), Failure> {
@@ -110,11 +115,36 @@ async fn wait(
                     return Ok(());
                 }
             },
+            word = server.shutdowns.next() => server.says(word),
             Some(task) = tasks.join_next() => match task {
                 Ok(ended) => return ended,
                 Err(why) => return Err(Failure::Temporary(format!("a recorder died: {why}"))),
             },
             () = tokio::time::sleep(LOOK) => keeper.look(),
+        }
+    }
+}
+
+/// What the file server says of its own end. Recording goes on until somebody stops it; what was recorded so far is
+/// closed, so that it can still be brought to safety.
+struct Server {
+    shutdowns: Shutdowns,
+    tell: watch::Sender<u32>,
+}
+
+impl Server {
+    fn listen(bus: &Bus) -> (Server, watch::Receiver<u32>) {
+        let (tell, leaving) = watch::channel(0);
+        (Server { shutdowns: bus.shutdowns(), tell }, leaving)
+    }
+
+    fn says(&self, word: Shutdown) {
+        if let Shutdown::Announced(within) = word {
+            tracing::info!(
+                "the server goes within {} s: the open segments are closed, and others begun",
+                within.as_secs()
+            );
+            self.tell.send_modify(|times| *times += 1);
         }
     }
 }
@@ -191,13 +221,16 @@ struct Keeper {
     watched: Vec<Watched>,
     around: Surroundings,
     board: Board,
+    pressure: Pressure,
     was_set: bool,
     foreign: Foreign,
 }
 
 impl Keeper {
     fn look(&mut self) {
-        let Surroundings { wall, ram, .. } = &self.around;
+        let Surroundings { wall, ram, house, .. } = &self.around;
+        let used = ram.used();
+        self.pressure.look(used, ram.cap()).into_iter().for_each(|fact| house.say(fact));
         ram.keep_within(0);
         self.foreign.look(ram.dir());
         self.board.write();

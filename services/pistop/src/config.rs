@@ -1,6 +1,7 @@
 //! The verbs with their flags, and where the local sockets of fserver and of the event bus are.
 
 use crate::cam::CamFlags;
+use crate::doctor::DoctorFlags;
 use crate::drive::{DriveFlags, How};
 use crate::events::EventsFlags;
 use crate::logs::LogFlags;
@@ -84,12 +85,8 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Looks at this machine's part of the event bus, and says what is wrong and what helps
-    Doctor {
-        /// For programs
-        #[arg(long)]
-        json: bool,
-    },
+    /// Looks at this machine's part of the event bus, its uploads and its disk, and says what is wrong and what helps
+    Doctor(DoctorFlags),
     /// On the server: make a code with which one machine can be paired. On that machine, with --server: pair it
     Pair(PairFlags),
     /// Which machines are paired with this server

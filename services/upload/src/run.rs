@@ -13,6 +13,7 @@ use crate::store::Store;
 use crate::teller::Teller;
 use crate::trouble::Trouble;
 use crate::watch::{Watch, look};
+use bus::client::{Bus, Shutdown, Shutdowns};
 use protocol::fact::Fact;
 use runner::clock::{Clock, unix_now};
 use runner::exit::Failure;
@@ -37,53 +38,69 @@ struct Loop {
     courier: Courier,
     store: Result<Store, String>,
     teller: Teller,
+    shutdowns: Shutdowns,
     hours: Hours,
     labels: BTreeMap<Id, Label>,
     sendings: JoinSet<(Item, Outcome)>,
     manifests: JoinSet<(String, Told, Result<(), Trouble>)>,
     complaint: String,
     left: Option<(u64, u64)>,
+    /// The directory is another one than that which was opened.
+    displaced: bool,
 }
 
-/// Uploads until a signal ends it.
+/// Uploads until a signal ends it. If a RAM disk is mounted over the directory meanwhile, it begins once more with what
+/// is there then.
 ///
 /// # Errors
 /// The directory of segments cannot be used.
 pub async fn run(config: Config) -> Result<(), Failure> {
     let mut signals = Signals::listen().map_err(|why| Failure::Temporary(format!("signals cannot be heard: {why}")))?;
+    let watch = Watch::new().map_err(|why| Failure::Temporary(format!("inotify: {why}; raise fs.inotify limits")))?;
+    while is_displaced(config.clone(), &mut signals, &watch).await? {
+        tracing::info!("{}: something was mounted there, and is looked at from now on", config.ram_dir.display());
+    }
+    Ok(())
+}
+
+/// Uploads from the directory that is there now. Whether it ended because there is another one.
+async fn is_displaced(config: Config, signals: &mut Signals, watch: &Watch) -> Result<bool, Failure> {
     let ledger = Ledger::open(&config.ram_dir, now_ms()).map_err(|why| {
         let dir = config.ram_dir.display();
         Failure::Temporary(format!("{dir}: {why}; is it there, and may this user write to it?"))
     })?;
-    let watch = Watch::new().map_err(|why| Failure::Temporary(format!("inotify: {why}; raise fs.inotify limits")))?;
     let mut this = Loop::new(config, ledger);
-    this.see(&watch);
+    this.see(watch);
     let place = &this.config.way.place;
     let words = format!("uploads from {} to {} at {}", this.config.ram_dir.display(), place.bucket, place.endpoint);
     tracing::info!("{words}");
     ready::ready(&words);
-    this.go(&mut signals, &watch).await;
+    this.go(signals, watch).await;
+    let displaced = this.displaced;
     this.end().await;
-    Ok(())
+    Ok(displaced)
 }
 
 impl Loop {
     fn new(config: Config, ledger: Ledger) -> Loop {
         let pacer = Pacer::start(config.rate.clone(), config.weights.clone(), config.zone.clone());
         let ledger = std::sync::Arc::new(std::sync::Mutex::new(ledger));
+        let bus = Bus::open(&config.door, concat!("upload ", env!("CARGO_PKG_VERSION")));
         let courier = Courier { zone: config.zone.clone(), pacer, ledger, manners: Manners::default().into() };
         Loop {
             clock: Clock::start(),
             machine: Machine::new(config.rules.clone()),
             courier,
             store: config.store(),
-            teller: Teller::start(&config.door),
+            shutdowns: bus.shutdowns(),
+            teller: Teller::start(bus),
             hours: Hours::new(config.manifest_every),
             labels: BTreeMap::new(),
             sendings: JoinSet::new(),
             manifests: JoinSet::new(),
             complaint: String::new(),
             left: None,
+            displaced: false,
             config,
         }
     }
@@ -92,10 +109,11 @@ impl Loop {
         let mut scan = interval(self.config.scan);
         scan.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut compact = interval(COMPACT);
-        while self.left.is_none() {
+        while self.left.is_none() && !self.displaced {
             let deadline = self.machine.deadline().map(|at| self.clock.tokio(at));
             tokio::select! {
                 signal = signals.next() => self.signalled(signal),
+                word = self.shutdowns.next() => self.heard(word),
                 Some(ended) = self.sendings.join_next() => self.sent(ended),
                 Some(ended) = self.manifests.join_next() => self.wrote(ended),
                 () = watch.changed() => self.see(watch),
@@ -122,13 +140,39 @@ impl Loop {
                 let (files, bytes) = self.machine.waiting();
                 tracing::info!("told to end; {files} segments of {bytes} bytes wait");
                 ready::stopping();
-                ready::extend(self.config.drain + LAST_FACTS + Duration::from_secs(5));
                 self.feed(Input::Stop(self.config.drain));
+                self.extend();
             }
         }
     }
 
+    /// systemd waits for as long as this program will take.
+    fn extend(&self) {
+        if let Some(end) = self.machine.end() {
+            ready::extend(end.since(self.clock.now()) + 2 * LAST_FACTS + Duration::from_secs(5));
+        }
+    }
+
+    fn heard(&mut self, word: Shutdown) {
+        match word {
+            Shutdown::Announced(within) => {
+                let (files, bytes) = self.machine.waiting();
+                let seconds = within.as_secs();
+                tracing::info!(
+                    "the server goes within {seconds} s; {files} segments of {bytes} bytes wait, and are tried at once"
+                );
+                self.feed(Input::Leaving(within));
+            }
+            Shutdown::Cancelled => self.feed(Input::Staying),
+        }
+        self.extend();
+    }
+
     fn see(&mut self, watch: &Watch) {
+        self.displaced = !self.courier.ledger().is_in_place();
+        if self.displaced {
+            return;
+        }
         match look(&self.config.ram_dir) {
             Ok(sight) => {
                 watch.add(&self.config.ram_dir, &sight.folders);
@@ -282,6 +326,7 @@ impl Loop {
         self.sendings.shutdown().await;
         let (files, bytes) = self.left.unwrap_or_default();
         match files {
+            _ if self.displaced => {}
             0 => tracing::info!("everything is uploaded"),
             _ => tracing::warn!("{files} segments of {bytes} bytes stay in {}", self.config.ram_dir.display()),
         }

@@ -41,7 +41,11 @@ impl Recorder {
             recorder.set(name, &path);
         }
         let registry = recorder.world.path("registry").display().to_string();
-        recorder.set("GST_REGISTRY", &registry).set("CAMERAS", cameras).set("CLOCK_DIR", "/nowhere");
+        recorder
+            .set("GST_REGISTRY", &registry)
+            .set("CAMERAS", cameras)
+            .set("CLOCK_DIR", "/nowhere")
+            .set("RAM_MOUNT", "off");
         recorder
     }
 

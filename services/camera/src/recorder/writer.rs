@@ -278,7 +278,8 @@ impl Writer {
     /// Closes the open segment; `next` is when the picture after it was taken, if it follows at once.
     fn end(&mut self, reason: Reason, next: Option<Duration>) {
         let Some(Open { mut segment, last, .. }) = self.open.take() else { return };
-        let follows = next.filter(|_| matches!(reason, Reason::Length | Reason::Motion | Reason::Size));
+        let follows =
+            next.filter(|_| matches!(reason, Reason::Length | Reason::Motion | Reason::Size | Reason::Stopped));
         let length = follows.unwrap_or(last.at + last.interval).saturating_sub(segment.begun());
         self.note(&segment, reason, length);
         let closed = match segment.close(reason, length) {
