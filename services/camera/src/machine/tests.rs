@@ -228,7 +228,6 @@ fn a_frozen_camera_that_is_asked_anew_is_back_when_its_picture_moves() {
     stage.tell(Input::Lost("has sent the same picture for 60 s and is asked anew".into()));
     stage.tell(Input::Online);
     stage.picture(None, Some(Duration::from_secs(61)));
-    let state = |online, recording| Fact::Camera { camera: "cam1".into(), online, recording, encoder: "x264".into() };
     assert!(
         matches!(&stage.said[0], Fact::CameraOffline { why, .. } if why.contains("is asked anew")),
         "{:?}",
