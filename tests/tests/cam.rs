@@ -23,7 +23,8 @@ fn recording(recorder: &Recorder, camera: &str) {
 
 /// Which pictures of the camera are in these segments, each of which is played alone.
 fn shown(all: &[Found]) -> Vec<u32> {
-    all.iter().flat_map(numbers).collect()
+    let of = |found: &Found| numbers(&found.path, found.label.width as usize, found.label.height as usize);
+    all.iter().flat_map(of).collect()
 }
 
 /// What the recorder and the RAM say of a camera.
