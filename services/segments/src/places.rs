@@ -245,6 +245,9 @@ mod tests {
         seen.push(places.changed("cam1", KNOWN));
         fs::write(places.camera_dir.join("cam1/RECORD"), "no").unwrap();
         seen.push(places.changed("cam1", KNOWN));
+        let written = fs::File::options().append(true).open(places.camera_dir.join("cam1/RECORD")).unwrap();
+        written.set_modified(SystemTime::UNIX_EPOCH).unwrap();
+        seen.push(places.changed("cam1", KNOWN));
         fs::write(places.defaults("cam1"), "").unwrap();
         seen.push(places.changed("cam1", KNOWN));
         assert!(seen.windows(2).all(|pair| pair[0] != pair[1]), "{seen:?}");
