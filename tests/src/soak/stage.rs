@@ -24,6 +24,8 @@ pub const SEGMENT_SECONDS: f64 = 1.0;
 const BITRATE: u64 = 300;
 /// What has to happen happens within this time.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// A camera is back, and told whether it is day: it is looked for each ten seconds at least, and told each ten.
+const RETURN: Duration = Duration::from_secs(40);
 /// What fails is tried again within this time, also at night.
 const DAY_AND_NIGHT: Duration = Duration::from_secs(240);
 
@@ -228,7 +230,7 @@ impl Stage {
         });
         thread::sleep(Duration::from_secs(2));
         self.cameras.iter().for_each(|camera| camera.set(&[]));
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + RETURN;
         while self.cameras.iter().any(|camera| camera.preset().is_none()) && Instant::now() < end {
             thread::sleep(Duration::from_millis(50));
         }
