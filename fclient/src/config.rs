@@ -65,6 +65,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("automounter", "", "handed to hooks: the service that automounts mdrive and is stopped with the server"),
     setting("mpd", "mpd", "handed to hooks: the player's service"),
     setting("cameras", "", "handed to hooks: the cameras' services, separated by blanks"),
+    setting("uploads", "", "handed to hooks: the services that bring recordings to safety, ended last of all"),
 ];
 
 /// Follows one file server: runs hooks when it comes and goes, and powers this machine off with it if asked to.

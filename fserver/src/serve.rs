@@ -20,14 +20,14 @@ use guard::{LOOK_EVERY, List};
 use protocol::control::{Join, Reply, Request, ShutdownRequest};
 use protocol::message::HookOutcome;
 use protocol::shutdown::Afterwards;
-use protocol::{Cause, Epoch};
+use protocol::{Cause, Epoch, HostName};
 use runner::clock::Clock;
 use runner::exit::Failure;
 use runner::signals::{Signal, Signals};
 use runner::state::StateDir;
 use runner::supervisor::{self, Meaning, Verdict};
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV4};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
@@ -161,13 +161,7 @@ pub async fn run(server: Server) -> Result<(), Failure> {
     let (name, epoch) = (rules.name.clone(), rules.epoch);
     let mut look = interval(LOOK_EVERY);
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    for &address in &addresses {
-        announce::listen(address, probes.clone());
-        tracing::info!("listening on {address} as {name}, run {epoch}");
-    }
-    if let Some(group) = config.announce {
-        tokio::spawn(announce::announce(group, name.clone(), epoch));
-    }
+    say_who_is_here(&addresses, config.announce, (&name, epoch), &probes);
     if config.machine_lock {
         tokio::spawn(logind::watch(rules.deadline + config.hook_timeout, say, lock));
     }
@@ -215,6 +209,22 @@ pub async fn run(server: Server) -> Result<(), Failure> {
     }
     this.finish(&mut event, answering).await;
     Ok(())
+}
+
+/// Tells those who ask at these addresses, and those who listen to the group.
+fn say_who_is_here(
+    addresses: &[SocketAddr],
+    group: Option<SocketAddrV4>,
+    (name, epoch): (&HostName, Epoch),
+    probes: &mpsc::Sender<Probe>,
+) {
+    for &address in addresses {
+        announce::listen(address, probes.clone());
+        tracing::info!("listening on {address} as {name}, run {epoch}");
+    }
+    if let Some(group) = group {
+        tokio::spawn(announce::announce(group, name.clone(), epoch));
+    }
 }
 
 /// What the bus asks for, if there is one.

@@ -238,6 +238,17 @@ pub enum Fact {
         online: bool,
         /// Whether it is recorded.
         recording: bool,
+        /// What encodes its pictures, as in `x264`.
+        encoder: String,
+    },
+    /// How much of the room for recordings they take: whether it runs short, as when nothing can be uploaded.
+    QueuePressure {
+        /// It runs short.
+        high: bool,
+        /// What recordings take, in bytes.
+        bytes: u64,
+        /// What they may take, in bytes.
+        cap: u64,
     },
     /// Something moves.
     Motion {
@@ -435,6 +446,7 @@ impl Fact {
             Fact::CameraOnline { .. } => each(Camera, "camera-online", Normal, 7 * DAY),
             Fact::CameraOffline { .. } => each(Camera, "camera-offline", Vital, 30 * DAY),
             Fact::Camera { .. } => last(Camera, "camera", Normal),
+            Fact::QueuePressure { .. } => last(Camera, "queue-pressure", Normal),
             Fact::Motion { .. } => each(Camera, "motion", Passing, HOUR),
             Fact::UploadDone { .. } => each(Upload, "upload-done", Vital, 30 * DAY),
             Fact::UploadFailed { .. } => each(Upload, "upload-failed", Vital, 30 * DAY),

@@ -190,22 +190,27 @@ impl Filter {
         &self.0
     }
 
-    /// Whether a topic is one of those. A journal asks this for each event and follower.
+    /// Whether a topic is one of those.
     pub fn matches(&self, topic: &str) -> bool {
-        let (pattern, topic) = (self.0.as_bytes(), topic.as_bytes());
-        let (mut at, mut here) = (0, 0);
-        loop {
-            match pattern.get(at) {
-                None => return here == topic.len(),
-                Some(b'#') => return true,
-                Some(b'+') => {
-                    at += 1;
-                    here += topic[here..].iter().take_while(|&&byte| byte != b'/').count();
-                }
-                wanted if wanted == topic.get(here) => (at, here) = (at + 1, here + 1),
-                // `a/#` is `a` as well.
-                Some(_) => return here == topic.len() && &pattern[at..] == b"/#",
+        matches(&self.0, topic)
+    }
+}
+
+/// Whether a topic is one of those that a checked pattern means. A journal asks this for each event and follower.
+pub fn matches(pattern: &str, topic: &str) -> bool {
+    let (pattern, topic) = (pattern.as_bytes(), topic.as_bytes());
+    let (mut at, mut here) = (0, 0);
+    loop {
+        match pattern.get(at) {
+            None => return here == topic.len(),
+            Some(b'#') => return true,
+            Some(b'+') => {
+                at += 1;
+                here += topic[here..].iter().take_while(|&&byte| byte != b'/').count();
             }
+            wanted if wanted == topic.get(here) => (at, here) = (at + 1, here + 1),
+            // `a/#` is `a` as well.
+            Some(_) => return here == topic.len() && &pattern[at..] == b"/#",
         }
     }
 }

@@ -5,6 +5,7 @@ use bus::client::{Bus, Item};
 use esp32::{Camera, Fault};
 use nix::sys::signal::Signal;
 use protocol::door::{From, Subscribe};
+use segments::ledger::What;
 use segments::{Clock, Reason};
 use std::fs;
 use std::io::{Read, Write};
@@ -325,6 +326,38 @@ fn inside(world: &World, pid: nix::unistd::Pid) -> std::path::PathBuf {
     Path::new(&format!("/proc/{pid}/root")).join(world.path("ram").strip_prefix("/").unwrap()).join("cam1")
 }
 
+/// Nothing of its own can make room: others take everything. Pictures are lost and nothing else, and it records again
+/// as soon as there is room.
+#[test]
+fn a_ram_disk_that_others_fill_does_not_end_the_recorder() {
+    let camera = Camera::start(vec![]).unwrap();
+    let mut recorder = Recorder::of("cam1");
+    recorder.camera("cam1", &camera, &format!("{STILL}\nSEGMENT_SEC=1")).set("RAM_MOUNT", "3m");
+    let wanted = recorder.world.path("fill");
+    let script = format!(
+        r#"(while [ ! -e '{0}' ]; do sleep 0.1; done
+           while [ -e '{0}' ]; do cat /dev/zero >>"$RAM_DIR/filler"; rm -f "$RAM_DIR"/cam1/*.ts; sleep 0.05
+           done 2>/dev/null
+           rm "$RAM_DIR/filler") & exec "$@""#,
+        wanted.display()
+    );
+    as_root_in_a_namespace(&mut recorder, &script);
+    let mut process = recorder.start();
+    let folder = inside(&recorder.world, process.pid());
+    recorder.world.until("it records", || segments::read(&folder).is_ok_and(|contents| contents.closed.len() > 1));
+    fs::write(&wanted, "").unwrap();
+    recorder.world.until("pictures are lost", || process.log().contains("takes none: No space left on device"));
+    recorder.world.throughout(Duration::from_secs(2), "it goes on", || process.runs());
+    fs::remove_file(&wanted).unwrap();
+    let whole = |found: &segments::Found| found.label.reason == Reason::Length && found.label.dropped_frames == 0;
+    recorder.world.until("it records again", || {
+        segments::read(&folder).is_ok_and(|contents| contents.closed.iter().filter(|found| whole(found)).count() > 2)
+    });
+    let log = process.log();
+    assert!(!log.contains("the pipeline broke:") && !log.contains("panicked"), "{log}");
+    process.stop(Signal::SIGTERM);
+}
+
 #[test]
 fn a_full_ram_disk_costs_the_oldest_segments_and_never_the_recorder() {
     let camera = Camera::start(vec![]).unwrap();
@@ -347,6 +380,11 @@ fn a_full_ram_disk_costs_the_oldest_segments_and_never_the_recorder() {
     let bytes: u64 = contents.bytes();
     assert!(bytes <= 1_200_000 && contents.closed.len() >= 3, "{bytes}: {contents:?}");
     assert!(contents.closed.iter().rev().take(3).all(|found| found.label.dropped_frames < 8), "{contents:?}");
+    recorder.world.until("the ledger says what had to go", || {
+        let lines = segments::ledger::read(folder.parent().unwrap(), "cam1").unwrap();
+        let evicted = |line: &segments::ledger::Line| matches!(line.what, What::Evicted { .. });
+        lines.iter().filter(|line| evicted(line)).count() >= 8
+    });
     let log = process.log();
     assert!(log.contains("a tmpfs of 4m is mounted at "), "{log}");
     process.stop(Signal::SIGTERM);

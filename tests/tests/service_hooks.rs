@@ -109,9 +109,24 @@ fn every_camera_is_started_and_stopped_even_if_one_fails() {
     assert!(calls[2].starts_with("stop --if-present --deadline ") && calls[2].ends_with(" -- door"), "{calls:?}");
     assert!(calls[3].ends_with(" -- g*rden"), "{calls:?}");
     let none = Stage::new();
-    none.ends("server-up/25-start-cameras", 0);
-    none.ends("server-stopping/20-stop-cameras", 0);
+    for hook in ["server-up/25-start-cameras", "server-stopping/20-stop-cameras", "server-stopping/70-finish-uploads"] {
+        none.ends(hook, 0);
+    }
     assert!(none.calls().is_empty());
+}
+
+/// What is uploaded until then is all that is saved.
+#[test]
+fn uploads_are_started_first_and_have_all_the_time_that_is_left() {
+    let stage = Stage::new().with("CAMERAS", "door").with("UPLOADS", "up*").with("PISTOP_DEADLINE", "30");
+    stage.ends("server-up/25-start-cameras", 0);
+    assert_eq!(stage.calls(), ["start --deadline 15 -- up*", "start --deadline 15 -- door"]);
+    stage.ends("server-stopping/70-finish-uploads", 0);
+    let calls = stage.calls();
+    let left: Vec<u32> = calls[2].split(' ').filter_map(|word| word.parse().ok()).collect();
+    assert!(calls[2].ends_with(" -- up*") && (20..30).contains(&left[0]), "{calls:?}");
+    stage.pistop("exit 111");
+    assert!(stage.ends("server-stopping/70-finish-uploads", 100).contains("up* is not through"));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 use tests::World;
 use tests::b2;
+use tests::world::process::Process;
 use tests::world::uploads::{Recordings, S3, SECRET};
 
 fn stage(name: &str) -> (World, S3, Recordings) {
@@ -225,6 +226,60 @@ fn a_storage_has_to_prove_who_it_is() {
     pi.set("CA", &certificate.display().to_string());
     let _upload = pi.upload();
     world.until("it is there", || s3.segments().into_values().eq([content.clone()]) && pi.left() == 0);
+}
+
+/// As it is by default: each bucket has a name of its own, and the path is the key alone.
+#[test]
+fn a_bucket_is_reached_by_a_name_of_its_own() {
+    let world = World::new();
+    let mut s3 = S3::absent(&world);
+    s3.create_bucket();
+    s3.named("storage.test");
+    s3.appear();
+    let mut pi = Recordings::new(&world, "pi", &s3.endpoint());
+    pi.set("PATH_STYLE", "");
+    let content = pi.record("cam1", 0.0, 20.0, 1000, false);
+    let _upload = pi.upload_where(&["visd-cctv.storage.test"]);
+    world.until("it is there", || s3.segments().into_values().eq([content.clone()]) && pi.left() == 0);
+}
+
+/// Everything that upload's doctor finds is found by that of the house, too, even where no agent of the bus runs; and
+/// who writes to disks.
+#[test]
+fn the_doctor_of_the_house_asks_that_of_upload_and_sees_who_writes() {
+    let (world, _s3, pi) = stage("pi");
+    pi.key(b2::KEY, "wrong");
+    std::os::unix::fs::symlink(tests::world::programs::find("upload"), world.path("bin/upload")).unwrap();
+    fs::create_dir_all(world.path("services/upload")).unwrap();
+    std::os::unix::fs::symlink(pi.path("variables"), world.path("services/upload/variables")).unwrap();
+    let file = world.path("scribbled");
+    let scribbles = format!("#!/bin/sh\nwhile :; do echo something >>'{}'; done\n", file.display());
+    tests::world::executable(&world.path("scribbler"), &scribbles);
+    let _scribbler = Process::start(&world, &mut world.command(world.path("scribbler")), &world.path("log"));
+    world.until("it scribbles", || file.exists());
+    let doctor = |flags: &[&str]| {
+        let mut command = world.command(tests::world::programs::find("pistop"));
+        command.arg("doctor").args(["--etc", "/nonexistent", "--disk", "1"]).args(flags);
+        command.arg("--servicedir").arg(world.path("services")).arg("--door").arg(world.path("no-door"));
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(111), "there is no agent: {output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let people = doctor(&[]);
+    assert!(people.contains("uploads  do not work as they should: 1 problems"), "{people}");
+    assert!(
+        people.contains("problem: writing to bucket `visd-cctv` fails: ") && people.contains("its secret"),
+        "{people}"
+    );
+    let told: Value = serde_json::from_str(&doctor(&["--json"])).unwrap();
+    // What lies in RAM is written to no disk.
+    let wrote = |writer: &Value| writer["name"] == "scribbler" && writer["bytes"].as_u64() > Some(0);
+    assert!(is_tmpfs(&file) || told["disk"]["writers"].as_array().unwrap().iter().any(wrote), "{told}");
+}
+
+fn is_tmpfs(path: &std::path::Path) -> bool {
+    let fs = nix::sys::statfs::statfs(path).unwrap();
+    fs.filesystem_type() == nix::sys::statfs::TMPFS_MAGIC
 }
 
 #[test]

@@ -22,16 +22,21 @@
 //! | `verbs` | commands to this machine |
 
 mod absent;
+mod backlog;
 mod clerk;
 mod connection;
 mod door;
 pub mod hooks;
+mod incoming;
 mod kept;
 mod links;
 pub mod machine;
 mod missed;
+mod outbox;
 mod owed;
+mod patterns;
 mod places;
+mod refusals;
 mod renamed;
 mod report;
 mod rows;
@@ -43,6 +48,7 @@ use crate::carry;
 use crate::journal::{Bounds, Clock, Damage, Failure, Fill, Journal, Notice, Place, Start};
 use crate::mqtt;
 use crate::secure::Roles;
+use backlog::{Backlog, Comes};
 use clerk::Clerk;
 use hooks::HookPlan;
 use links::Links;
@@ -149,6 +155,8 @@ pub enum Out {
 #[derive(Debug, Clone)]
 pub struct Agent {
     orders: UnboundedSender<Order>,
+    out: UnboundedSender<Out>,
+    backlog: Arc<Backlog>,
 }
 
 impl Agent {
@@ -162,15 +170,29 @@ impl Agent {
         let (orders, order) = unbounded_channel();
         let (out, outs) = unbounded_channel();
         let notices = damage.into_iter().map(Notice::Damaged).collect();
-        let parts = Parts { settings, journal, door, notices };
+        let backlog = Arc::new(Backlog::default());
+        let parts = Parts { settings, journal, door, notices, backlog: backlog.clone() };
         let thread = std::thread::Builder::new().name("bus".into());
+        let agent = Agent { orders, out: out.clone(), backlog };
         thread.spawn(move || run(parts, order, out)).map_err(|why| format!("the thread of the bus: {why}"))?;
-        Ok((Agent { orders }, outs))
+        Ok((agent, outs))
     }
 
-    /// Tells it; an agent that has ended hears nothing.
+    /// Tells it; an agent that has ended hears nothing. A link that says more than the agent gets round to is refused.
     pub fn order(&self, order: Order) {
-        let _ = self.orders.send(order);
+        let comes = match &order {
+            Order::Heard(link, message) => self.backlog.comes(*link, message),
+            Order::LinkDown(link) => self.backlog.ends(*link),
+            _ => Comes::In,
+        };
+        match comes {
+            Comes::In => drop(self.orders.send(order)),
+            Comes::TooMuch(link) => {
+                let why = "says more than this machine gets round to hearing; it does not wait for answers".into();
+                let _ = self.out.send(Out::Refuse(link, why));
+            }
+            Comes::Behind => {}
+        }
     }
 
     /// Ends it, and returns when everything is on the disk.
@@ -205,6 +227,7 @@ struct Parts {
     journal: Journal,
     door: door::Door,
     notices: Vec<Notice>,
+    backlog: Arc<Backlog>,
 }
 
 fn run(parts: Parts, orders: UnboundedReceiver<Order>, out: UnboundedSender<Out>) {
@@ -247,6 +270,8 @@ pub(crate) struct Shared {
     summing: Notify,
     /// What is to be looked at, each with its remedy.
     findings: std::cell::RefCell<Vec<String>>,
+    refusals: std::cell::RefCell<refusals::Refusals>,
+    began: std::time::Instant,
 }
 
 impl Shared {
@@ -284,7 +309,58 @@ async fn serve(
     mut orders: UnboundedReceiver<Order>,
     out: UnboundedSender<Out>,
 ) -> Option<oneshot::Sender<()>> {
-    let Parts { settings, journal, door, notices } = parts;
+    let (ending, backlog) = (CancellationToken::new(), parts.backlog.clone());
+    let _ends_hooks = ending.clone().drop_guard();
+    let (shared, tasks) = begin(parts, out, &ending).await;
+    let mut links = Links::new(shared.clone());
+    let (mut end, mut told) = (shared.journal.end(), shared.journal.told());
+    let (mut wanted, mut batch) = (shared.wants.subscribe(), Vec::new());
+    loop {
+        tokio::select! {
+            count = orders.recv_many(&mut batch, AT_A_TIME) => {
+                let stop = batch.drain(..).find_map(|order| {
+                    backlog.taken(&order);
+                    obey(&mut links, &shared, order)
+                });
+                if stop.is_none() && count > 0 {
+                    // Whoever says much does not keep the others of this thread waiting.
+                    tokio::task::yield_now().await;
+                    continue;
+                }
+                if stop.is_some() {
+                    ending.cancel();
+                    tasks.ended().await;
+                    shared.tell_rest();
+                }
+                shared.clerk.settle().await;
+                return stop;
+            }
+            Some(news) = links.news() => links.hear_news(news),
+            Ok(()) = end.changed() => links.pump_all(),
+            Ok(()) = told.changed() => shared.journal.notices().into_iter().for_each(|notice| shared.clerk.notice(notice)),
+            Ok(()) = wanted.changed() => links.follow(),
+        }
+    }
+}
+
+/// What is still at work when the agent is told to end.
+struct Tasks {
+    rows: Option<JoinHandle<()>>,
+    uplink: Option<JoinHandle<()>>,
+}
+
+impl Tasks {
+    /// A hook that does not end in time is killed with its task, and runs again.
+    async fn ended(self) {
+        let rows = tokio::time::timeout(HOOK_ENDS, ended(self.rows));
+        let uplink = tokio::time::timeout(GOODBYE, ended(self.uplink));
+        let _ = tokio::join!(rows, uplink);
+    }
+}
+
+/// Everything but the links.
+async fn begin(parts: Parts, out: UnboundedSender<Out>, ending: &CancellationToken) -> (Rc<Shared>, Tasks) {
+    let Parts { settings, journal, door, notices, .. } = parts;
     let subscriptions = Subscriptions::open(&settings.place);
     let journal = Rc::new(journal);
     let clerk = Clerk::start(&settings, journal.clone());
@@ -304,6 +380,8 @@ async fn serve(
         missed: Default::default(),
         summing: Notify::new(),
         findings: Default::default(),
+        refusals: Default::default(),
+        began: std::time::Instant::now(),
     });
     tokio::task::spawn_local(shared.clone().settle_again_and_again());
     tokio::task::spawn_local(missed::sum_up(shared.clone()));
@@ -313,45 +391,17 @@ async fn serve(
     notices.into_iter().for_each(|notice| shared.clerk.notice(notice));
     tokio::task::spawn_local(door.serve(shared.clone()));
     tokio::task::spawn_local(verbs::serve(shared.clone()));
-    let ending = CancellationToken::new();
-    let _ends_hooks = ending.clone().drop_guard();
     let plan = shared.settings.hooks.clone();
     if let Some(plan) = &plan {
         // Before the first link is up: what is not asked for then is passed over.
         shared.hooked.replace(runner::hooks::folders(&plan.directories).facts);
     }
-    let uplink = uplink::start(&shared, &ending);
+    let uplink = uplink::start(&shared, ending);
     let rows = plan.map(|plan| tokio::task::spawn_local(rows::serve(shared.clone(), plan, ending.clone())));
     if shared.settings.server {
         let _ = shared.out.send(Out::Known(known(&shared)));
     }
-    let mut links = Links::new(shared.clone());
-    let (mut end, mut told) = (shared.journal.end(), shared.journal.told());
-    let (mut wanted, mut batch) = (shared.wants.subscribe(), Vec::new());
-    loop {
-        tokio::select! {
-            count = orders.recv_many(&mut batch, AT_A_TIME) => {
-                let stop = batch.drain(..).find_map(|order| obey(&mut links, &shared, order));
-                if stop.is_none() && count > 0 {
-                    continue;
-                }
-                if stop.is_some() {
-                    ending.cancel();
-                    // A hook that does not end in time is killed with its task, and runs again.
-                    let rows = tokio::time::timeout(HOOK_ENDS, ended(rows));
-                    let uplink = tokio::time::timeout(GOODBYE, ended(uplink));
-                    let _ = tokio::join!(rows, uplink);
-                    shared.tell_rest();
-                }
-                shared.clerk.settle().await;
-                return stop;
-            }
-            Some(news) = links.news() => links.hear_news(news),
-            Ok(()) = end.changed() => links.pump_all(),
-            Ok(()) = told.changed() => shared.journal.notices().into_iter().for_each(|notice| shared.clerk.notice(notice)),
-            Ok(()) = wanted.changed() => links.follow(),
-        }
-    }
+    (shared, Tasks { rows, uplink })
 }
 
 /// Does what the host program says, but for ending: then, whom to tell.

@@ -13,11 +13,13 @@
 mod connection;
 mod publisher;
 mod service;
+mod shutdowns;
 mod subscription;
 
 pub use connection::{DOOR, Keeper, ask, reach};
 pub use publisher::Refused;
 pub use service::{Asked, Service};
+pub use shutdowns::{Shutdown, Shutdowns};
 pub use subscription::{Item, Subscription};
 
 use crate::command::{Outcome, Reply, Request};
@@ -26,7 +28,7 @@ use protocol::door::{From, Subscribe};
 use protocol::event::{Body, Class, Event, EventId};
 use protocol::fact::Fact;
 use protocol::{Epoch, HostName, Topic};
-use publisher::{Draft, Publisher};
+use publisher::Publisher;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -60,7 +62,7 @@ impl Bus {
     pub async fn publish(&self, fact: &Fact) -> Result<EventId, Refused> {
         let node = self.node().await;
         let said = told::event(self.publisher.next_id(&node), &node, fact);
-        self.publisher.publish(Draft::Event(Box::new(said))).await
+        self.publisher.publish(said).await
     }
 
     /// Says anything under a topic, which has to be of this machine's own unless it is a command or a reply.
@@ -84,7 +86,7 @@ impl Bus {
     ) -> Result<EventId, Refused> {
         let node = self.node().await;
         let id = self.publisher.next_id(&node);
-        self.publisher.publish(Draft::Event(Box::new(Event { id, class, topic, ttl, body: Body(body) }))).await
+        self.publisher.publish(Event { id, class, topic, ttl, body: Body(body) }).await
     }
 
     /// Sends an event as it is, with the id that it has: for those that send one again.
@@ -92,7 +94,7 @@ impl Bus {
     /// # Errors
     /// It is none that can be kept.
     pub async fn resend(&self, event: Event) -> Result<EventId, Refused> {
-        self.publisher.publish(Draft::Event(Box::new(event))).await
+        self.publisher.publish(event).await
     }
 
     /// Listens. With a name, what comes while this program is away waits for it, and each event is to be finished with
@@ -130,7 +132,7 @@ impl Bus {
         let request = Request::new(verb, &node, arguments, within);
         let event = request.event(id.clone(), target, crate::unix_ms());
         let event = event.map_err(|why| Refused { why: why.to_string(), temporary: false })?;
-        match timeout_at(deadline, self.publisher.publish(Draft::Event(Box::new(event)))).await {
+        match timeout_at(deadline, self.publisher.publish(event)).await {
             Ok(published) => published.map(drop)?,
             Err(_) => return Ok(over(id)),
         }
@@ -138,7 +140,7 @@ impl Bus {
             loop {
                 let Item::Event(_, event) = replies.next().await else { continue };
                 match Reply::decode(&event.body.0) {
-                    Ok(reply) if reply.to == id => return reply,
+                    Ok(reply) if reply.to == id && event.id.node == *target => return reply,
                     _ => {}
                 }
             }
@@ -149,6 +151,11 @@ impl Bus {
     /// Does what is asked of this machine under a verb, from now on and whenever this program runs.
     pub fn serve(&self, verb: &str) -> Service {
         Service::start(self.clone(), verb)
+    }
+
+    /// Hears from now on when the server of this machine lets everybody go.
+    pub fn shutdowns(&self) -> Shutdowns {
+        Shutdowns::start(self)
     }
 
     /// The socket of the agent.

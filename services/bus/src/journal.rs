@@ -223,6 +223,12 @@ impl Journal {
         self.core.now().second
     }
 
+    /// Where the newest records begin, of which there are at least so many bytes. Positions do not tell: after a crash they
+    /// go on far behind.
+    pub fn tail(&self, bytes: u64) -> Position {
+        self.core.lock().shelf.tail(bytes)
+    }
+
     /// The position of the next record.
     pub fn next(&self) -> Position {
         *self.core.end.borrow()

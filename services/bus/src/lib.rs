@@ -17,6 +17,7 @@
 //! | [`secure`] | who may do what: keys, sealed links, pairing |
 
 pub mod agent;
+mod allowance;
 pub mod carry;
 pub mod client;
 pub mod command;

@@ -218,7 +218,7 @@ impl<'a, T: Fn(Fact)> Loop<'a, T> {
                 Err(why) => return tracing::error!("nothing goes to the broker for now: {why}"),
             };
             if let Some(gap) = batch.gap {
-                let count = gap.to.0.saturating_sub(gap.from.0) + 1;
+                let count = gap.count();
                 self.tell(Fact::EventsMissed { consumer: CONSUMER.into(), count });
             }
             if batch.entries.is_empty() && batch.next >= self.journal.next() {

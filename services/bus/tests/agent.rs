@@ -85,7 +85,8 @@ async fn a_latecomer_is_told_how_things_are() {
     let attic = Machine::start("attic", true);
     let bus = attic.bus();
     for online in [true, false] {
-        bus.publish(&Fact::Camera { camera: "cam1".into(), online, recording: true }).await.unwrap();
+        let (camera, encoder) = ("cam1".into(), "x264".into());
+        bus.publish(&Fact::Camera { camera, online, recording: true, encoder }).await.unwrap();
         bus.publish(&motion("cam1")).await.unwrap();
     }
     let mut all = bus.subscribe(wanted(None, &["+/+/camera/#"], From::States));

@@ -15,7 +15,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
 
 fn camera(recording: bool) -> Fact {
-    Fact::Camera { camera: "cam1".into(), online: true, recording }
+    Fact::Camera { camera: "cam1".into(), online: true, recording, encoder: "x264".into() }
 }
 
 fn property(message: &rumqttc::Publish, name: &str) -> String {

@@ -17,12 +17,13 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     for camera in &config.cameras {
         let recording = &camera.recording;
         lines.push(format!(
-            "{}: {} at {} pictures a second at most and {} kbit/s, in segments of {} s",
+            "{}: {} at {} pictures a second at most and {} kbit/s, in segments of {} s{}",
             camera.name,
             camera.url,
             recording.fps,
             recording.bitrate,
-            recording.segment.as_secs_f64()
+            recording.segment.as_secs_f64(),
+            if recording.on { "" } else { ", but RECORD or its switch says no" }
         ));
     }
     lines.extend(config.unusable.iter().map(|(name, bad)| format!("{name}: is not recorded: {bad}")));

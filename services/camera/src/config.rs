@@ -4,13 +4,13 @@
 use clap::{Parser, Subcommand};
 use jiff::civil::Time;
 use mjpeg::Url;
-use runner::envfile;
 use runner::exit::Failure;
-use runner::settings::{BadConfig, Origin, Setting, Settings, Sources};
-use std::collections::{BTreeMap, BTreeSet};
+use runner::settings::{BadConfig, Setting, Settings, Sources};
+use segments::places::{self, Places, within};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 const fn setting(key: &'static str, default: &'static str, help: &'static str) -> Setting {
@@ -19,14 +19,11 @@ const fn setting(key: &'static str, default: &'static str, help: &'static str) -
 
 /// Every key of the program; the variable of the same name is written in upper case with `_`.
 pub const SETTINGS: &[Setting] = &[
-    setting("cameras", "", "names of the cameras, separated by blanks"),
-    setting(
-        "camera-dir",
-        "/etc/pistop/cameras",
-        "where each camera has its settings: a file NAME, or a folder NAME with a file for each",
-    ),
-    setting("defaults-dir", "/etc/default", "where seg-NAME files are, which win over those"),
-    setting("ram-dir", "/run/pistop/cameras", "where recordings are kept until they are uploaded"),
+    places::CAMERAS,
+    places::CAMERA_DIR,
+    places::DEFAULTS_DIR,
+    places::SWITCH_DIR,
+    places::RAM_DIR,
     setting(
         "ram-bytes",
         "",
@@ -34,8 +31,8 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting(
         "ram-mount",
-        "",
-        "size, as in 1024m, of the tmpfs that is mounted at ram-dir if there is none; empty to mount nothing",
+        "50%",
+        "size, as in 1024m or 50% of the RAM, of the tmpfs that is mounted at ram-dir if nothing is; off to mount nothing",
     ),
     setting(
         "live",
@@ -57,8 +54,9 @@ pub const CAMERA: &[Setting] = &[
     setting("night-url", "", "the same at the beginning of the night"),
     setting("fps", "15", "pictures a second at most; more are thinned out"),
     setting("bitrate", "1000", "kbit a second"),
-    setting("segment-sec", "20", "seconds that a recording is long"),
+    places::SEGMENT_SEC,
     setting("motion-percent", "2", "how much of the picture has to move, in percent, to be motion; 0 for none"),
+    places::RECORD,
 ];
 
 /// Records network cameras into segments in RAM.
@@ -128,16 +126,6 @@ pub struct Config {
     pub door: PathBuf,
 }
 
-/// Where a camera's settings are.
-#[derive(Debug, Clone)]
-pub struct Places {
-    camera_dir: PathBuf,
-    defaults_dir: PathBuf,
-}
-
-/// When each place of a camera's settings was changed; none of those that are not there.
-pub type Changed = Vec<Option<std::time::SystemTime>>;
-
 /// One camera's settings.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Camera {
@@ -156,6 +144,8 @@ pub struct Camera {
 /// What may change while a camera is recorded.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Recording {
+    /// Whether it is.
+    pub on: bool,
     /// Pictures a second at most.
     pub fps: f64,
     /// kbit a second.
@@ -200,13 +190,13 @@ fn none_left(settings: &Settings, unusable: &[(String, BadConfig)]) -> BadConfig
 
 fn check(settings: &Settings) -> Result<Config, BadConfig> {
     let path = |key| settings.number::<PathBuf>(key);
-    let places = Places { camera_dir: path("camera-dir")?, defaults_dir: path("defaults-dir")? };
+    let places = Places::of(settings)?;
     let (mut cameras, mut unusable) = (Vec::new(), Vec::new());
     let mut names: Vec<&str> = settings.text("cameras").unwrap_or_default().split_ascii_whitespace().collect();
     let mut seen = BTreeSet::new();
     names.retain(|name| seen.insert(*name));
     for name in names {
-        match checked_name(settings, name).and_then(|()| places.camera(name)) {
+        match checked_name(settings, name).and_then(|()| camera(&places, name)) {
             Ok(camera) => cameras.push(camera),
             Err(bad) => unusable.push((name.to_owned(), bad)),
         }
@@ -237,11 +227,14 @@ fn checked_name(settings: &Settings, name: &str) -> Result<(), BadConfig> {
 }
 
 fn ram_mount(settings: &Settings) -> Result<Option<String>, BadConfig> {
-    let Some(text) = settings.text("ram-mount") else { return Ok(None) };
+    let Some(text) = settings.text("ram-mount").filter(|text| *text != "off") else { return Ok(None) };
     let digits = text.strip_suffix(['k', 'm', 'g', '%', 'K', 'M', 'G']).unwrap_or(text);
     match digits.parse::<u64>() {
         Ok(1..) => Ok(Some(text.to_owned())),
-        _ => Err(settings.bad("ram-mount", format!("`{text}` is no size of a tmpfs; write one, as in 1024m"))),
+        _ => {
+            Err(settings
+                .bad("ram-mount", format!("`{text}` is no size of a tmpfs; write one, as in 1024m or 50%, or off")))
+        }
     }
 }
 
@@ -270,53 +263,14 @@ fn time(settings: &Settings, key: &str) -> Result<Time, BadConfig> {
     time.ok_or_else(|| settings.bad(key, format!("`{text}` is no time of day; write one, as in 06:00")))
 }
 
-impl Places {
-    /// Reads what there is about a camera.
-    ///
-    /// # Errors
-    /// The first value that cannot be used, with its place and the remedy.
-    pub fn camera(&self, name: &str) -> Result<Camera, BadConfig> {
-        let own = self.camera_dir.join(name);
-        let variables = own.is_dir().then(|| own.clone());
-        let files = [Some(own).filter(|own| !own.is_dir()), Some(self.defaults(name))];
-        let mut from = BTreeMap::new();
-        let mut environment = Vec::new();
-        for file in files.into_iter().flatten().filter(|file| file.exists()) {
-            for (variable, value) in envfile::read(&file)? {
-                from.insert(variable.clone(), file.clone());
-                environment.push((OsString::from(variable), OsString::from(value)));
-            }
-        }
-        let settings = Settings::load(CAMERA, Sources { variables, environment, ..Sources::default() })?;
-        checked(name, &settings).map_err(|bad| self.placed(name, &settings, &from, bad))
-    }
-
-    /// The file that `setdur` writes.
-    pub fn defaults(&self, name: &str) -> PathBuf {
-        self.defaults_dir.join(format!("seg-{name}"))
-    }
-
-    /// When what is said about a camera was last changed.
-    pub fn changed(&self, name: &str) -> Changed {
-        let changed = |path: &Path| path.metadata().and_then(|meta| meta.modified()).ok();
-        let own = self.camera_dir.join(name);
-        let inside = CAMERA.iter().map(|setting| own.join(setting.variable()));
-        inside.chain([own.clone(), self.defaults(name)]).map(|path| changed(&path)).collect()
-    }
-
-    /// Names the file that a value came from, or the one to write.
-    fn placed(&self, name: &str, settings: &Settings, from: &BTreeMap<String, PathBuf>, bad: BadConfig) -> BadConfig {
-        let Some(setting) = CAMERA.iter().find(|one| bad.key == one.key || bad.key == one.variable()) else {
-            return bad;
-        };
-        let (key, origin) = (setting.variable(), settings.origin(setting.key));
-        let file = match (origin, from.get(&key)) {
-            (Origin::Variables, _) => return bad,
-            (_, Some(file)) => file.clone(),
-            (_, None) => self.camera_dir.join(name),
-        };
-        BadConfig { source: file.display().to_string(), key, why: bad.why }
-    }
+/// Reads what there is about a camera. Its switch goes before its settings.
+///
+/// # Errors
+/// The first value that cannot be used, with its place and the remedy.
+pub fn camera(places: &Places, name: &str) -> Result<Camera, BadConfig> {
+    let mut camera = places.load(name, CAMERA, |settings| checked(name, settings))?;
+    camera.recording.on = places.switched(name).unwrap_or(camera.recording.on);
+    Ok(camera)
 }
 
 fn checked(name: &str, settings: &Settings) -> Result<Camera, BadConfig> {
@@ -331,20 +285,13 @@ fn checked(name: &str, settings: &Settings) -> Result<Camera, BadConfig> {
         day_url: url("day-url")?,
         night_url: url("night-url")?,
         recording: Recording {
-            fps: within(settings, "fps", 0.1, 120.0)?,
-            bitrate: within(settings, "bitrate", 16.0, 100_000.0)? as u32,
-            segment: Duration::from_secs_f64(within(settings, "segment-sec", 1.0, 3600.0)?),
-            motion_percent: Some(within(settings, "motion-percent", 0.0, 100.0)? as f32).filter(|&share| share > 0.0),
+            on: places::record(settings)?,
+            fps: within(settings, "fps", 0.1..=120.0)?,
+            bitrate: within(settings, "bitrate", 16.0..=100_000.0)? as u32,
+            segment: Duration::from_secs_f64(places::segment_sec(settings)?),
+            motion_percent: Some(within(settings, "motion-percent", 0.0..=100.0)? as f32).filter(|&share| share > 0.0),
         },
     })
-}
-
-fn within(settings: &Settings, key: &str, least: f64, most: f64) -> Result<f64, BadConfig> {
-    let number: f64 = settings.number(key)?;
-    match (least..=most).contains(&number) {
-        true => Ok(number),
-        false => Err(settings.bad(key, format!("`{number}` is too little or too much; give {least} to {most}"))),
-    }
 }
 
 #[cfg(test)]

@@ -45,7 +45,11 @@ impl House {
         let sent = self.0.send(Post::End(end));
         let all = async { sent.await.is_ok() && ended.await.is_ok() };
         if !tokio::time::timeout(within, all).await.unwrap_or(false) {
-            tracing::warn!("the bus did not take all in time; some facts are not told");
+            let left = self.0.max_capacity() - self.0.capacity();
+            tracing::warn!(
+                "{} facts or so are not told, the bus did not take them in time: is fclient or fserver running?",
+                left.max(1)
+            );
         }
     }
 }

@@ -9,6 +9,9 @@
 //! | [`pipeline`] | GStreamer, on threads of its own |
 //! | [`segment`] | a file while it is written |
 //! | [`ram`] | the budget of RAM, and what has to go |
+//! | [`ledger`], [`silence`] | what is written down of each moment; of pictures that do not come. The second one is pure |
+//! | [`foreign`] | recordings that are not ours |
+//! | [`pressure`] | whether it runs short. Pure |
 //! | [`orphans`], [`mend`] | what a dead recorder left behind; names from before the clock was set |
 //! | [`presets`] | day and night |
 //! | [`live`], [`status`] | pictures and figures for others |
@@ -19,7 +22,9 @@
 
 pub mod check;
 pub mod config;
+pub mod foreign;
 pub mod house;
+pub mod ledger;
 pub mod live;
 pub mod machine;
 pub mod mend;
@@ -27,10 +32,12 @@ pub mod orphans;
 pub mod pace;
 pub mod pipeline;
 pub mod presets;
+pub mod pressure;
 pub mod ram;
 pub mod recorder;
 pub mod run;
 pub mod segment;
+pub mod silence;
 pub mod status;
 pub mod timeline;
 pub mod ts;

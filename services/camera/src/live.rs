@@ -2,7 +2,6 @@
 //! Assistant take it; `/CAM/snapshot.jpg` is the newest picture; `/` is the status as JSON. Only what is new is sent: who is slow sees
 //! fewer pictures, and nobody waits for him.
 
-use crate::ram::Ram;
 use crate::status::Board;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -29,8 +28,6 @@ pub struct Show {
     pub pictures: BTreeMap<String, watch::Receiver<Option<Bytes>>>,
     /// How they are.
     pub board: Board,
-    /// Where recordings are.
-    pub ram: Ram,
 }
 
 /// Serves until it is dropped.
@@ -73,8 +70,7 @@ async fn answer(mut stream: TcpStream, show: &Show) -> io::Result<()> {
             }
         }
         (None, "") if camera.is_empty() => {
-            let json = show.board.json(show.ram.used(), show.ram.cap());
-            reply(&mut stream, "200 OK", "application/json", json.as_bytes()).await
+            reply(&mut stream, "200 OK", "application/json", show.board.status().json().as_bytes()).await
         }
         _ => {
             let there: Vec<_> =

@@ -57,6 +57,10 @@ pub enum Input {
     Lost(String),
     /// Its settings have changed.
     Rules(Rules),
+    /// It is encoded by this from now on.
+    Encoder(&'static str),
+    /// The server lets everybody go: what was recorded so far is to leave at once.
+    Leaving,
     /// The deadline has passed.
     Tick,
     /// The program ends.
@@ -113,19 +117,25 @@ enum Presence {
 pub struct Machine {
     camera: String,
     rules: Rules,
+    encoder: &'static str,
+    /// Whether it was said to be online, and recorded.
+    told: Option<(bool, bool)>,
     open: Option<Open>,
     moving: Option<Moving>,
     /// The last look found motion.
     stirred: bool,
     presence: Presence,
     silent_at: Option<Duration>,
+    /// The open segment ends with the next picture.
+    leaving: bool,
 }
 
 impl Machine {
     /// A camera of which nothing is known yet.
-    pub fn new(camera: &str, rules: Rules) -> Machine {
-        let presence = Presence::Unknown(None);
-        Machine { camera: camera.into(), rules, open: None, moving: None, stirred: false, presence, silent_at: None }
+    pub fn new(camera: &str, rules: Rules, encoder: &'static str) -> Machine {
+        let (presence, camera) = (Presence::Unknown(None), camera.into());
+        let (told, open, moving, silent_at) = Default::default();
+        Machine { camera, rules, encoder, told, open, moving, stirred: false, presence, silent_at, leaving: false }
     }
 
     /// When [`Input::Tick`] is due.
@@ -147,6 +157,14 @@ impl Machine {
                 self.rules = rules;
                 Vec::new()
             }
+            Input::Encoder(encoder) => {
+                self.encoder = encoder;
+                self.told.map(|(online, recording)| self.state(online, recording)).into_iter().collect()
+            }
+            Input::Leaving => {
+                self.leaving = self.open.is_some();
+                Vec::new()
+            }
             Input::Tick => self.tick(now),
             Input::Stop => self.close(Reason::Stopped).into_iter().chain([self.state(false, false)]).collect(),
         }
@@ -154,6 +172,11 @@ impl Machine {
 
     fn online(&mut self) -> Vec<Action> {
         let mut actions = vec![Action::Preset];
+        if self.presence == Presence::Frozen {
+            // It was asked anew; whether that helped is shown by its next pictures.
+            actions.push(self.state(false, true));
+            return actions;
+        }
         if !matches!(self.presence, Presence::Online | Presence::Blip(..)) {
             actions.push(Action::Say(Fact::CameraOnline { camera: self.camera.clone() }));
             actions.push(self.state(true, true));
@@ -168,6 +191,7 @@ impl Machine {
         match self.cut(&picture) {
             Some(reason) => {
                 self.open = Some(Open { begun: picture.taken, key: picture.taken, size: picture.size });
+                self.leaving = false;
                 actions.extend([Action::Key, Action::Begin(reason)]);
                 actions.extend(self.moving.map(|_| Action::Mark));
             }
@@ -184,6 +208,8 @@ impl Machine {
         let nearest = picture.taken + picture.interval / 2;
         if open.size != picture.size {
             Some(Reason::Size)
+        } else if self.leaving {
+            Some(Reason::Stopped)
         } else if nearest >= open.begun + self.rules.segment {
             Some(Reason::Length)
         } else {
@@ -237,12 +263,17 @@ impl Machine {
     }
 
     fn lost(&mut self, why: String, now: Duration) -> Vec<Action> {
+        if self.presence == Presence::Frozen {
+            let told = [self.offline(why), self.state(false, false)];
+            return self.close(Reason::Lost).into_iter().chain(told).collect();
+        }
         self.presence = match std::mem::replace(&mut self.presence, Presence::Offline) {
             Presence::Online => Presence::Blip(now, why),
             Presence::Unknown(None) => Presence::Unknown(Some((now, why))),
             Presence::Unknown(Some((since, _))) => Presence::Unknown(Some((since, why))),
             Presence::Blip(since, _) => Presence::Blip(since, why),
-            Presence::Frozen | Presence::Offline => Presence::Offline,
+            Presence::Frozen => Presence::Frozen,
+            Presence::Offline => Presence::Offline,
         };
         self.close(Reason::Lost).into_iter().collect()
     }
@@ -265,7 +296,7 @@ impl Machine {
     /// A segment that ends with the camera is evidence.
     fn close(&mut self, reason: Reason) -> Vec<Action> {
         self.silent_at = None;
-        self.stirred = false;
+        (self.stirred, self.leaving) = (false, false);
         match self.open.take() {
             Some(_) if reason == Reason::Lost => vec![Action::Mark, Action::Close(reason)],
             Some(_) => vec![Action::Close(reason)],
@@ -277,8 +308,10 @@ impl Machine {
         Action::Say(Fact::CameraOffline { camera: self.camera.clone(), why })
     }
 
-    fn state(&self, online: bool, recording: bool) -> Action {
-        Action::Say(Fact::Camera { camera: self.camera.clone(), online, recording })
+    fn state(&mut self, online: bool, recording: bool) -> Action {
+        self.told = Some((online, recording));
+        let (camera, encoder) = (self.camera.clone(), self.encoder.into());
+        Action::Say(Fact::Camera { camera, online, recording, encoder })
     }
 }
 

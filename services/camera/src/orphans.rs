@@ -9,11 +9,11 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Adopts what lies in a camera's folder; the segments with their new labels.
+/// Adopts what lies in a camera's folder; the segments with their new labels. `note` is told of each before it is there.
 ///
 /// # Errors
 /// The folder cannot be read. What cannot be adopted stays where it is, and is logged.
-pub fn adopt(camera: &str, folder: &Path) -> io::Result<Vec<(PathBuf, Label)>> {
+pub fn adopt(camera: &str, folder: &Path, note: &mut dyn FnMut(&Label)) -> io::Result<Vec<(PathBuf, Label)>> {
     let contents = segments::read(folder)?;
     for stray in &contents.stray_labels {
         let _ = fs::remove_file(stray);
@@ -22,7 +22,7 @@ pub fn adopt(camera: &str, folder: &Path) -> io::Result<Vec<(PathBuf, Label)>> {
         contents.parts.iter().map(|part| (part, true)).chain(contents.unlabelled.iter().map(|bare| (bare, false)));
     let mut adopted = Vec::new();
     for (bare, part) in orphans {
-        match one(camera, folder, bare, part) {
+        match one(camera, folder, bare, part, note) {
             Ok(found) => adopted.extend(found),
             Err(why) => tracing::error!("{} cannot be adopted: {why}; look at it and delete it", bare.path.display()),
         }
@@ -30,7 +30,13 @@ pub fn adopt(camera: &str, folder: &Path) -> io::Result<Vec<(PathBuf, Label)>> {
     Ok(adopted)
 }
 
-fn one(camera: &str, folder: &Path, bare: &Bare, part: bool) -> io::Result<Option<(PathBuf, Label)>> {
+fn one(
+    camera: &str,
+    folder: &Path,
+    bare: &Bare,
+    part: bool,
+    note: &mut dyn FnMut(&Label),
+) -> io::Result<Option<(PathBuf, Label)>> {
     let mut bytes = fs::read(&bare.path)?;
     let found = ts::remains(&bytes);
     if found.pictures == 0 {
@@ -50,6 +56,7 @@ fn one(camera: &str, folder: &Path, bare: &Bare, part: bool) -> io::Result<Optio
         adopted: true,
         ..known.unwrap_or_else(|| unknown(camera, bare))
     };
+    note(&label);
     if part {
         return segments::close(folder, &bare.name, &label).map(|path| Some((path, label)));
     }
@@ -102,7 +109,9 @@ mod tests {
         put(name(3).part(), b"");
         put(name(3).label(), b"{}");
         put(name(4).label(), b"{}");
-        let adopted = adopt("cam1", dir.path()).unwrap();
+        let mut noted = Vec::new();
+        let adopted = adopt("cam1", dir.path(), &mut |label| noted.push(label.sequence)).unwrap();
+        assert_eq!(noted, [1, 2]);
         let told: Vec<_> = adopted.iter().map(|(_, label)| (label.sequence, label.frames, label.duration_ms)).collect();
         assert_eq!(told, [(1, 30, 3000), (2, 5, 500)]);
         let contents = segments::read(dir.path()).unwrap();
@@ -111,7 +120,7 @@ mod tests {
             assert!(found.label.adopted && found.label.clock == Clock::Set);
             assert_eq!(found.label.md5, crate::segment::md5_of(&fs::read(&found.path).unwrap()));
         }
-        assert_eq!(adopt("cam1", dir.path()).unwrap(), []);
+        assert_eq!(adopt("cam1", dir.path(), &mut |_| ()).unwrap(), []);
     }
 
     #[test]
@@ -130,7 +139,7 @@ mod tests {
         let packets = segment.packets(&[0; 500], Duration::ZERO, true).unwrap();
         segment.write(&packets).unwrap();
         drop(segment);
-        let (_, label) = adopt("cam1", dir.path()).unwrap().remove(0);
+        let (_, label) = adopt("cam1", dir.path(), &mut |_| ()).unwrap().remove(0);
         assert_eq!((label.width, label.height, label.monotonic_ms, label.clock), (800, 600, 4711, Clock::Unset));
     }
 }

@@ -11,7 +11,7 @@ use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// A camera has so long to answer.
@@ -74,8 +74,8 @@ fn short(time: Time) -> String {
     format!("{:02}:{:02}", time.hour(), time.minute())
 }
 
-/// Looks after one camera as long as it is recorded; `back` tells that it may have forgotten.
-pub async fn keep(camera: Camera, times: Times, mut back: mpsc::UnboundedReceiver<()>) {
+/// Looks after one camera while it is recorded; `back` tells that it may have forgotten.
+pub async fn keep(camera: watch::Receiver<Camera>, times: Times, mut back: mpsc::UnboundedReceiver<()>) {
     let mut backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(120));
     let (mut applied, mut forgot) = (None::<(Mode, Instant)>, false);
     loop {
@@ -84,10 +84,10 @@ pub async fn keep(camera: Camera, times: Times, mut back: mpsc::UnboundedReceive
         }
         let now = Zoned::now().time();
         let mode = times.mode(now);
-        let url = if mode == Mode::Day { &camera.day_url } else { &camera.night_url };
+        let url = address(&camera.borrow(), mode);
         let mut pause = if forgot { AGAIN / 10 } else { LOOK };
-        if let Some(url) = url.as_ref().filter(|_| applied.is_none_or(|(done, _)| done != mode)) {
-            match apply(url, mode, &times.why(now)).await {
+        if let Some(url) = url.filter(|_| applied.is_none_or(|(done, _)| done != mode)) {
+            match apply(&url, mode, &times.why(now)).await {
                 true => (applied, _) = (Some((mode, Instant::now())), backoff.reset()),
                 false => pause = backoff.next(),
             }
@@ -100,6 +100,12 @@ pub async fn keep(camera: Camera, times: Times, mut back: mpsc::UnboundedReceive
             () = sleep_until(Instant::now() + pause) => {}
         }
     }
+}
+
+/// What is to be called, if anything: one that is not recorded may have no power at all.
+fn address(camera: &Camera, mode: Mode) -> Option<Url> {
+    let url = if mode == Mode::Day { &camera.day_url } else { &camera.night_url };
+    url.clone().filter(|_| camera.recording.on)
 }
 
 /// The words of the log are those of the script that did this before.

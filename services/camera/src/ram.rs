@@ -1,11 +1,14 @@
 //! The RAM that recordings may take. It is a budget in bytes, below the size of the tmpfs: when it is used up the least valuable segments
-//! go, each with a fact, and recording goes on. A tmpfs is mounted here if the owner wants that and there is none.
+//! go, each with a fact, and recording goes on. A tmpfs of its own is mounted if there is none.
 
 use crate::house::House;
+use crate::ledger::Ledgers;
+use crate::wall::Wall;
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use protocol::fact::Fact;
 use runner::exit::Failure;
-use segments::{Held, evict};
+use segments::ledger::{Closed, What};
+use segments::{Found, Held, evict};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -23,22 +26,29 @@ pub struct Ram {
     dir: PathBuf,
     cap: u64,
     house: House,
+    ledgers: Ledgers,
     _lock: Arc<File>,
 }
 
 impl Ram {
-    /// Makes the folder, mounts a tmpfs of the size `mount` there if there is none, and takes hold of it.
+    /// Makes the folder, mounts a tmpfs of the size `mount` there if nothing is mounted there, and takes hold of it.
     ///
     /// # Errors
     /// It cannot be made or mounted, or another recorder has it.
-    pub fn prepare(dir: &Path, cap: Option<u64>, mount: Option<&str>, house: House) -> Result<Ram, Failure> {
+    pub fn prepare(
+        dir: &Path,
+        cap: Option<u64>,
+        mount: Option<&str>,
+        house: House,
+        wall: Arc<Wall>,
+    ) -> Result<Ram, Failure> {
         let bad = |why: io::Error| {
             let remedy = "set RAM_DIR to a folder that this user may write to";
             Failure::Permanent(format!("{}: {why}; {remedy}", dir.display()))
         };
         fs::DirBuilder::new().recursive(true).mode(0o755).create(dir).map_err(bad)?;
-        if let Some(size) = mount.filter(|_| !is_own_mount(dir)) {
-            mount_tmpfs(dir, size)?;
+        if let Some(size) = mount.filter(|_| !is_mount(dir)) {
+            mount_if_possible(dir, size)?;
         }
         let lock = lock(dir).map_err(bad)?.ok_or_else(|| {
             Failure::Permanent(format!(
@@ -46,7 +56,8 @@ impl Ram {
                 dir.display()
             ))
         })?;
-        Ok(Ram { dir: dir.into(), cap: budget(dir, cap).map_err(bad)?, house, _lock: Arc::new(lock) })
+        let (cap, ledgers) = (budget(dir, cap).map_err(bad)?, Ledgers::new(dir, wall));
+        Ok(Ram { dir: dir.into(), cap, house, ledgers, _lock: Arc::new(lock) })
     }
 
     /// Where a camera's recordings are.
@@ -57,6 +68,11 @@ impl Ram {
     /// The folder of all.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// What is written down about the cameras.
+    pub const fn ledgers(&self) -> &Ledgers {
+        &self.ledgers
     }
 
     /// Bytes that recordings may take.
@@ -93,7 +109,7 @@ impl Ram {
                 break;
             }
             // One that is being sent right now is gone soon anyway.
-            match Held::take(&found.path).and_then(|held| held.map(Held::delete).transpose()) {
+            match Held::take(&found.path).and_then(|held| held.map(|held| self.delete(held, found)).transpose()) {
                 Ok(Some(())) => {
                     freed += found.bytes;
                     let (camera, file) = (found.label.camera.clone(), found.path.display().to_string());
@@ -106,6 +122,15 @@ impl Ram {
         }
         freed
     }
+
+    /// Written down first: a segment that goes unsaid would count as recorded.
+    fn delete(&self, held: Held, found: &Found) -> io::Result<()> {
+        let (run, sequence) = (found.label.boot.clone(), found.label.sequence);
+        self.ledgers.note(&found.label.camera, What::Evicted { run, sequence });
+        held.delete().inspect_err(|_| {
+            self.ledgers.note(&found.label.camera, What::Closed(Closed::of(&found.label)));
+        })
+    }
 }
 
 fn size_of(folder: &Path) -> io::Result<u64> {
@@ -114,29 +139,48 @@ fn size_of(folder: &Path) -> io::Result<u64> {
     Ok(sizes.sum())
 }
 
-/// Whether something of its own is mounted there, and it is a tmpfs.
-fn is_own_mount(dir: &Path) -> bool {
+/// Whether something of its own is mounted there.
+fn is_mount(dir: &Path) -> bool {
     let device = |path: &Path| path.metadata().map(|meta| meta.dev()).ok();
-    is_tmpfs(dir) && dir.parent().is_some_and(|parent| device(parent) != device(dir))
+    dir.parent().is_some_and(|parent| device(parent) != device(dir))
+}
+
+fn holds_recordings(dir: &Path) -> bool {
+    let folders = segments::cameras(dir).unwrap_or_default();
+    folders.values().any(|folder| size_of(folder).unwrap_or_default() > 0)
 }
 
 fn is_tmpfs(dir: &Path) -> bool {
     statfs(dir).is_ok_and(|fs| fs.filesystem_type() == TMPFS_MAGIC)
 }
 
-fn mount_tmpfs(dir: &Path, size: &str) -> Result<(), Failure> {
+/// Nothing is hidden by it, and whoever may not mount goes on with the RAM that there is.
+fn mount_if_possible(dir: &Path, size: &str) -> Result<(), Failure> {
+    let place = dir.display();
+    if holds_recordings(dir) {
+        tracing::info!("{place}: recordings lie there, so no tmpfs is mounted over them");
+        return Ok(());
+    }
+    match mount_tmpfs(dir, size) {
+        Ok(()) => tracing::info!("a tmpfs of {size} is mounted at {place}"),
+        Err(why) if why.kind() == io::ErrorKind::PermissionDenied && is_tmpfs(dir) => {
+            tracing::warn!("no tmpfs of {size} can be mounted at {place}: {why}; what is free there has to do");
+        }
+        Err(why) => {
+            return Err(Failure::Permanent(format!(
+                "no tmpfs can be mounted at {place}: {why}; run this as root, or put \
+                 `tmpfs {place} tmpfs size={size},noatime 0 0` into /etc/fstab; to record to what is there, \
+                 set RAM_MOUNT=off"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn mount_tmpfs(dir: &Path, size: &str) -> io::Result<()> {
     let flags = sys_mount::MountFlags::NOATIME | sys_mount::MountFlags::NOSUID | sys_mount::MountFlags::NODEV;
     let data = format!("size={size},mode=0755");
-    let mounted = sys_mount::Mount::builder().fstype("tmpfs").flags(flags).data(&data).mount("tmpfs", dir);
-    tracing::info!("a tmpfs of {size} is mounted at {}", dir.display());
-    mounted.map(drop).map_err(|why| {
-        Failure::Permanent(format!(
-            "no tmpfs can be mounted at {}: {why}; run this as root, or put `tmpfs {} tmpfs size={size},noatime 0 0` into \
-             /etc/fstab and leave RAM_MOUNT empty",
-            dir.display(),
-            dir.display()
-        ))
-    })
+    sys_mount::Mount::builder().fstype("tmpfs").flags(flags).data(&data).mount("tmpfs", dir).map(drop)
 }
 
 fn lock(dir: &Path) -> io::Result<Option<File>> {
@@ -154,11 +198,14 @@ fn budget(dir: &Path, wanted: Option<u64>) -> io::Result<u64> {
     let fs = statfs(dir)?;
     let unit = u64::try_from(fs.block_size()).unwrap_or(4096);
     let (size, free) = (fs.blocks() * unit, fs.blocks_available() * unit);
-    let share = match (is_tmpfs(dir), is_own_mount(dir)) {
+    let share = match (is_tmpfs(dir), is_mount(dir)) {
         (true, true) => size / 10 * 9,
         (true, false) => free / 2,
         (false, _) => {
-            tracing::warn!("{} is no RAM: recordings wear a disk; set RAM_MOUNT, or another RAM_DIR", dir.display());
+            tracing::warn!(
+                "{} is no RAM: recordings wear a disk; leave RAM_MOUNT at its default, or set another RAM_DIR",
+                dir.display()
+            );
             ON_DISK.min(free / 2)
         }
     };

@@ -9,12 +9,15 @@ use crate::pace::Pace;
 use crate::pipeline::encoder::Kind;
 use crate::pipeline::{Output, Pipeline, Rate, Watch};
 use crate::ram::Ram;
-use crate::status::{Board, Status};
+use crate::silence::{Seen, Silence};
+use crate::status::{ASKED, Board, Status};
 use crate::timeline::Timeline;
 use crate::wall::Wall;
 use bytes::Bytes;
 use mjpeg::{Frame, Happening, Happenings};
+use protocol::fact::Fact;
 use runner::exit::Failure;
+use segments::ledger::What;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -29,8 +32,10 @@ const WAITING: usize = 16;
 const MEASURING: Duration = Duration::from_secs(2);
 /// A pipeline that breaks is made anew, but not more often than this in a minute.
 const REPAIRS: usize = 3;
-/// So often it is looked whether the pipeline hangs.
+/// So often it is looked whether the pipeline hangs, and said that this recorder lives.
 const LOOK: Duration = Duration::from_secs(1);
+/// A recorder that has not looked for so long was held up.
+const HELD_UP: Duration = Duration::from_secs(5);
 
 /// What all recorders of a run have in common.
 #[derive(Debug, Clone)]
@@ -49,12 +54,14 @@ pub struct Surroundings {
     pub boot: u32,
     /// Segments up to now.
     pub sequence: Arc<AtomicU64>,
+    /// How often the server has said that it lets everybody go.
+    pub leaving: watch::Receiver<u32>,
     /// The program ends.
     pub stop: CancellationToken,
 }
 
-/// What others get from a recorder.
-#[derive(Debug)]
+/// What others get from a recorder; clones lead to the same ones.
+#[derive(Debug, Clone)]
 pub struct Outlets {
     /// The newest picture.
     pub picture: watch::Sender<Option<Bytes>>,
@@ -64,27 +71,74 @@ pub struct Outlets {
     pub back: mpsc::UnboundedSender<()>,
 }
 
-/// Records a camera until the program ends.
+/// Records a camera, while it is to be recorded, until the program ends.
 ///
 /// # Errors
 /// GStreamer hangs or breaks again and again: this process has to be started anew.
-pub async fn run(
-    camera: Camera,
-    mut recording: watch::Receiver<Recording>,
-    around: Surroundings,
-    outlets: Outlets,
-) -> Result<(), Failure> {
+pub async fn run(mut camera: watch::Receiver<Camera>, around: Surroundings, outlets: Outlets) -> Result<(), Failure> {
+    let mut status = Status::new(&camera.borrow(), around.encoder.name(), around.wall.now());
+    if !camera.borrow().recording.on {
+        let camera = camera.borrow().name.clone();
+        let encoder = around.encoder.name().into();
+        around.house.say(Fact::Camera { camera, online: false, recording: false, encoder });
+    }
+    while !around.stop.is_cancelled() {
+        let now = camera.borrow_and_update().clone();
+        match now.recording.on {
+            true => status = record(&now, &mut camera, &around, &outlets, status).await?,
+            false => pause(&now, &mut camera, &around, &outlets, &mut status).await,
+        }
+    }
+    Ok(())
+}
+
+/// Nothing is asked of the camera until somebody wants it recorded.
+async fn pause(
+    this: &Camera,
+    camera: &mut watch::Receiver<Camera>,
+    around: &Surroundings,
+    outlets: &Outlets,
+    status: &mut Status,
+) {
+    tracing::info!("{}: is not recorded, as RECORD or its switch says", this.name);
+    status.lost("is not to be recorded", around.wall.now());
+    let mut recording = this.recording;
+    while !recording.on {
+        status.recorded_as(&recording);
+        outlets.board.show(status);
+        tokio::select! {
+            () = around.stop.cancelled() => return,
+            _ = camera.changed() => recording = camera.borrow().recording,
+        }
+    }
+}
+
+/// Until the program ends, the camera is not to be recorded any more, or it has another address.
+async fn record(
+    this: &Camera,
+    camera: &mut watch::Receiver<Camera>,
+    around: &Surroundings,
+    outlets: &Outlets,
+    status: Status,
+) -> Result<Status, Failure> {
     let (teller, mut happenings) = mjpeg::channel(WAITING);
-    let source = tokio::spawn(mjpeg::run(mjpeg::Config::new(camera.url.clone()), teller));
-    let stop = around.stop.clone();
-    let mut recorder = Recorder::new(&camera, around, outlets);
+    let mut source = tokio::spawn(mjpeg::run(mjpeg::Config::new(this.url.clone()), teller));
+    let mut leaving = around.leaving.clone();
+    let mut recorder = Recorder::new(this, around.clone(), outlets.clone(), status);
     let ended = loop {
         let wake = recorder.around.wall.tokio(recorder.deadline());
         let step = tokio::select! {
-            () = stop.cancelled() => break Ok(()),
+            () = around.stop.cancelled() => break Ok(()),
             happening = happenings.next() => recorder.happening(happening, &happenings),
             output = next(&mut recorder.outputs) => recorder.output(output),
-            Ok(()) = recording.changed() => recorder.change(*recording.borrow_and_update()),
+            Ok(()) = camera.changed() => {
+                let new = camera.borrow().clone();
+                if !new.recording.on || new.url != this.url {
+                    break Ok(());
+                }
+                recorder.change(new.recording)
+            }
+            Ok(()) = leaving.changed() => recorder.perform(Input::Leaving, None),
             () = tokio::time::sleep_until(wake) => recorder.tick(),
         };
         if step.is_err() {
@@ -92,10 +146,16 @@ pub async fn run(
         }
     };
     recorder.end().await;
-    // The connection to the camera is closed before this program ends: it serves one client only.
+    recorder.note(match &ended {
+        Ok(()) => What::Stopped,
+        Err(why) => What::GaveUp { why: why.to_string() },
+    });
+    // The connection to the camera is closed before anybody opens another one: it serves one client only.
     drop(happenings);
-    let _ = tokio::time::timeout(LOOK, source).await;
-    ended
+    if tokio::time::timeout(LOOK, &mut source).await.is_err() {
+        source.abort();
+    }
+    ended.map(|()| recorder.status)
 }
 
 async fn next(outputs: &mut Option<mpsc::Receiver<Output>>) -> Option<Output> {
@@ -123,14 +183,21 @@ struct Recorder {
     repairs: VecDeque<Duration>,
     looked: Duration,
     thinned: u64,
+    flawed: u64,
+    silence: Silence,
 }
 
 impl Recorder {
-    fn new(camera: &Camera, around: Surroundings, outlets: Outlets) -> Recorder {
-        let recording = camera.recording;
+    fn new(camera: &Camera, around: Surroundings, outlets: Outlets, mut status: Status) -> Recorder {
+        let (recording, now) = (camera.recording, around.wall.now());
+        around.ram.ledgers().begin(&camera.name, around.boot);
+        status.lost(ASKED, now);
+        status.recorded_as(&recording);
+        status.encodes_by(around.encoder.name());
+        outlets.board.show(&status);
         Recorder {
             name: camera.name.clone(),
-            machine: Machine::new(&camera.name, rules(&recording)),
+            machine: Machine::new(&camera.name, rules(&recording), around.encoder.name()),
             timeline: Timeline::default(),
             pace: Pace::new(recording.fps),
             held: Some(Vec::new()),
@@ -138,10 +205,12 @@ impl Recorder {
             outputs: None,
             watch: Watch::new(around.patience),
             writer: Writer::new(&camera.name, &around),
-            status: Status::new(&camera.name, around.encoder.name()),
+            status,
             repairs: VecDeque::new(),
-            looked: Duration::ZERO,
+            looked: now,
             thinned: 0,
+            flawed: 0,
+            silence: Silence::new(around.wall.monotonic_ms(now)),
             recording,
             around,
             outlets,
@@ -155,20 +224,25 @@ impl Recorder {
     }
 
     fn happening(&mut self, happening: Option<Happening>, happenings: &Happenings) -> Result<(), Failure> {
+        self.flawed = happenings.counts().flawed;
         match happening {
             Some(Happening::Online(size)) => {
                 tracing::info!("{}: sends pictures of {size}", self.name);
                 self.timeline.reconnected();
                 self.pace.paused();
-                self.status.online();
+                self.status.online(self.around.wall.now());
+                self.outlets.board.show(&self.status);
                 self.perform(Input::Online, None)?;
             }
             Some(Happening::Frame(frame)) => self.frame(frame)?,
             Some(Happening::Lost { why }) => {
                 tracing::warn!("{}: {why}", self.name);
                 self.outlets.picture.send_replace(None);
-                self.status.lost(&why.to_string());
+                self.status.lost(&why.to_string(), self.around.wall.now());
+                self.outlets.board.show(&self.status);
                 self.measured()?;
+                let line = self.silence.lost(why.word(), self.around.wall.monotonic_ms(self.around.wall.now()));
+                self.around.ram.ledgers().write(&self.name, line);
                 self.perform(Input::Lost(why.to_string()), None)?;
             }
             None => return Err(Failure::Temporary(format!("{}: its reader has ended", self.name))),
@@ -211,7 +285,26 @@ impl Recorder {
             moved: frame.look.motion_percent,
             frozen: frame.look.frozen,
         };
+        self.seen(&picture);
         self.perform(Input::Picture(picture), Some((frame.jpeg, picture)))
+    }
+
+    /// The ledger is told of what was before this picture.
+    fn seen(&mut self, picture: &Picture) {
+        let wall = &self.around.wall;
+        let seen = Seen {
+            taken: wall.monotonic_ms(picture.taken),
+            interval: picture.interval.as_millis() as u64,
+            frozen: picture.frozen.map(|span| span.as_millis() as u64),
+            flawed: self.flawed,
+        };
+        for line in self.silence.picture(seen) {
+            self.around.ram.ledgers().write(&self.name, line);
+        }
+    }
+
+    fn note(&self, what: What) {
+        self.around.ram.ledgers().note(&self.name, what);
     }
 
     fn perform(&mut self, input: Input, picture: Option<(Bytes, Picture)>) -> Result<(), Failure> {
@@ -301,9 +394,11 @@ impl Recorder {
         self.repairs.push_back(now);
         (self.pipeline, self.outputs) = (None, None);
         self.writer.forget();
+        self.note(What::Repaired);
         if self.around.encoder == Kind::Hardware {
             self.around.encoder = Kind::X264;
             self.status.encodes_by(Kind::X264.name());
+            self.perform(Input::Encoder(Kind::X264.name()), None)?;
         }
         match self.repairs.len() > REPAIRS {
             true => Err(Failure::Temporary(format!("{}: the pipeline breaks again and again: {why}", self.name))),
@@ -323,6 +418,8 @@ impl Recorder {
             return Ok(());
         }
         self.recording = recording;
+        self.status.recorded_as(&recording);
+        self.outlets.board.show(&self.status);
         self.pace.limit(recording.fps);
         if let Some(pipeline) = &self.pipeline {
             let fps = self.pace.fps().unwrap_or(recording.fps);
@@ -340,7 +437,12 @@ impl Recorder {
         if self.machine.deadline().is_some_and(|at| at <= now) {
             self.perform(Input::Tick, None)?;
         }
+        if now > self.looked + HELD_UP {
+            self.note(What::Stalled { since: self.around.wall.monotonic_ms(self.looked) });
+        }
         self.looked = now;
+        self.around.ram.ledgers().alive(&self.name, self.writer.records_since());
+        self.writer.closed().into_iter().for_each(|label| self.status.closed(label));
         self.outlets.board.put(&self.status);
         if self.writer.is_overdue() {
             self.repair("no key frame comes, although it was asked for")?;
@@ -367,6 +469,8 @@ impl Recorder {
                 () = tokio::time::sleep_until(wake) => self.writer.tick(self.around.wall.now()),
             }
         }
+        self.writer.closed().into_iter().for_each(|label| self.status.closed(label));
+        self.outlets.picture.send_replace(None);
     }
 }
 

@@ -1,19 +1,24 @@
 //! The program: everything is made, the cameras are recorded, and at the end each tail is closed.
 
-use crate::config::{Camera, Changed, Config, Places, Recording};
+use crate::config::{self, CAMERA, Camera, Config};
+use crate::foreign::Foreign;
 use crate::house::House;
 use crate::live::{self, Show};
 use crate::pipeline::{self, encoder};
 use crate::presets::{self, Times};
+use crate::pressure::Pressure;
 use crate::ram::Ram;
 use crate::recorder::{self, Outlets, Surroundings};
 use crate::status::Board;
 use crate::wall::Wall;
 use crate::{mend, orphans};
-use bus::client::Bus;
+use bus::client::{Bus, Shutdown, Shutdowns};
 use protocol::fact::Fact;
 use runner::exit::Failure;
 use runner::signals::{Signal, Signals};
+use segments::Label;
+use segments::ledger::{Closed, What};
+use segments::places::{Changed, Places};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,16 +42,21 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     let bus = Bus::open(&config.door, concat!("camera ", env!("CARGO_PKG_VERSION")));
     // The lower half of the run's epoch: the next run of this machine has another one.
     let boot = bus.epoch().0 as u32;
+    let (server, leaving) = Server::listen(&bus);
     let house = House::open(bus);
-    let ram = Ram::prepare(&config.ram_dir, config.ram_bytes, config.ram_mount.as_deref(), house.clone())?;
+    let wall = Arc::new(Wall::start(config.clock_dir.clone()));
+    let mount = config.ram_mount.as_deref();
+    let ram = Ram::prepare(&config.ram_dir, config.ram_bytes, mount, house.clone(), wall.clone())?;
     pipeline::init()?;
     let (encoder, why) = encoder::choose(config.encoder);
     tracing::info!("{why}");
-    let wall = Arc::new(Wall::start(config.clock_dir.clone()));
     adopt(&ram, &house, &wall);
     for (name, bad) in &config.unusable {
         tracing::error!("camera `{name}` is not recorded: {bad}");
         house.say(Fact::CameraOffline { camera: name.clone(), why: format!("is not recorded: {bad}") });
+        if segments::is_camera_name(name) {
+            ram.ledgers().unusable(name, bad.to_string());
+        }
     }
     let around = Surroundings {
         wall,
@@ -56,17 +66,27 @@ pub async fn run(config: Config) -> Result<(), Failure> {
         patience: config.pipeline_timeout,
         boot,
         sequence: Arc::default(),
+        leaving,
         stop: CancellationToken::new(),
     };
-    let (board, mut tasks) = (Board::default(), JoinSet::new());
-    let (pictures, recordings) = start_cameras(&config, &around, &board, &mut tasks)?;
-    start_live(&config, Show { pictures, board: board.clone(), ram: around.ram.clone() }).await?;
+    let listener = listen(&config).await?;
+    let address = listener.as_ref().and_then(|listener| listener.local_addr().ok());
+    let (board, mut tasks) = (Board::new(around.wall.clone(), around.ram.clone(), address), JoinSet::new());
+    let (pictures, watched) = start_cameras(&config, &around, &board, &mut tasks)?;
+    listener.map(|listener| tokio::spawn(live::serve(listener, Show { pictures, board: board.clone() })));
     let cameras = config.cameras.iter().map(|camera| camera.name.as_str()).collect::<Vec<_>>().join(" ");
     tracing::info!("{cameras}: recorded to {}, {} bytes at most", around.ram.dir().display(), around.ram.cap());
     runner::ready::ready(&format!("records {cameras} by {}", encoder.name()));
-    let mut keeper =
-        Keeper { places: config.places.clone(), recordings, around: around.clone(), board, was_set: false };
-    let ended = wait(&mut signals, &mut tasks, &mut keeper).await;
+    let mut keeper = Keeper {
+        places: config.places.clone(),
+        watched,
+        around: around.clone(),
+        board,
+        pressure: Pressure::default(),
+        was_set: false,
+        foreign: Foreign::default(),
+    };
+    let ended = wait(&mut signals, server, &mut tasks, &mut keeper).await;
     runner::ready::stopping();
     around.stop.cancel();
     while let Some(task) = tasks.join_next().await {
@@ -74,6 +94,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
             tracing::error!("{why}");
         }
     }
+    keeper.board.take_down();
     house.end(LAST_WORDS).await;
     ended
 }
@@ -81,6 +102,7 @@ pub async fn run(config: Config) -> Result<(), Failure> {
 /// Until a signal, or until a recorder gives up.
 async fn wait(
     signals: &mut Signals,
+    mut server: Server,
     tasks: &mut JoinSet<Result<(), Failure>>,
     keeper: &mut Keeper,
 ) -> Result<(), Failure> {
@@ -93,6 +115,7 @@ async fn wait(
                     return Ok(());
                 }
             },
+            word = server.shutdowns.next() => server.says(word),
             Some(task) = tasks.join_next() => match task {
                 Ok(ended) => return ended,
                 Err(why) => return Err(Failure::Temporary(format!("a recorder died: {why}"))),
@@ -102,12 +125,38 @@ async fn wait(
     }
 }
 
+/// What the file server says of its own end. Recording goes on until somebody stops it; what was recorded so far is
+/// closed, so that it can still be brought to safety.
+struct Server {
+    shutdowns: Shutdowns,
+    tell: watch::Sender<u32>,
+}
+
+impl Server {
+    fn listen(bus: &Bus) -> (Server, watch::Receiver<u32>) {
+        let (tell, leaving) = watch::channel(0);
+        (Server { shutdowns: bus.shutdowns(), tell }, leaving)
+    }
+
+    fn says(&self, word: Shutdown) {
+        if let Shutdown::Announced(within) = word {
+            tracing::info!(
+                "the server goes within {} s: the open segments are closed, and others begun",
+                within.as_secs()
+            );
+            self.tell.send_modify(|times| *times += 1);
+        }
+    }
+}
+
 fn adopt(ram: &Ram, house: &House, wall: &Wall) {
     for (camera, folder) in segments::cameras(ram.dir()).unwrap_or_default() {
-        let adopted = orphans::adopt(&camera, &folder).unwrap_or_else(|why| {
+        let mut note = |label: &Label| ram.ledgers().note(&camera, What::Closed(Closed::of(label)));
+        let adopted = orphans::adopt(&camera, &folder, &mut note).unwrap_or_else(|why| {
             tracing::error!("{}: {why}", folder.display());
             Vec::new()
         });
+        ram.ledgers().complete(&camera, &segments::read(&folder).unwrap_or_default().closed);
         for (path, label) in adopted {
             let path = mend::one(wall, path, &label);
             tracing::info!("{}: adopted from a recorder that was killed", path.display());
@@ -124,14 +173,12 @@ fn adopt(ram: &Ram, house: &House, wall: &Wall) {
 }
 
 type Pictures = BTreeMap<String, watch::Receiver<Option<bytes::Bytes>>>;
-type Recordings = Vec<Watched>;
 
-/// A camera whose settings may change.
+/// A camera whose settings and switch may change.
 struct Watched {
-    camera: Camera,
-    tell: watch::Sender<Recording>,
-    /// When what is said about it was changed, as far as it is known here.
-    changed: Changed,
+    tell: watch::Sender<Camera>,
+    /// When what is said about it was changed, and what its switch says, as far as it is known here.
+    seen: (Changed, Option<bool>),
 }
 
 fn start_cameras(
@@ -139,76 +186,86 @@ fn start_cameras(
     around: &Surroundings,
     board: &Board,
     tasks: &mut JoinSet<Result<(), Failure>>,
-) -> Result<(Pictures, Recordings), Failure> {
-    let (mut pictures, mut recordings) = (Pictures::new(), Recordings::new());
+) -> Result<(Pictures, Vec<Watched>), Failure> {
+    let (mut pictures, mut watched) = (Pictures::new(), Vec::new());
     for camera in &config.cameras {
         let folder = around.ram.folder(&camera.name);
         let bad =
             |why| Failure::Permanent(format!("{}: {why}; set RAM_DIR to a folder for recordings", folder.display()));
         std::fs::create_dir_all(&folder).map_err(bad)?;
         let (back, came_back) = mpsc::unbounded_channel();
-        let (tell, recording) = watch::channel(camera.recording);
+        let (tell, told) = watch::channel(camera.clone());
         let (picture, shown) = watch::channel(None);
         let outlets = Outlets { picture, board: board.clone(), back };
-        tasks.spawn(recorder::run(camera.clone(), recording, around.clone(), outlets));
-        tokio::spawn(presets::keep(camera.clone(), Times { day: config.day, night: config.night }, came_back));
+        tasks.spawn(recorder::run(told.clone(), around.clone(), outlets));
+        tokio::spawn(presets::keep(told, Times { day: config.day, night: config.night }, came_back));
         pictures.insert(camera.name.clone(), shown);
-        recordings.push(Watched { camera: camera.clone(), tell, changed: config.places.changed(&camera.name) });
+        watched.push(Watched { tell, seen: seen(&config.places, &camera.name) });
     }
-    Ok((pictures, recordings))
+    Ok((pictures, watched))
 }
 
-async fn start_live(config: &Config, show: Show) -> Result<(), Failure> {
-    let Some(address) = config.live else { return Ok(()) };
+/// Where pictures are to be served.
+async fn listen(config: &Config) -> Result<Option<TcpListener>, Failure> {
+    let Some(address) = config.live else { return Ok(None) };
     let bad =
         |why| Failure::Permanent(format!("pictures cannot be served at {address}: {why}; set LIVE to another address"));
     let listener = TcpListener::bind(address).await.map_err(bad)?;
-    let address = listener.local_addr().map_err(bad)?;
-    tracing::info!("pictures are served at http://{address}/");
-    tokio::spawn(live::serve(listener, show));
-    Ok(())
+    tracing::info!("pictures are served at http://{}/", listener.local_addr().map_err(bad)?);
+    Ok(Some(listener))
 }
 
 /// Looks after what changes slowly.
 struct Keeper {
     places: Places,
-    recordings: Recordings,
+    watched: Vec<Watched>,
     around: Surroundings,
     board: Board,
+    pressure: Pressure,
     was_set: bool,
+    foreign: Foreign,
 }
 
 impl Keeper {
     fn look(&mut self) {
-        let Surroundings { wall, ram, .. } = &self.around;
+        let Surroundings { wall, ram, house, .. } = &self.around;
+        let used = ram.used();
+        self.pressure.look(used, ram.cap()).into_iter().for_each(|fact| house.say(fact));
         ram.keep_within(0);
-        self.board.write(ram.dir(), ram.used(), ram.cap());
+        self.foreign.look(ram.dir());
+        self.board.write();
         if wall.is_set() && !std::mem::replace(&mut self.was_set, wall.is_set()) {
             mend::all(wall, ram);
         }
-        for watched in &mut self.recordings {
-            let changed = self.places.changed(&watched.camera.name);
-            if changed != watched.changed {
-                watched.changed = changed;
-                watched.reread(&self.places);
-            }
-        }
+        self.watched.iter_mut().for_each(|watched| watched.look(&self.places));
     }
 }
 
+fn seen(places: &Places, name: &str) -> (Changed, Option<bool>) {
+    (places.changed(name, CAMERA), places.switched(name))
+}
+
 impl Watched {
-    /// What may change while a camera is recorded is taken over; the rest counts when this program starts again.
-    fn reread(&mut self, places: &Places) {
-        let name = &self.camera.name;
-        match places.camera(name) {
+    fn look(&mut self, places: &Places) {
+        let name = self.tell.borrow().name.clone();
+        let seen = seen(places, &name);
+        if seen != self.seen {
+            self.seen = seen;
+            self.reread(places, &name);
+        }
+    }
+
+    /// With settings that cannot be used everything stays as it is, but the switch counts.
+    fn reread(&self, places: &Places, name: &str) {
+        match config::camera(places, name) {
             Ok(new) => {
-                let other = Camera { recording: self.camera.recording, ..new.clone() } != self.camera;
-                let remedy = if other { "; restart this program for its addresses" } else { "" };
-                tracing::info!("{name}: its settings were read again{remedy}");
-                self.tell.send_replace(new.recording);
-                self.camera = new;
+                tracing::info!("{name}: its settings were read again");
+                self.tell.send_replace(new);
             }
-            Err(bad) => tracing::warn!("{name}: goes on as before: {bad}"),
+            Err(bad) => {
+                tracing::warn!("{name}: goes on as before: {bad}");
+                self.tell.send_modify(|camera| camera.recording.on = self.seen.1.unwrap_or(camera.recording.on));
+            }
         }
     }
 }

@@ -82,6 +82,11 @@ impl Segment {
         Ok(Segment { folder: folder.into(), file, stream: Stream::default(), name, begun, label, sum: Md5::new() })
     }
 
+    /// What is known of it up to now.
+    pub fn label(&self) -> &Label {
+        &self.label
+    }
+
     /// When its first picture was taken.
     pub fn begun(&self) -> Duration {
         self.begun
@@ -130,13 +135,18 @@ impl Segment {
         }
         // What a write left behind that failed in the middle.
         self.file.set_len(self.label.bytes)?;
-        self.label.duration_ms = (length.as_secs_f64() * 1000.0).round() as u64;
+        self.label.duration_ms = millis(length);
         self.label.reason = reason;
         self.label.adopted = false;
         self.label.md5 = hex(&self.sum.clone().finalize());
         let path = segments::close(&self.folder, &self.name, &self.label)?;
         Ok(Some((path, self.label.clone())))
     }
+}
+
+/// A length as in a label.
+pub fn millis(length: Duration) -> u64 {
+    (length.as_secs_f64() * 1000.0).round() as u64
 }
 
 /// As in a label.

@@ -3,11 +3,15 @@
 
 use nix::time::{ClockId, clock_gettime};
 use runner::clock::unix_now;
+use segments::ledger::Reading;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// No machine that this program runs on lives before it: 2026, in milliseconds since 1970.
 pub const EPOCH_MS: u64 = 1_767_225_600_000;
+
+/// Longer than this nobody takes to read two clocks, unless he is held up.
+const BETWEEN_MS: u64 = 50;
 
 /// The clocks of one run. Times between its parts are durations since its start, on the monotonic clock.
 #[derive(Debug)]
@@ -54,6 +58,26 @@ impl Wall {
     pub fn unix_ms_of(&self, monotonic_ms: u64) -> u64 {
         let now = (self.monotonic + self.now()).as_millis() as u64;
         (unix_now().as_millis() as u64 + monotonic_ms).saturating_sub(now)
+    }
+
+    /// Both clocks at one moment: the kernel's monotonic one in milliseconds, and what the ledger is told of the other.
+    pub fn reading(&self) -> (u64, Reading) {
+        let mut reading = self.read();
+        // Whoever is held up between two clocks reads a distance that there is not.
+        for _ in 0..3 {
+            if self.monotonic_ms(self.now()) < reading.0 + BETWEEN_MS {
+                break;
+            }
+            reading = self.read();
+        }
+        reading
+    }
+
+    fn read(&self) -> (u64, Reading) {
+        let read = |clock| clock_gettime(clock).map(Duration::from).unwrap_or_default();
+        let slept = read(ClockId::CLOCK_BOOTTIME).saturating_sub(read(ClockId::CLOCK_MONOTONIC)).as_millis() as u64;
+        let (at, set) = (self.monotonic_ms(self.now()), self.is_set());
+        (at, Reading { unix: unix_now().as_millis() as u64, set, slept })
     }
 
     /// Whether the clock is set.

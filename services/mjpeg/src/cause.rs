@@ -37,6 +37,9 @@ pub enum Cause {
         /// The last flaw.
         what: String,
     },
+    /// The same picture for so long; we end the connection ourselves.
+    #[error("has sent the same picture for {} s and is asked anew; if it stays so, cut its power for a moment", .0.as_secs())]
+    Frozen(Duration),
     /// It ended the response or the connection.
     #[error("has ended the stream; it will be asked again")]
     Closed,
@@ -102,6 +105,7 @@ impl Cause {
             Self::Silent => "silent",
             Self::Stalled(_) => "stalled",
             Self::Broken { .. } => "broken-pictures",
+            Self::Frozen(_) => "frozen",
             Self::Closed => "closed",
             Self::Cut { .. } => "cut",
             Self::NoStream(NoStream::Password(_)) => "password",

@@ -32,6 +32,9 @@ pub struct Config {
     pub motion_threshold: u8,
     /// A picture that is exactly the same for this long is a frozen one: a live sensor has noise. 10 s.
     pub frozen: Duration,
+    /// A camera whose picture is frozen for this long is asked anew, and again each time that has doubled. 60 s: an empty room at night may
+    /// look frozen to a dull sensor, and each attempt costs a second.
+    pub thaw: Duration,
 }
 
 impl Config {
@@ -48,6 +51,7 @@ impl Config {
             looks: 5.0,
             motion_threshold: 8,
             frozen: Duration::from_secs(10),
+            thaw: Duration::from_secs(60),
         }
     }
 }

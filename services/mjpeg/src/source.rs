@@ -4,6 +4,7 @@ mod back_off;
 mod connection;
 mod outage;
 mod patience;
+mod thaw;
 
 use crate::cause::Cause;
 use crate::channel::Teller;
@@ -15,6 +16,7 @@ use back_off::BackOff;
 use outage::Outage;
 use patience::Patience;
 use std::time::Instant;
+use thaw::Thaw;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout_at};
@@ -26,6 +28,7 @@ const READ: usize = 64 << 10;
 pub async fn run(config: Config, teller: Teller) {
     let mut source = Source {
         eye: Eye::new(&config),
+        thaw: Thaw::new(config.thaw),
         outage: Outage::default(),
         back_off: BackOff::new(config.back_off.clone()),
         room: vec![0; READ],
@@ -45,6 +48,7 @@ struct Source {
     config: Config,
     teller: Teller,
     eye: Eye,
+    thaw: Thaw,
     outage: Outage,
     back_off: BackOff,
     room: Vec<u8>,
@@ -99,9 +103,13 @@ impl Source {
             patience.heard(length);
             let mut pieces = Vec::new();
             let heard = stream.receive(&self.room[..length], |piece| pieces.push(piece));
-            pieces.into_iter().for_each(|piece| self.piece(piece, &mut patience, now));
+            let frozen =
+                pieces.into_iter().fold(None, |frozen, piece| frozen.or(self.piece(piece, &mut patience, now)));
             if let Err(why) = heard {
                 return Some(Cause::NoStream(why));
+            }
+            if frozen.is_some() {
+                return frozen;
             }
             // Whoever never stops sending would never be timed out above.
             if now >= patience.deadline(stream.maybe_over()) {
@@ -117,7 +125,8 @@ impl Source {
         stream.verdict().map_or(Cause::Closed, Cause::NoStream)
     }
 
-    fn piece(&mut self, piece: Piece, patience: &mut Patience, at: Instant) {
+    /// A reason to end the connection, if the picture is one.
+    fn piece(&mut self, piece: Piece, patience: &mut Patience, at: Instant) -> Option<Cause> {
         let seen = match piece {
             Piece::Flaw(flaw) => Err(flaw),
             Piece::Picture { jpeg, camera_time } => {
@@ -128,6 +137,7 @@ impl Source {
             Err(flaw) => {
                 patience.flaw(flaw);
                 self.teller.flawed();
+                None
             }
             Ok(frame) => {
                 if patience.frame(at) {
@@ -137,7 +147,9 @@ impl Source {
                 if patience.is_good() {
                     self.back_off.reset();
                 }
+                let frozen = self.thaw.is_due(frame.look.frozen).map(Cause::Frozen);
                 self.teller.tell(Happening::Frame(frame));
+                frozen
             }
         }
     }

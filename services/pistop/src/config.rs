@@ -1,5 +1,7 @@
 //! The verbs with their flags, and where the local sockets of fserver and of the event bus are.
 
+use crate::cam::CamFlags;
+use crate::doctor::DoctorFlags;
 use crate::drive::{DriveFlags, How};
 use crate::events::EventsFlags;
 use crate::logs::LogFlags;
@@ -28,7 +30,7 @@ pub struct Options {
     /// The local socket of the event bus, on any machine; otherwise the variable DOOR, or /run/pistop/bus.sock
     #[arg(long, value_name = "PATH", global = true)]
     pub door: Option<PathBuf>,
-    /// The directory of variables of fserver or fclient, if CONTROL or DOOR is set there
+    /// The directory of variables of fserver or fclient, if CONTROL or DOOR is set there; with cam, that of camera
     #[arg(long, value_name = "DIR", global = true)]
     pub variables: Option<PathBuf>,
     /// What to do
@@ -57,8 +59,10 @@ pub enum Verb {
     Enable(DriveFlags),
     /// Leave services down when the machine comes up
     Disable(DriveFlags),
-    /// What a service has logged
+    /// What services have logged
     Logs(LogFlags),
+    /// Cameras: start, stop, status, setdur and more
+    Cam(Box<CamFlags>),
     /// Let every client let go, then run the hooks of clients-released
     Shutdown(ShutdownFlags),
     /// The last decisions about a host, and what they rest on
@@ -81,12 +85,8 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Looks at this machine's part of the event bus, and says what is wrong and what helps
-    Doctor {
-        /// For programs
-        #[arg(long)]
-        json: bool,
-    },
+    /// Looks at this machine's part of the event bus, its uploads and its disk, and says what is wrong and what helps
+    Doctor(DoctorFlags),
     /// On the server: make a code with which one machine can be paired. On that machine, with --server: pair it
     Pair(PairFlags),
     /// Which machines are paired with this server

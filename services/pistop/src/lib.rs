@@ -8,17 +8,20 @@
 //! | [`pair`], [`join`], [`peers`] | pairs machines: on the server, on the machine; who is paired |
 //! | [`door`] | the way to the event bus |
 //! | [`events`], [`publish`], [`request`], [`queue`] | one verb of the event bus each |
-//! | [`doctor`] | what is wrong with this machine's part of it |
+//! | [`doctor`] | what is wrong with this machine's part of it, with its uploads and its disk |
 //! | [`unmount`] | a disk of this machine: nobody is asked but the kernel |
 //! | [`pishutdown`] | the second program: shutdown(8) with the two-phase shutdown before it |
 //! | [`cut_power`], [`usb`] | takes the power from the disks of a USB hub, once nothing uses them |
+//! | [`cam`] | cameras: what is missing of a day, and why |
 //! | [`display`] | a line for the display, a notice for the desktop |
 //! | [`service`] | makes service directories and units, and takes them away |
 //! | [`drive`] | starts, stops and shows services of daemontools and of systemd |
-//! | [`logs`] | what a service has logged |
+//! | [`logs`] | what services have logged |
+//! | [`cam`] | cameras |
 //! | [`words`], [`local_time`] | durations and tables for people |
 
 pub mod ask;
+pub mod cam;
 pub mod config;
 pub mod cut_power;
 pub mod display;
@@ -74,7 +77,7 @@ async fn run(options: Options) -> Result<(), Failure> {
         Verb::Publish(flags) => publish::run(door, flags).await,
         Verb::Request(flags) => request::run(&door()?, flags).await,
         Verb::Queue { json } => queue::run(&door()?, *json).await,
-        Verb::Doctor { json } => doctor::run(&door()?, *json).await,
+        Verb::Doctor(flags) => doctor::run(&door()?, flags).await,
         Verb::Pair(flags) => match &flags.server {
             Some(server) => join::run(server, flags, options.variables.clone()).await,
             None => pair::run(&socket()?, flags).await,
@@ -91,5 +94,6 @@ async fn run(options: Options) -> Result<(), Failure> {
         Verb::Enable(flags) => drive::run(Drive::Enable, flags).await,
         Verb::Disable(flags) => drive::run(Drive::Disable, flags).await,
         Verb::Logs(flags) => logs::run(flags).await,
+        Verb::Cam(flags) => cam::run(flags, options.variables.clone(), &door()?).await,
     }
 }

@@ -1,5 +1,6 @@
 //! Instants in this machine's local time; the zone is that of TZ, or of `/etc/localtime`, or UTC.
 
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use runner::tai64n::Stamp;
@@ -13,6 +14,15 @@ impl Zone {
     /// That of this process.
     pub fn local() -> Zone {
         Zone(TimeZone::system())
+    }
+
+    /// One by its name, as in Asia/Kolkata.
+    ///
+    /// # Errors
+    /// It is not known here.
+    pub fn named(name: &str) -> Result<Zone, String> {
+        let unknown = |_| format!("`{name}` is no time zone here; write it as in Asia/Kolkata, and install tzdata");
+        TimeZone::get(name).map(Zone).map_err(unknown)
     }
 
     /// That of no place in particular.
@@ -34,6 +44,22 @@ impl Zone {
     /// This moment.
     pub fn now(&self) -> Zoned {
         Timestamp::now().to_zoned(self.0.clone())
+    }
+
+    /// `20:15:00`, where the day is known.
+    pub fn time(&self, since_1970: Duration) -> String {
+        self.format("%H:%M:%S", since_1970.as_secs().cast_signed())
+    }
+
+    /// A day from its midnight to the next, in milliseconds since 1970. It may have 23 or 25 hours.
+    ///
+    /// # Errors
+    /// There is no such day.
+    pub fn day(&self, day: Date) -> Result<(u64, u64), String> {
+        let midnight = |day: Date| Some(day.to_zoned(self.0.clone()).ok()?.timestamp().as_millisecond());
+        let unix = |day: Date| u64::try_from(midnight(day)?).ok();
+        let both = day.tomorrow().ok().and_then(|next| unix(day).zip(unix(next)));
+        both.ok_or_else(|| format!("{day} is too far away; write a day as in 2026-11-21"))
     }
 
     /// `20261121-201500`, for names of folders.

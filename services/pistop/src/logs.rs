@@ -1,4 +1,4 @@
-//! `pistop logs NAME`: what multilog has kept of a service, with its stamps turned into local time; for a unit, journalctl.
+//! `pistop logs NAME...`: what multilog has kept of services, with its stamps turned into local time; for units, journalctl.
 //!
 //! Older lines are taken from multilog's older files as far as they are needed. Followed, a file that multilog puts away
 //! is read to its end before the next one is opened, so no line is lost.
@@ -27,8 +27,9 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// The flags of `logs`.
 #[derive(Debug, Clone, Args)]
 pub struct LogFlags {
-    /// The service
-    pub name: String,
+    /// The services
+    #[arg(required = true, value_name = "NAME")]
+    pub names: Vec<String>,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub place: Where,
@@ -43,12 +44,28 @@ pub struct LogFlags {
     pub lines: usize,
 }
 
-/// Prints the log.
+/// Prints the logs, one service after the other; those of systemd together, at the end.
 pub async fn run(flags: &LogFlags) -> Result<(), Failure> {
-    match which(&flags.name, &flags.place, ANSWER).await? {
-        Service::Daemontools(directory) => print(&folder(&directory, flags)?, flags),
-        Service::Systemd(_, unit, _) => Err(journal(&unit, flags)),
+    let (mut folders, mut units) = (Vec::new(), Vec::new());
+    for name in &flags.names {
+        match which(name, &flags.place, ANSWER).await? {
+            Service::Daemontools(directory) => folders.push((name, folder(&directory, flags)?)),
+            Service::Systemd(_, unit, _) => units.push(unit),
+        }
     }
+    if flags.follow && !folders.is_empty() && flags.names.len() > 1 {
+        return Err(Failure::Permanent(format!(
+            "one log at a time can be followed; give one of {}",
+            flags.names.join(", ")
+        )));
+    }
+    for (name, folder) in &folders {
+        if flags.names.len() > 1 {
+            out(&format!("==> {name} <==\n"))?;
+        }
+        print(folder, flags)?;
+    }
+    if units.is_empty() { Ok(()) } else { Err(journal(&units, flags)) }
 }
 
 /// Where multilog writes.
@@ -62,9 +79,10 @@ fn folder(service: &Directory, flags: &LogFlags) -> Result<PathBuf, Failure> {
 }
 
 /// In our place comes journalctl, so this returns only if it cannot.
-fn journal(UnitName(unit): &UnitName, flags: &LogFlags) -> Failure {
+fn journal(units: &[UnitName], flags: &LogFlags) -> Failure {
     let mut command = Command::new("journalctl");
-    command.args(["--unit", unit, "--lines", &flags.lines.to_string()]);
+    command.args(units.iter().flat_map(|UnitName(unit)| ["--unit", unit]));
+    command.args(["--lines", &flags.lines.to_string()]);
     if flags.follow {
         command.arg("--follow");
     }

@@ -3,11 +3,10 @@
 use crate::ask::{Answers, ask};
 use crate::config::PairFlags;
 use crate::status::{self, Told};
-use crate::words::{say, span};
+use crate::words::{agreed, say, span};
 use protocol::HostName;
 use protocol::control::{HouseStatus, PairRequest, PairedStatus, Reply, Request, ServerStatus};
 use runner::exit::Failure;
-use std::io::{IsTerminal, Write, stdin, stdout};
 use std::path::Path;
 use std::time::Duration;
 
@@ -65,9 +64,7 @@ fn agree(told: &Told, yes: bool) -> Result<(), Failure> {
     say(&consequence(&house, told));
     match house.unpaired + house.old {
         0 => Ok(()),
-        _ if yes => Ok(()),
-        _ if !stdin().is_terminal() => Err(Failure::Permanent("nothing was done; give --yes if that is meant".into())),
-        _ => confirmed(),
+        _ => agreed(yes),
     }
 }
 
@@ -90,15 +87,4 @@ fn consequence(house: &HouseStatus, told: &Told) -> String {
         text += ", old clients unless OLD_PEERS lets them in.";
     }
     text
-}
-
-fn confirmed() -> Result<(), Failure> {
-    print!("Go on? [y/N] ");
-    let _ = stdout().flush();
-    let mut answer = String::new();
-    let read = stdin().read_line(&mut answer);
-    match (read, answer.trim().to_lowercase().as_str()) {
-        (Ok(_), "y" | "yes") => Ok(()),
-        _ => Err(Failure::Permanent("nothing was done".into())),
-    }
 }

@@ -3,13 +3,13 @@
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use protocol::control::Moment;
 use runner::exit::Failure;
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, IsTerminal, Write, stdin, stdout};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 /// Prints a line. Nobody who listens any more is no reason to stop: a terminal may be gone in the middle of a shutdown.
 pub fn say(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    let _ = writeln!(stdout(), "{line}");
 }
 
 /// Prints a text at once. Whoever reads has had enough, as `head` does: that is an end like any other.
@@ -17,7 +17,7 @@ pub fn say(line: &str) {
 /// # Errors
 /// It cannot be written for another reason.
 pub fn out(text: &str) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
+    let mut out = stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(why) if why.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
         written => written.map_err(|why| Failure::Temporary(format!("standard output: {why}"))),
@@ -26,7 +26,7 @@ pub fn out(text: &str) -> Result<(), Failure> {
 
 /// Whether nobody reads standard output any more; whoever waits for something to print learns it so.
 pub fn is_unread() -> bool {
-    let stdout = std::io::stdout();
+    let stdout = stdout();
     let mut look = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
     let gone = PollFlags::POLLERR | PollFlags::POLLHUP;
     poll(&mut look, PollTimeout::ZERO).is_ok_and(|n| n > 0)
@@ -54,6 +54,36 @@ pub fn took(took: Duration) -> String {
     if took < Duration::from_secs(1) { format!("{:.1} ms", took.as_secs_f64() * 1000.0) } else { span(took) }
 }
 
+/// `1023 bytes`, `1.0 KiB`, `5.0 MiB`.
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..1024 => format!("{bytes} bytes"),
+        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+    }
+}
+
+/// Whether that is meant, which was just said: a flag says so, or somebody at a terminal.
+///
+/// # Errors
+/// It is not, or nobody can be asked.
+pub fn agreed(yes: bool) -> Result<(), Failure> {
+    if yes {
+        return Ok(());
+    }
+    if !stdin().is_terminal() {
+        return Err(Failure::Permanent("nothing was done; give --yes if that is meant".into()));
+    }
+    print!("Go on? [y/N] ");
+    let _ = stdout().flush();
+    let mut answer = String::new();
+    let read = stdin().read_line(&mut answer);
+    match (read, answer.trim().to_lowercase().as_str()) {
+        (Ok(_), "y" | "yes") => Ok(()),
+        _ => Err(Failure::Permanent("nothing was done".into())),
+    }
+}
+
 /// Columns of equal width, two blanks apart, without trailing blanks.
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
@@ -77,6 +107,11 @@ mod tests {
         let spans = [3.24, 250.0, 7500.0, 273_600.0].map(|s| span(Duration::from_secs_f64(s)));
         assert_eq!(spans, ["3.2 s", "4 min 10 s", "2 h 5 min", "3 d 4 h"]);
         assert_eq!([0.00234, 1.2].map(|s| took(Duration::from_secs_f64(s))), ["2.3 ms", "1.2 s"]);
+    }
+
+    #[test]
+    fn sizes_have_one_unit() {
+        assert_eq!([0, 1023, 1024, 5_242_880].map(size), ["0 bytes", "1023 bytes", "1.0 KiB", "5.0 MiB"]);
     }
 
     #[test]

@@ -108,6 +108,21 @@ pub fn read(folder: &Path) -> io::Result<Contents> {
     Ok(contents)
 }
 
+/// Recordings in a camera's folder that are none of ours by their names, sorted.
+///
+/// # Errors
+/// It cannot be read; one that is not there has none.
+pub fn foreign_recordings(folder: &Path) -> io::Result<Vec<String>> {
+    let mut all = Vec::new();
+    for entry in entries(folder)? {
+        let file = entry?.file_name().to_string_lossy().into_owned();
+        let recording = Path::new(&file).extension().is_some_and(|kind| kind == "ts" || kind == "mp4");
+        all.extend(Some(file).filter(|file| recording && kind(file).is_none()));
+    }
+    all.sort();
+    Ok(all)
+}
+
 /// The label of a segment, if there is one that can be read.
 pub fn label_of(folder: &Path, name: &Name) -> Option<Label> {
     let file = fs::File::open(folder.join(name.label())).ok()?;

@@ -35,6 +35,11 @@ impl Held {
         Ok(same.then(|| Held { file, path: path.to_owned() }))
     }
 
+    /// Whether somebody has it, as far as this user may look. Who wants it in this very moment finds it held, and tries again later.
+    pub fn is_held(path: &Path) -> bool {
+        File::open(path).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
+    }
+
     /// The open file.
     pub const fn file(&self) -> &File {
         &self.file
@@ -63,8 +68,9 @@ mod tests {
         fs::write(&path, "x").unwrap();
         fs::write(dir.path().join("a.json"), "{}").unwrap();
         let held = Held::take(&path).unwrap().unwrap();
-        assert!(Held::take(&path).unwrap().is_none());
+        assert!(Held::take(&path).unwrap().is_none() && Held::is_held(&path));
         drop(held);
+        assert!(!Held::is_held(&path) && !Held::is_held(&dir.path().join("none")));
         Held::take(&path).unwrap().unwrap().delete().unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }

@@ -23,7 +23,7 @@ pub enum Reason {
     Motion,
     /// The camera was lost.
     Lost,
-    /// The recorder was told to stop.
+    /// The recorder was told to stop, or that the server goes.
     Stopped,
     /// The picture has another size from here on.
     Size,

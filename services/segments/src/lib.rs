@@ -8,21 +8,31 @@
 //! | [`folder`] | what lies in a camera's folder |
 //! | [`close`] | a segment appears whole, and gets another name whole |
 //! | [`held`] | who holds a segment, and how it goes |
+//! | [`ledger`] | what a recorder knew, line by line |
+//! | [`account`] | of each moment whether it is recorded, or why not. Pure |
 //! | [`evict`] | which ones go when room is needed: evidence last. Pure |
+//! | [`places`] | where a camera's settings and its switch are, for the recorder and for who drives it |
+//! | [`status`] | what the recorder says of itself |
 //!
 //! What always holds: a `NAME.ts` is complete and its `NAME.json` was there before it. While it is recorded it is called
 //! `NAME.ts.part`. Who deletes, deletes the `.ts` first; so a `.json` alone is a remnant of that, or of a recorder that died
 //! while it closed, and never a loss. The folder is meant to be in RAM, so nothing is ever synced.
 
+pub mod account;
 pub mod close;
 pub mod evict;
 pub mod folder;
 pub mod held;
 pub mod label;
+pub mod ledger;
 pub mod name;
+pub mod places;
+pub mod status;
 
 pub use close::{close, rename};
 pub use folder::{Contents, Found, cameras, read};
 pub use held::Held;
 pub use label::{Clock, Label, Reason};
 pub use name::{Name, is_camera_name};
+pub use places::Places;
+pub use status::Status;

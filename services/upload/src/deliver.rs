@@ -16,6 +16,7 @@ use jiff::tz::TimeZone;
 use md5::{Digest, Md5};
 use segments::folder::label_of;
 use segments::{Held, Label, Name};
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -48,6 +49,15 @@ pub struct Courier {
 pub struct Manners {
     blind: AtomicBool,
     conditions: Mutex<Option<bool>>,
+    /// Keys under which something of ours lies that is not what was sent. It is overwritten, so that there is one for
+    /// each segment and not one for each try.
+    wrong: Mutex<BTreeSet<String>>,
+}
+
+impl Manners {
+    fn wrong(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.wrong.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Courier {
@@ -115,6 +125,9 @@ impl Courier {
 
     /// [`Trouble::Taken`] if something else is there.
     async fn try_key(&self, store: &Store, parcel: &Parcel, md5: &str, own: bool) -> Result<(), Trouble> {
+        if self.manners.wrong().contains(&parcel.key) {
+            return self.put(store, parcel, md5, false).await;
+        }
         if !self.manners.blind.load(Ordering::Relaxed) {
             match store.look(&parcel.key).await {
                 Ok(Some(etag)) if is(&etag, md5) => return Ok(()),
@@ -153,7 +166,12 @@ impl Courier {
     }
 
     async fn put(&self, store: &Store, parcel: &Parcel, md5: &str, only_new: bool) -> Result<(), Trouble> {
-        checked(&store.put(parcel, &self.pacer, only_new).await?, md5)
+        let arrived = checked(&store.put(parcel, &self.pacer, only_new).await?, md5);
+        match &arrived {
+            Ok(()) => drop(self.manners.wrong().remove(&parcel.key)),
+            Err(_) => drop(self.manners.wrong().insert(parcel.key.clone())),
+        }
+        arrived
     }
 }
 
@@ -166,7 +184,7 @@ fn checked(etag: &str, md5: &str) -> Result<(), Trouble> {
         "what arrived has the ETag {etag} and not {md5}, so it is not what was sent; \
          if the bucket encrypts with keys of its own (SSE-KMS), turn that off"
     );
-    Err(Trouble::Object { why })
+    Err(Trouble::Wrong { why })
 }
 
 fn is(etag: &str, md5: &str) -> bool {

@@ -18,6 +18,15 @@ pub fn hour(zone: &TimeZone, camera: &str, unix_ms: u64) -> String {
     format!("{camera}/{}", instant(unix_ms).to_zoned(zone.clone()).strftime("%Y/%m/%d/%H"))
 }
 
+/// From when to when the hour of an instant lasts, in milliseconds since 1970.
+pub fn span_of_hour(zone: &TimeZone, unix_ms: u64) -> (u64, u64) {
+    const HOUR_MS: u64 = 3_600_000;
+    let into = instant(unix_ms).to_zoned(zone.clone()).time();
+    let seconds = into.minute().unsigned_abs() as u64 * 60 + into.second().unsigned_abs() as u64;
+    let from = unix_ms.saturating_sub(seconds * 1000 + unix_ms % 1000);
+    (from, from + HOUR_MS)
+}
+
 /// The key of a segment that ends then; `nth` counts those of one camera and second, from 1 on.
 pub fn segment(zone: &TimeZone, camera: &str, end_unix_ms: u64, nth: u32) -> String {
     let number = camera.strip_prefix("cam").unwrap_or(camera);
@@ -45,6 +54,21 @@ mod tests {
         assert_eq!(segment(&zone, "front", end, 1), "front/2026/11/26/07/cam_front_2026_11_26_07_24_20.ts");
         assert_eq!(hour(&zone, "cam1", end), folder(&segment(&zone, "cam1", end, 3)));
         assert_eq!(hour(&TimeZone::UTC, "cam1", end), "cam1/2026/11/26/01");
+    }
+
+    #[test]
+    fn an_hour_begins_when_its_folder_does() {
+        let zone = TimeZone::get("Asia/Kolkata").unwrap();
+        let (from, to) = span_of_hour(&zone, 1_795_658_060_999);
+        assert_eq!(
+            (hour(&zone, "cam1", from), hour(&zone, "cam1", from - 1)),
+            ("cam1/2026/11/26/07".into(), "cam1/2026/11/26/06".into())
+        );
+        assert_eq!(
+            (hour(&zone, "cam1", to - 1), hour(&zone, "cam1", to)),
+            ("cam1/2026/11/26/07".into(), "cam1/2026/11/26/08".into())
+        );
+        assert_eq!(span_of_hour(&TimeZone::UTC, 0), (0, 3_600_000));
     }
 
     #[test]

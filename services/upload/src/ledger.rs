@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The folder in the directory of all segments; no camera can be called so.
@@ -83,7 +84,7 @@ pub struct Ledger {
     entries: BTreeMap<Id, Entry>,
     keys: BTreeSet<String>,
     hours: BTreeMap<String, Told>,
-    _lock: File,
+    lock: File,
 }
 
 impl Ledger {
@@ -110,11 +111,17 @@ impl Ledger {
             keys: BTreeSet::new(),
             hours: BTreeMap::new(),
             path,
-            _lock: lock,
+            lock,
         };
         ledger.load()?;
         ledger.compact(now_unix_ms);
         Ok(ledger)
+    }
+
+    /// Whether it still is in the directory by that name: a RAM disk may have been mounted there since.
+    pub fn is_in_place(&self) -> bool {
+        let which = |about: io::Result<fs::Metadata>| about.map(|about| (about.dev(), about.ino())).ok();
+        which(self.lock.metadata()) == which(self.path.with_file_name("lock").metadata())
     }
 
     /// What is known of a segment.
@@ -321,6 +328,17 @@ pub(crate) mod tests {
     }
 
     const NOW: u64 = 1_795_658_040_000;
+
+    #[test]
+    fn another_directory_in_its_place_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let ledger = Ledger::open(dir.path(), NOW).unwrap();
+        assert!(ledger.is_in_place());
+        fs::rename(dir.path().join(FOLDER), dir.path().join("below")).unwrap();
+        assert!(!ledger.is_in_place(), "it is gone");
+        let other = Ledger::open(dir.path(), NOW).unwrap();
+        assert!(!ledger.is_in_place() && other.is_in_place());
+    }
 
     #[test]
     fn a_key_is_kept_over_a_crash_and_given_to_nobody_else() {

@@ -6,6 +6,8 @@
 //! - While the server is in trouble one segment at a time is tried, at growing pauses, and at the earliest when the server said.
 //! - What only the owner can mend pauses everything, is told once, and is tried again at a slow pace.
 //! - What is the matter with one segment delays that one only.
+//! - When the server announces that it goes, everything is tried at once, in the same order, until shortly before its
+//!   deadline; what is left then is told while there is still somebody to hear it.
 //! - Nothing is forgotten: a segment leaves the queue when it is safe, or when it is no longer there.
 
 mod words;
@@ -23,8 +25,15 @@ use std::time::Duration;
 
 /// After so many failures in a row people are told; fewer are the weather.
 const TELL_AFTER: u32 = 3;
+/// What is told of it.
+const WRONG_STORAGE: &str = "the storage keeps something else than what is sent, time after time; if the bucket \
+    encrypts with keys of its own (SSE-KMS), turn that off; if not, this storage is broken: set another ENDPOINT";
+/// A storage that has kept something else so often in a row does so with everything.
+const WRONG: u32 = 3;
 /// A segment of a machine that did not know the time waits so long for its recorder to correct it.
 pub const CLOCK_GRACE: Duration = Duration::from_secs(10);
+/// Of the time that a shutdown leaves so much is kept for saying what became of everything, but no more than a third.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How full the queue is, is told at most so often.
 const QUEUE_PACE: Duration = Duration::from_secs(10);
 
@@ -58,12 +67,17 @@ pub struct Machine {
     hold: Hold,
     until: Instant,
     failures: u32,
+    /// So often in a row something else was kept than what was sent.
+    wrong: u32,
     hurries: u32,
     pauses: Backoff,
     told_failure: bool,
     told_queue: Option<(u64, u64)>,
     queue_at: Instant,
-    end: Option<Instant>,
+    /// Told to end, and when that is at the latest.
+    stop: Option<Instant>,
+    /// The server goes, and has to have heard everything by then.
+    leaving: Option<Instant>,
     ended: bool,
 }
 
@@ -78,12 +92,14 @@ impl Machine {
             hold: Hold::None,
             until: Instant::default(),
             failures: 0,
+            wrong: 0,
             hurries: 0,
             pauses,
             told_failure: false,
             told_queue: None,
             queue_at: Instant::default(),
-            end: None,
+            stop: None,
+            leaving: None,
             ended: false,
         }
     }
@@ -95,7 +111,15 @@ impl Machine {
             Input::Ended(id, outcome) => self.ended(&id, outcome, now),
             Input::Hurry => self.hurry(now),
             Input::Stop(within) => {
-                self.end.get_or_insert(now + within);
+                self.stop.get_or_insert(now + within);
+                Vec::new()
+            }
+            Input::Leaving(within) => {
+                self.leaving = Some(now + within - LAST_WORDS.min(within / 3));
+                self.hurry(now)
+            }
+            Input::Staying => {
+                self.leaving = None;
                 Vec::new()
             }
             Input::Tick => Vec::new(),
@@ -103,6 +127,7 @@ impl Machine {
         actions.extend(self.send(now));
         actions.extend(self.tell_queue(now));
         actions.extend(self.finish(now));
+        actions.extend(self.say_what_stays(now));
         actions
     }
 
@@ -113,7 +138,13 @@ impl Machine {
         let ready = self.entries.values().filter(may).map(|entry| entry.not_before.max(self.until));
         let next = if self.free_ways() > 0 { ready.min() } else { None };
         let queue = (self.told_queue != Some(self.waiting())).then_some(self.queue_at);
-        earliest(earliest(next, queue), self.end)
+        earliest(earliest(next, queue), earliest(self.end(), self.leaving))
+    }
+
+    /// When the program ends at the latest, if it was told to. A shutdown that was announced says it better than a
+    /// setting.
+    pub fn end(&self) -> Option<Instant> {
+        self.stop.map(|own| self.leaving.unwrap_or(own))
     }
 
     /// Segments that wait or are under way, and their bytes.
@@ -176,6 +207,7 @@ impl Machine {
         match outcome {
             Outcome::Done { key, bytes } => {
                 self.entries.remove(id);
+                self.wrong = 0;
                 let mut actions = self.recover();
                 actions.push(Action::Tell(Fact::UploadDone { file, key, bytes }));
                 actions
@@ -189,7 +221,12 @@ impl Machine {
             // It was sent before somebody mended something.
             Outcome::Failed(Trouble::Setup { .. }) if outdated => Vec::new(),
             Outcome::Failed(Trouble::Setup { why }) => self.setup_failed(file, why, now),
+            Outcome::Failed(Trouble::Wrong { .. }) if self.wrong + 1 >= WRONG => {
+                self.wrong += 1;
+                self.setup_failed(file, WRONG_STORAGE.into(), now)
+            }
             Outcome::Failed(trouble) => {
+                self.wrong += u32::from(matches!(trouble, Trouble::Wrong { .. }));
                 let mut actions = self.recover();
                 actions.extend(self.object_failed(id, file, trouble.why(), now));
                 actions
@@ -272,7 +309,7 @@ impl Machine {
 
     fn send(&mut self, now: Instant) -> Vec<Action> {
         let mut actions = Vec::new();
-        if now < self.until || self.end.is_some_and(|end| end <= now) {
+        if now < self.until || self.end().is_some_and(|end| end <= now) {
             return actions;
         }
         while self.free_ways() > 0 {
@@ -309,7 +346,7 @@ impl Machine {
 
     /// The program ends when nothing is left, when its time is over, or when waiting is in vain.
     fn finish(&mut self, now: Instant) -> Vec<Action> {
-        let Some(end) = self.end.filter(|_| !self.ended) else { return Vec::new() };
+        let Some(end) = self.end().filter(|_| !self.ended) else { return Vec::new() };
         let under_way = self.entries.values().any(|entry| entry.in_flight);
         let in_vain = !under_way && (self.until > end || matches!(self.hold, Hold::Setup(_)));
         if !(self.entries.is_empty() || now >= end || in_vain) {
@@ -317,14 +354,29 @@ impl Machine {
         }
         self.ended = true;
         let (files, bytes) = self.waiting();
-        let mut actions = Vec::new();
+        let mut actions = self.left("the program ends", "they wait there as long as this machine is on", now);
+        actions.push(Action::End { files, bytes });
+        actions
+    }
+
+    /// The server goes, and this program goes on: perhaps not for long.
+    fn say_what_stays(&mut self, now: Instant) -> Vec<Action> {
+        if self.stop.is_some() || self.leaving.is_none_or(|by| now < by) {
+            return Vec::new();
+        }
+        self.leaving = None;
+        self.left("the server goes", "they are lost if this machine goes off now", now)
+    }
+
+    /// What is not uploaded, in numbers and in words.
+    fn left(&mut self, when: &str, then: &str, now: Instant) -> Vec<Action> {
+        let (files, bytes) = self.waiting();
+        self.queue_at = self.queue_at.min(now);
+        let mut actions: Vec<Action> = self.tell_queue(now).into_iter().collect();
         if files > 0 {
-            let why = format!(
-                "the program ends, and {files} segments of {bytes} bytes are not uploaded yet; they wait there"
-            );
+            let why = format!("{when}, and {files} segments of {bytes} bytes are not uploaded yet; {then}");
             actions.push(Action::Tell(Fact::UploadFailed { file: self.rules.ram_dir.clone(), why, paused: false }));
         }
-        actions.push(Action::End { files, bytes });
         actions
     }
 }

@@ -1,15 +1,19 @@
 //! What an hour of a camera holds: one JSON object beside the segments, and a playlist that any player takes. With the first, nothing that
 //! is missing goes unnoticed, and whoever restores need not list the bucket. Both are named after the ledger that they come from, so that a
-//! machine that starts anew within the hour, and has forgotten what came before, overwrites nothing. Pure.
+//! machine that starts anew within the hour, and has forgotten what came before, overwrites nothing. What is missing, and why, is what the
+//! recorder's own ledger says, by the same account that `pistop cam gaps` shows. Pure.
 
 use crate::key;
 use crate::ledger::{Entry, State};
 use jiff::tz::TimeZone;
-use segments::{Clock, Label, Reason};
+use segments::account::{Account, account};
+use segments::ledger::{Closed, Line, What};
+use segments::{Clock, Label};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// Less than this between two segments is no gap: a camera with one frame a second has as much between any two pictures.
+/// Less than this between two segments does not interrupt a player: a camera with one frame a second has as much between any two pictures.
 pub const GAP_MS: u64 = 1500;
 
 /// What is to be written down of an hour.
@@ -21,6 +25,10 @@ pub struct Hour<'a> {
     pub entries: Vec<&'a Entry>,
     /// The last one before it, if it is known.
     pub before: Option<&'a Entry>,
+    /// The camera's ledger.
+    pub ledger: Vec<Line>,
+    /// From when to when it lasts, in milliseconds since 1970.
+    pub span: (u64, u64),
     /// When the ledger was begun, in milliseconds since 1970.
     pub begun: u64,
     /// When this is written.
@@ -54,6 +62,7 @@ impl Hour<'_> {
             all if all == there.len() => "unset",
             _ => "mixed",
         };
+        let account = self.account();
         json!({
             "camera": self.entries.first().map(|entry| entry.label.camera.as_str()),
             "folder": self.folder,
@@ -64,31 +73,36 @@ impl Hour<'_> {
             "recorded-ms": there.iter().map(|entry| entry.label.duration_ms).sum::<u64>(),
             "segments": there.iter().map(|entry| segment(entry)).collect::<Vec<_>>(),
             "lost": lost.iter().map(|entry| lost_one(&entry.label)).collect::<Vec<_>>(),
-            "gaps": self.gaps(),
+            "gaps": gaps(&account),
+            "unexplained-ms": account.sums()[2],
         })
     }
 
-    /// Every pause between what is there, with its reason as far as it is known.
-    fn gaps(&self) -> Vec<Value> {
-        let all = self.before.into_iter().chain(self.entries.iter().copied());
-        let there: Vec<&Label> = all.filter(|entry| entry.state == State::Done).map(|entry| &entry.label).collect();
-        let gap = |pair: &[&Label]| {
-            let (from, to) = (pair[0].end_unix_ms(), pair[1].start_unix_ms);
-            let lost = |entry: &&&Entry| {
-                entry.state == State::Lost && entry.label.start_unix_ms < to && entry.label.end_unix_ms() > from
-            };
-            let why = match (self.entries.iter().find(lost), pair[0].reason) {
-                (Some(_), _) => "evicted",
-                (None, Reason::Lost) => "camera lost",
-                (None, Reason::Stopped) => "recorder stopped",
-                (None, Reason::Adopted) => "recorder died",
-                (None, _) if pair[0].boot != pair[1].boot => "recorder started anew",
-                (None, _) => "unknown",
-            };
-            let ms = to.saturating_sub(from);
-            (ms >= GAP_MS).then(|| json!({"from": instant(from), "to": instant(to), "ms": ms, "why": why}))
+    /// From the last segment before the hour, or from its beginning, to its end; as long as more is expected, to its last segment.
+    fn account(&self) -> Account {
+        let end = |entry: &Entry| entry.label.end_unix_ms();
+        let from = self.before.map_or(self.span.0, |before| end(before).min(self.span.0));
+        let last = self.entries.iter().map(|entry| end(entry)).max().unwrap_or(from);
+        let to = if self.complete { self.span.1 } else { last.min(self.span.1) };
+        account(&self.lines(), from, to)
+    }
+
+    /// The ledger, with what it does not know: segments of a recorder that kept none, or of before it was begun.
+    fn lines(&self) -> Vec<Line> {
+        let mut lines = self.ledger.clone();
+        let known = |line: &Line| match &line.what {
+            What::Closed(Closed { run, sequence, .. }) => Some((run.clone(), *sequence)),
+            _ => None,
         };
-        there.windows(2).filter_map(gap).collect()
+        let known: BTreeSet<_> = lines.iter().filter_map(known).collect();
+        for Entry { state, label, .. } in self.before.into_iter().chain(self.entries.iter().copied()) {
+            let (run, sequence) = (label.boot.clone(), label.sequence);
+            if !known.contains(&(run.clone(), sequence)) {
+                lines.push(Line { at: 0, what: What::Closed(Closed { from: 0, ..Closed::of(label) }) });
+            }
+            lines.extend((*state == State::Lost).then_some(Line { at: 0, what: What::Vanished { run, sequence } }));
+        }
+        lines
     }
 
     /// The playlist.
@@ -116,6 +130,14 @@ impl Hour<'_> {
         }
         text
     }
+}
+
+fn gaps(account: &Account) -> Vec<Value> {
+    let gap = |(piece, reason): (&segments::account::Piece, &segments::account::Reason)| {
+        let (from, to) = (instant(piece.from), instant(piece.to));
+        json!({"from": from, "to": to, "ms": piece.ms(), "reason": reason.word(), "why": reason.to_string()})
+    };
+    account.gaps().map(gap).collect()
 }
 
 fn segment(entry: &Entry) -> Value {
@@ -154,6 +176,8 @@ pub fn instant(unix_ms: u64) -> String {
 mod tests {
     use super::*;
     use crate::ledger::tests::label;
+    use segments::Reason;
+    use segments::ledger::Reading;
 
     const NOW: u64 = 1_795_658_040_000;
 
@@ -163,8 +187,9 @@ mod tests {
     }
 
     fn hour<'a>(entries: &'a [Entry], before: Option<&'a Entry>) -> Hour<'a> {
-        let entries = entries.iter().collect();
-        Hour { folder: "cam1/2026/11/26/01", entries, before, begun: NOW, now_unix_ms: NOW + 90_000, complete: true }
+        let (entries, span) = (entries.iter().collect(), key::span_of_hour(&TimeZone::UTC, NOW));
+        let (folder, ledger) = ("cam1/2026/11/26/01", Vec::new());
+        Hour { folder, entries, before, ledger, span, begun: NOW, now_unix_ms: NOW + 90_000, complete: true }
     }
 
     #[test]
@@ -184,8 +209,48 @@ mod tests {
         assert_eq!(manifest["segments"][1]["marked"], true);
         assert_eq!(manifest["segments"][0]["start"], "2026-11-26T01:54:00.000Z");
         assert_eq!(manifest["lost"][0]["sequence"], 3);
-        let gaps: Vec<_> = manifest["gaps"].as_array().unwrap().iter().map(|gap| (&gap["why"], &gap["ms"])).collect();
-        assert_eq!(gaps, [(&json!("camera lost"), &json!(40_000)), (&json!("evicted"), &json!(20_000))]);
+        let gap = |gap: &Value| (gap["reason"].as_str().unwrap().to_owned(), gap["ms"].as_u64().unwrap());
+        let gaps: Vec<_> = manifest["gaps"].as_array().unwrap().iter().map(gap).collect();
+        let expected = [
+            ("unexplained", 3_180_000),
+            ("lost", 40_000),
+            ("vanished", 20_000),
+            ("unexplained", 1_499),
+            ("unexplained", 278_501),
+        ];
+        assert_eq!(gaps, expected.map(|(reason, ms)| (reason.to_owned(), ms)));
+    }
+
+    #[test]
+    fn what_is_missing_is_what_the_recorders_ledger_says() {
+        let entries = [
+            entry(State::Done, label(2, NOW, 20_000)),
+            entry(State::Done, label(3, NOW + 50_000, 20_000)),
+            entry(State::Lost, label(4, NOW + 70_000, 20_000)),
+        ];
+        let line = |at, what| Line { at, what };
+        let clock = Reading { unix: NOW - 60_000, set: true, slept: 0 };
+        let begun = What::Begun { run: "0000000a".into(), kernel: "k".into(), clock };
+        let ledger = vec![
+            line(NOW - 60_000, begun),
+            line(NOW - 59_000, What::Away { since: NOW - 60_000, cause: "refused".into() }),
+            line(NOW, What::Back),
+            line(NOW + 22_000, What::Away { since: NOW + 20_000, cause: "stalled".into() }),
+            line(NOW + 50_000, What::Back),
+            line(NOW + 90_000, What::Closed(Closed::of(&entries[2].label))),
+            line(NOW + 95_000, What::Evicted { run: "0000000a".into(), sequence: 4 }),
+        ];
+        let manifest = Hour { complete: false, ledger, ..hour(&entries, None) }.manifest();
+        let gaps: Vec<_> =
+            manifest["gaps"].as_array().unwrap().iter().map(|gap| gap["why"].as_str().unwrap()).collect();
+        let expected = [
+            "no recorder ran, as far as is known",
+            "the camera refused the connection",
+            "the camera sent nothing",
+            "recorded, and given up before it was sent, to make room",
+        ];
+        assert_eq!(gaps, expected);
+        assert_eq!(manifest["unexplained-ms"], 0);
     }
 
     #[test]

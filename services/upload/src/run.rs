@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::deliver::{Courier, Manners};
 use crate::hours::{Hours, Standing};
 use crate::key;
-use crate::ledger::{Ledger, Told};
+use crate::ledger::{Ledger, Told, id_of};
 use crate::machine::{Action, Id, Input, Item, Machine, Outcome};
 use crate::manifest::Hour;
 use crate::pacer::Pacer;
@@ -13,12 +13,14 @@ use crate::store::Store;
 use crate::teller::Teller;
 use crate::trouble::Trouble;
 use crate::watch::{Watch, look};
+use bus::client::{Bus, Shutdown, Shutdowns};
 use protocol::fact::Fact;
 use runner::clock::{Clock, unix_now};
 use runner::exit::Failure;
 use runner::ready;
 use runner::signals::{Signal, Signals};
 use segments::Label;
+use segments::ledger::Vanished;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -36,53 +38,69 @@ struct Loop {
     courier: Courier,
     store: Result<Store, String>,
     teller: Teller,
+    shutdowns: Shutdowns,
     hours: Hours,
     labels: BTreeMap<Id, Label>,
     sendings: JoinSet<(Item, Outcome)>,
     manifests: JoinSet<(String, Told, Result<(), Trouble>)>,
     complaint: String,
     left: Option<(u64, u64)>,
+    /// The directory is another one than that which was opened.
+    displaced: bool,
 }
 
-/// Uploads until a signal ends it.
+/// Uploads until a signal ends it. If a RAM disk is mounted over the directory meanwhile, it begins once more with what
+/// is there then.
 ///
 /// # Errors
 /// The directory of segments cannot be used.
 pub async fn run(config: Config) -> Result<(), Failure> {
     let mut signals = Signals::listen().map_err(|why| Failure::Temporary(format!("signals cannot be heard: {why}")))?;
+    let watch = Watch::new().map_err(|why| Failure::Temporary(format!("inotify: {why}; raise fs.inotify limits")))?;
+    while is_displaced(config.clone(), &mut signals, &watch).await? {
+        tracing::info!("{}: something was mounted there, and is looked at from now on", config.ram_dir.display());
+    }
+    Ok(())
+}
+
+/// Uploads from the directory that is there now. Whether it ended because there is another one.
+async fn is_displaced(config: Config, signals: &mut Signals, watch: &Watch) -> Result<bool, Failure> {
     let ledger = Ledger::open(&config.ram_dir, now_ms()).map_err(|why| {
         let dir = config.ram_dir.display();
         Failure::Temporary(format!("{dir}: {why}; is it there, and may this user write to it?"))
     })?;
-    let watch = Watch::new().map_err(|why| Failure::Temporary(format!("inotify: {why}; raise fs.inotify limits")))?;
     let mut this = Loop::new(config, ledger);
-    this.see(&watch);
+    this.see(watch);
     let place = &this.config.way.place;
     let words = format!("uploads from {} to {} at {}", this.config.ram_dir.display(), place.bucket, place.endpoint);
     tracing::info!("{words}");
     ready::ready(&words);
-    this.go(&mut signals, &watch).await;
+    this.go(signals, watch).await;
+    let displaced = this.displaced;
     this.end().await;
-    Ok(())
+    Ok(displaced)
 }
 
 impl Loop {
     fn new(config: Config, ledger: Ledger) -> Loop {
         let pacer = Pacer::start(config.rate.clone(), config.weights.clone(), config.zone.clone());
         let ledger = std::sync::Arc::new(std::sync::Mutex::new(ledger));
+        let bus = Bus::open(&config.door, concat!("upload ", env!("CARGO_PKG_VERSION")));
         let courier = Courier { zone: config.zone.clone(), pacer, ledger, manners: Manners::default().into() };
         Loop {
             clock: Clock::start(),
             machine: Machine::new(config.rules.clone()),
             courier,
             store: config.store(),
-            teller: Teller::start(&config.door),
+            shutdowns: bus.shutdowns(),
+            teller: Teller::start(bus),
             hours: Hours::new(config.manifest_every),
             labels: BTreeMap::new(),
             sendings: JoinSet::new(),
             manifests: JoinSet::new(),
             complaint: String::new(),
             left: None,
+            displaced: false,
             config,
         }
     }
@@ -91,10 +109,11 @@ impl Loop {
         let mut scan = interval(self.config.scan);
         scan.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut compact = interval(COMPACT);
-        while self.left.is_none() {
+        while self.left.is_none() && !self.displaced {
             let deadline = self.machine.deadline().map(|at| self.clock.tokio(at));
             tokio::select! {
                 signal = signals.next() => self.signalled(signal),
+                word = self.shutdowns.next() => self.heard(word),
                 Some(ended) = self.sendings.join_next() => self.sent(ended),
                 Some(ended) = self.manifests.join_next() => self.wrote(ended),
                 () = watch.changed() => self.see(watch),
@@ -121,13 +140,39 @@ impl Loop {
                 let (files, bytes) = self.machine.waiting();
                 tracing::info!("told to end; {files} segments of {bytes} bytes wait");
                 ready::stopping();
-                ready::extend(self.config.drain + LAST_FACTS + Duration::from_secs(5));
                 self.feed(Input::Stop(self.config.drain));
+                self.extend();
             }
         }
     }
 
+    /// systemd waits for as long as this program will take.
+    fn extend(&self) {
+        if let Some(end) = self.machine.end() {
+            ready::extend(end.since(self.clock.now()) + 2 * LAST_FACTS + Duration::from_secs(5));
+        }
+    }
+
+    fn heard(&mut self, word: Shutdown) {
+        match word {
+            Shutdown::Announced(within) => {
+                let (files, bytes) = self.machine.waiting();
+                let seconds = within.as_secs();
+                tracing::info!(
+                    "the server goes within {seconds} s; {files} segments of {bytes} bytes wait, and are tried at once"
+                );
+                self.feed(Input::Leaving(within));
+            }
+            Shutdown::Cancelled => self.feed(Input::Staying),
+        }
+        self.extend();
+    }
+
     fn see(&mut self, watch: &Watch) {
+        self.displaced = !self.courier.ledger().is_in_place();
+        if self.displaced {
+            return;
+        }
         match look(&self.config.ram_dir) {
             Ok(sight) => {
                 watch.add(&self.config.ram_dir, &sight.folders);
@@ -194,7 +239,7 @@ impl Loop {
         if let Outcome::Failed(trouble) = &outcome {
             tracing::warn!("{} is not uploaded: {}", item.path.display(), trouble.why());
         }
-        if outcome == Outcome::Gone && !item.path.exists() {
+        if outcome == Outcome::Gone && !is_there(&item) {
             self.vanished(&item);
         }
         self.feed(Input::Ended(item.id, outcome));
@@ -203,6 +248,10 @@ impl Loop {
     fn vanished(&mut self, item: &Item) {
         let Some(label) = self.labels.remove(&item.id) else { return };
         tracing::warn!("{} went before it was uploaded", item.path.display());
+        let told = Vanished::tell(&self.config.ram_dir, &item.id.camera, &label.boot, label.sequence);
+        if let Err(why) = told {
+            tracing::warn!("{}: its ledger takes nothing: {why}", item.id.camera);
+        }
         self.courier.ledger().lost(&self.config.zone, &item.id, label);
     }
 
@@ -218,8 +267,14 @@ impl Loop {
         let ledger = self.courier.ledger();
         let entries = ledger.of_hour(&state.folder);
         let Some(first) = entries.first().map(|entry| &entry.label) else { return };
+        let lines = segments::ledger::read(&self.config.ram_dir, &first.camera).unwrap_or_else(|why| {
+            tracing::warn!("{}: its ledger cannot be read: {why}; gaps are not explained", first.camera);
+            Vec::new()
+        });
         let hour = Hour {
             folder: &state.folder,
+            ledger: lines,
+            span: key::span_of_hour(&self.config.zone, first.end_unix_ms()),
             before: ledger.before(&first.camera, first.start_unix_ms),
             begun: ledger.begun(),
             now_unix_ms: now_ms(),
@@ -271,6 +326,7 @@ impl Loop {
         self.sendings.shutdown().await;
         let (files, bytes) = self.left.unwrap_or_default();
         match files {
+            _ if self.displaced => {}
             0 => tracing::info!("everything is uploaded"),
             _ => tracing::warn!("{files} segments of {bytes} bytes stay in {}", self.config.ram_dir.display()),
         }
@@ -290,6 +346,12 @@ impl Loop {
             self.write_hour(true);
         }
     }
+}
+
+/// Under whatever name: its recorder may have mended it.
+fn is_there(item: &Item) -> bool {
+    let contents = item.path.parent().and_then(|folder| segments::read(folder).ok()).unwrap_or_default();
+    contents.closed.iter().any(|found| id_of(&item.id.camera, &found.name) == item.id)
 }
 
 fn now_ms() -> u64 {

@@ -2,7 +2,6 @@
 
 use bus::client::Bus;
 use protocol::fact::Fact;
-use std::path::Path;
 use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
@@ -19,9 +18,8 @@ pub struct Teller {
 }
 
 impl Teller {
-    /// Starts the task; the socket is that of the machine's agent.
-    pub fn start(door: &Path) -> Teller {
-        let bus = Bus::open(door, concat!("upload ", env!("CARGO_PKG_VERSION")));
+    /// Starts the task.
+    pub fn start(bus: Bus) -> Teller {
         let (to, facts) = channel(WAITING);
         Teller { to, task: tokio::spawn(tell(bus, facts)), lost: 0 }
     }
@@ -42,9 +40,12 @@ impl Teller {
     /// Nothing more is told; waits for what is under way, at most so long.
     pub async fn end(self, most: Duration) {
         let Teller { to, task, .. } = self;
+        let waiting = to.max_capacity() - to.capacity() + 1;
         drop(to);
         if tokio::time::timeout(most, task).await.is_err() {
-            tracing::warn!("the last facts were not told: the event bus does not answer");
+            tracing::warn!(
+                "up to {waiting} facts are not told, the event bus does not answer: is fserver or fclient running?"
+            );
         }
     }
 }
@@ -64,7 +65,7 @@ mod tests {
     #[tokio::test]
     async fn an_absent_agent_holds_up_nobody() {
         let dir = tempfile::tempdir().unwrap();
-        let mut teller = Teller::start(&dir.path().join("bus.sock"));
+        let mut teller = Teller::start(Bus::open(dir.path().join("bus.sock"), "upload test"));
         for files in 0..2 * WAITING as u64 {
             teller.tell(Fact::UploadQueue { files, bytes: 0, oldest: 0 });
         }

@@ -55,6 +55,11 @@ pub enum Trouble {
         /// What is the matter.
         why: String,
     },
+    /// What the storage has kept is not what was sent.
+    Wrong {
+        /// What is the matter.
+        why: String,
+    },
     /// There is an object of this name already.
     Taken,
     /// The server does not know what it was asked for.
@@ -65,7 +70,9 @@ impl Trouble {
     /// In words.
     pub fn why(&self) -> &str {
         match self {
-            Trouble::Server { why, .. } | Trouble::Setup { why } | Trouble::Object { why } => why,
+            Trouble::Server { why, .. } | Trouble::Setup { why } | Trouble::Object { why } | Trouble::Wrong { why } => {
+                why
+            }
             Trouble::Taken => "an object of this name is there already",
             Trouble::NotImplemented => "the storage does not know such a request",
         }

@@ -1,10 +1,12 @@
-//! `s3server ROOT ADDRESS KEY SECRET [CERTIFICATE PRIVATE-KEY]`: a real S3 server, which keeps buckets as folders of ROOT and checks every
-//! signature; with two files in PEM form, by TLS. It is the library s3s-fs with nothing added, as a program of its own so that it can be
-//! killed. Prints nothing but why it ends.
+//! `s3server ROOT ADDRESS KEY SECRET [CERTIFICATE PRIVATE-KEY]`: a real S3 server, which keeps buckets as folders of
+//! ROOT and checks every signature; with two files in PEM form, by TLS. With the variable DOMAIN, a host name with the
+//! port, each bucket has a name below it. It is the library s3s-fs with nothing added, as a program of its own so that
+//! it can be killed. Prints nothing but why it ends.
 
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use s3s::auth::SimpleAuth;
+use s3s::host::SingleDomain;
 use s3s::service::S3ServiceBuilder;
 use std::error::Error;
 use std::process::ExitCode;
@@ -50,6 +52,9 @@ async fn serve([root, address, key, secret]: [&String; 4], tls: Option<TlsAccept
     let files = s3s_fs::FileSystem::new(root).map_err(|why| format!("{root}: {why:?}"))?;
     let mut service = S3ServiceBuilder::new(files);
     service.set_auth(SimpleAuth::from_single(key.clone(), secret.clone()));
+    if let Ok(domain) = std::env::var("DOMAIN") {
+        service.set_host(SingleDomain::new(&domain).map_err(|why| format!("{domain}: {why}"))?);
+    }
     let service = service.build();
     let listener = TcpListener::bind(address).await?;
     loop {

@@ -1,5 +1,6 @@
 //! `camera` with cameras of ours, and ways to look at what it recorded.
 
+use super::control::Said;
 use super::process::Process;
 use super::{World, programs};
 use esp32::Camera;
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// What a recorder is started with.
@@ -28,14 +30,22 @@ impl Recorder {
         let world = World::new();
         let mut recorder = Recorder { world, settings: BTreeMap::new(), wrapper: Vec::new() };
         fs::create_dir_all(recorder.world.path("default")).expect("the scratch directory can be written");
-        for (name, place) in
-            [("CAMERA_DIR", "cameras"), ("DEFAULTS_DIR", "default"), ("RAM_DIR", "ram"), ("DOOR", "no-door")]
-        {
+        for (name, place) in [
+            ("CAMERA_DIR", "cameras"),
+            ("DEFAULTS_DIR", "default"),
+            ("SWITCH_DIR", "switches"),
+            ("RAM_DIR", "ram"),
+            ("DOOR", "no-door"),
+        ] {
             let path = recorder.world.path(place).display().to_string();
             recorder.set(name, &path);
         }
         let registry = recorder.world.path("registry").display().to_string();
-        recorder.set("GST_REGISTRY", &registry).set("CAMERAS", cameras).set("CLOCK_DIR", "/nowhere");
+        recorder
+            .set("GST_REGISTRY", &registry)
+            .set("CAMERAS", cameras)
+            .set("CLOCK_DIR", "/nowhere")
+            .set("RAM_MOUNT", "off");
         recorder
     }
 
@@ -50,6 +60,44 @@ impl Recorder {
         let path = self.world.path(&format!("cameras/{name}"));
         fs::write(path, format!("URL={}\n{settings}\n", camera.url())).expect("the scratch directory can be written");
         self
+    }
+
+    /// What it is started with.
+    pub fn settings(&self) -> &BTreeMap<String, String> {
+        &self.settings
+    }
+
+    /// Runs `pistop cam` with these words to its end. Services are those in the folder `services` of the world.
+    #[track_caller]
+    pub fn cam(&self, words: &[&str]) -> Said {
+        static CALLS: AtomicU32 = AtomicU32::new(0);
+        let key = |name: &str| name.to_ascii_lowercase().replace('_', "-");
+        let lines = self.settings.iter().map(|(name, value)| format!("{} = {value:?}\n", key(name)));
+        let config = self.world.path("camera.toml");
+        fs::write(&config, lines.collect::<String>()).expect("the scratch directory can be written");
+        let mut command = self.world.command(programs::find("pistop"));
+        command.arg("cam").args(words).arg("--camera-config").arg(config);
+        command.arg("--servicedir").arg(self.world.path("services")).arg("--door").arg(&self.settings["DOOR"]);
+        command.env("TZ", "Asia/Kolkata");
+        let path = self.world.path(&format!("said/cam-{}", CALLS.fetch_add(1, Ordering::Relaxed)));
+        let mut process = Process::start(&self.world, &mut command, &path);
+        let status = process.wait_exit();
+        Said { status, output: process.output(), error: process.log() }
+    }
+
+    /// The same where it has to succeed; gives what it printed.
+    #[track_caller]
+    pub fn cam_does(&self, words: &[&str]) -> String {
+        let said = self.cam(words);
+        assert!(said.status.success(), "{words:?}: {said:?}");
+        said.output
+    }
+
+    /// The same where it cannot; gives the exit code and what it said.
+    #[track_caller]
+    pub fn cam_refuses(&self, words: &[&str]) -> (i32, String) {
+        let said = self.cam(words);
+        (said.status.code().expect("it ended by itself"), said.error)
     }
 
     /// Starts it.

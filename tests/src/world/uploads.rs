@@ -10,7 +10,7 @@ use std::fs;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 
 /// The secret that goes with [`crate::b2::KEY`].
 pub const SECRET: &str = "K006verySecretSecretSecret00000";
@@ -75,7 +75,24 @@ impl Recordings {
 
     /// Starts upload.
     pub fn upload(&self) -> Process {
-        let mut command = self.world.command(programs::find("upload"));
+        self.start(self.world.command(programs::find("upload")))
+    }
+
+    /// Starts it where these host names lead to this world, in a mount namespace with an `/etc/hosts` of its own.
+    pub fn upload_where(&self, names: &[&str]) -> Process {
+        let hosts = self.path("hosts");
+        let lines: String = names.iter().map(|name| format!("{} {name}\n", self.world.address())).collect();
+        fs::write(&hosts, lines).expect("it can be written");
+        let mut command = self.world.command("unshare");
+        if !nix::unistd::geteuid().is_root() {
+            command.arg("--map-root-user");
+        }
+        let text = format!("mount --bind '{}' /etc/hosts && exec \"$@\"", hosts.display());
+        command.args(["--mount", "--propagation", "private", "sh", "-c", &text, "sh"]).arg(programs::find("upload"));
+        self.start(command)
+    }
+
+    fn start(&self, mut command: Command) -> Process {
         command.arg("--variables").arg(self.path("variables"));
         Process::start(&self.world, &mut command, &self.path("upload"))
     }
@@ -137,6 +154,7 @@ pub struct S3 {
     world: World,
     port: u16,
     certificate: Option<PathBuf>,
+    domain: Option<&'static str>,
     process: Option<Process>,
 }
 
@@ -151,7 +169,7 @@ impl S3 {
 
     /// One that does not run yet and has no bucket.
     pub fn absent(world: &World) -> S3 {
-        let s3 = S3 { world: world.clone(), port: world.free_port(), certificate: None, process: None };
+        let s3 = S3 { world: world.clone(), port: world.free_port(), certificate: None, domain: None, process: None };
         fs::create_dir_all(s3.root()).expect("it can be written");
         s3
     }
@@ -183,6 +201,11 @@ impl S3 {
         certificate
     }
 
+    /// From its next start on each bucket has a name below this one.
+    pub fn named(&mut self, domain: &'static str) {
+        self.domain = Some(domain);
+    }
+
     /// It runs from now on.
     pub fn appear(&mut self) {
         let mut command = self.world.command(programs::find("s3server"));
@@ -190,6 +213,9 @@ impl S3 {
         command.arg(self.root()).args([&address, crate::b2::KEY, SECRET]);
         if let Some(certificate) = &self.certificate {
             command.arg(certificate).arg(certificate.with_extension("key"));
+        }
+        if let Some(domain) = self.domain {
+            command.env("DOMAIN", format!("{domain}:{}", self.port));
         }
         self.process = Some(Process::start(&self.world, &mut command, &self.world.path("s3")));
         self.world.until("the storage listens", || TcpStream::connect((self.world.address(), self.port)).is_ok());
@@ -208,7 +234,8 @@ impl S3 {
     /// As a setting.
     pub fn endpoint(&self) -> String {
         let scheme = if self.certificate.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}:{}", self.world.address(), self.port)
+        let host = self.domain.map_or_else(|| self.world.address().to_string(), String::from);
+        format!("{scheme}://{host}:{}", self.port)
     }
 
     fn root(&self) -> PathBuf {

@@ -348,7 +348,7 @@ impl Connection {
         }
         let (entries, gap) = subscription.next(&self.shared).map_err(io::Error::other)?;
         if let Some(gap) = gap {
-            bytes.extend(framed(&Tell::Missed(gap.to.0.saturating_sub(gap.from.0) + 1)));
+            bytes.extend(framed(&Tell::Missed(gap.count())));
         }
         if !entries.is_empty() {
             bytes.extend(framed(&Events(&entries, self.shared.unix())));

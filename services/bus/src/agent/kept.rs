@@ -31,8 +31,11 @@ pub(super) fn read(place: &Path) -> io::Result<Option<String>> {
 /// Puts a text in its place.
 ///
 /// # Errors
-/// The disk refused; then the file is as it was.
+/// The disk refused, or it is more than would be read again; then the file is as it was.
 pub(super) fn write(place: &Path, text: &str) -> io::Result<()> {
+    if text.len() as u64 > MOST {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
     let aside = place.with_extension("new");
     let mut file = File::create(&aside)?;
     file.write_all(text.as_bytes())?;

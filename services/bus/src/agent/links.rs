@@ -2,27 +2,22 @@
 //! acknowledged when it is kept. A slow machine holds up nobody: what it has not acknowledged is bounded, the rest stays
 //! in the journal until it comes back for it.
 
-use super::machine::{self, Flow, MOST_WAITING};
+use super::incoming::{self, Incoming};
+use super::machine::{self, Flow};
+use super::outbox::Outbox;
 use super::owed::Owed;
-use super::{Out, Shared, TO_SERVER, record_now};
-use crate::carry::{self, Carried};
-use crate::journal::{Appended, Entry, Failure, Position, Start};
+use super::patterns::Patterns;
+use super::{Shared, TO_SERVER};
+use crate::carry;
+use crate::journal::{Entry, Gap, Position, Start};
 use crate::secure::Roles;
 use protocol::event::{Batch, Event};
 use protocol::fact::Fact;
-use protocol::{Filter, HostName, Message, codec, frame};
-use serde::Serialize;
+use protocol::{Filter, HostName, Message, frame};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-
-/// After the disk has refused what a peer sent.
-const PAUSE: Duration = Duration::from_secs(1);
-
-/// So many links are sent the same at a time: the first have it while the others are still read for.
-const TOGETHER: usize = 512;
 
 /// All links.
 pub(super) struct Links {
@@ -32,19 +27,9 @@ pub(super) struct Links {
     roles: Rc<Roles>,
     news: UnboundedReceiver<News>,
     tell: UnboundedSender<News>,
-    /// The last frame that was made, since many peers get the same.
-    last: Option<Made>,
     /// What peers missed and have not acknowledged to know.
     owed: Owed,
-    /// Frames that wait for more peers to get the same.
-    pending: Option<(Vec<u64>, Arc<[u8]>)>,
-}
-
-struct Made {
-    number: u64,
-    lost: u64,
-    entries: Vec<Arc<Entry>>,
-    bytes: Arc<[u8]>,
+    outbox: Outbox,
 }
 
 /// What is seldom there is on the heap only while it is: thousands of links are idle.
@@ -54,7 +39,7 @@ struct Link {
     /// The name of its cursor.
     consumer: Rc<str>,
     /// What a follower asked for; before it has, nothing is read for it.
-    filters: Option<Rc<[Filter]>>,
+    filters: Option<Patterns>,
     /// How often it has asked.
     asking: u64,
     /// Nothing is read for it until its cursor is on the disk.
@@ -73,43 +58,20 @@ struct Link {
 #[derive(Default)]
 struct States(VecDeque<Arc<Entry>>);
 
-/// What a peer sends, until it is in the journal.
-#[derive(Default)]
-struct Incoming {
-    batches: VecDeque<Batch>,
-    /// Bytes of them, and of the one that is being appended.
-    waiting: usize,
-    busy: bool,
-}
-
 /// What a task of a link has done.
 pub(super) enum News {
-    /// A batch of a peer is in the journal.
-    Appended(Done),
+    /// The batch of a peer with this number is in the journal.
+    Appended(u64, u64),
     /// The cursor of a follower is on the disk: what it asked for, at this time of asking, can be read for it.
     Settled(u64, u64, Vec<Filter>),
-}
-
-/// A batch of a peer.
-pub(super) struct Done {
-    link: u64,
-    through: u64,
-    bytes: usize,
-}
-
-/// A [`Batch`] without a copy of the events.
-#[derive(Serialize)]
-struct Outgoing<'a> {
-    through: u64,
-    events: Vec<Carried<'a>>,
-    lost: u64,
 }
 
 impl Links {
     pub(super) fn new(shared: Rc<Shared>) -> Links {
         let (tell, news) = unbounded_channel();
         let (links, roles) = Default::default();
-        Links { shared, links, roles, news, tell, last: None, owed: Owed::default(), pending: None }
+        let outbox = Outbox::new(shared.out.clone());
+        Links { shared, links, roles, news, tell, owed: Owed::default(), outbox }
     }
 
     /// What a task of a link has done next.
@@ -120,7 +82,7 @@ impl Links {
     /// And what follows from it.
     pub(super) fn hear_news(&mut self, news: News) {
         match news {
-            News::Appended(done) => self.kept_theirs(done),
+            News::Appended(number, through) => self.kept_theirs(number, through),
             News::Settled(number, asked, filters) => self.settled(number, asked, filters),
         }
     }
@@ -161,7 +123,7 @@ impl Links {
         self.links.insert(number, Box::new(link));
         self.follow();
         self.pump(number);
-        self.flush();
+        self.outbox.flush();
     }
 
     pub(super) fn down(&mut self, number: u64) {
@@ -196,28 +158,24 @@ impl Links {
         }
         let filters = self.shared.wanted().iter().map(ToString::to_string).collect();
         let bytes: Arc<[u8]> = frame::encode(&Message::Follow(filters)).into();
-        self.send(self.links.keys().copied().collect(), bytes);
-    }
-
-    fn send(&self, links: Vec<u64>, bytes: Arc<[u8]>) {
-        // The host program ends first only when the whole process ends.
-        let _ = self.shared.out.send(Out::Send(links, bytes));
+        self.outbox.send(self.links.keys().copied().collect(), bytes);
     }
 
     /// Sends a peer what it may be sent now; then what it asked for when it could not be told is looked up.
     fn go_on(&mut self, number: u64) {
         self.pump(number);
-        let link = self.links.get_mut(&number).filter(|link| link.roles.may_follow() && link.states.is_none());
+        let is_free = |link: &&mut Box<Link>| link.roles.may_follow() && link.states.is_none() && !link.settling;
+        let link = self.links.get_mut(&number).filter(is_free);
         if let Some(texts) = link.and_then(|link| link.asked.take()) {
             self.wants(number, &texts);
         }
-        self.flush();
+        self.outbox.flush();
     }
 
     /// A follower asks for something else. While it has not taken what it asked for before, nothing is looked up for it.
     fn asks(&mut self, number: u64, texts: Vec<String>) {
         match self.links.get_mut(&number) {
-            Some(link) if link.states.is_some() => link.asked = Some(texts.into()),
+            Some(link) if link.states.is_some() || link.settling => link.asked = Some(texts.into()),
             Some(_) => self.wants(number, &texts),
             None => {}
         }
@@ -253,21 +211,27 @@ impl Links {
     fn settled(&mut self, number: u64, asked: u64, filters: Vec<Filter>) {
         if self.links.get(&number).is_some_and(|link| link.asking == asked) {
             self.follows(number, filters);
+            self.go_on(number);
         }
     }
 
     /// From here on a follower is sent what matches one of these.
     fn follows(&mut self, number: u64, filters: Vec<Filter>) {
         let Some(link) = self.links.get_mut(&number) else { return };
-        let before = link.filters.take().unwrap_or_default();
-        let fresh: Vec<Filter> = filters.iter().filter(|filter| !before.contains(filter)).cloned().collect();
-        link.filters = Some(self.shared.subscriptions.follow(link.consumer.clone(), filters));
+        let wants = self.shared.subscriptions.follow(link.consumer.clone(), &filters);
+        let before = link.filters.replace(wants);
+        let is_fresh = |filter: &Filter| before.as_ref().is_none_or(|before| !before.contains(filter));
+        let fresh: Vec<Filter> = filters.into_iter().filter(is_fresh).collect();
         (link.settling, link.seen) = (false, Position::START);
         let host = link.host.as_str();
         let states = self.shared.journal.latest(&|topic| fresh.iter().any(|filter| filter.matches(topic)));
         match states {
             Ok(states) => {
-                let of_others = states.into_iter().filter(|entry| entry.record.key.node.as_str() != host);
+                // What lies behind comes in its turn: before what is older, it would pass that off as a repetition.
+                let reached = self.shared.journal.reached(&link.consumer).unwrap_or_default();
+                let is_to_be_told =
+                    |entry: &Arc<Entry>| entry.position < reached && entry.record.key.node.as_str() != host;
+                let of_others = states.into_iter().filter(is_to_be_told);
                 let mut states = link.states.take().unwrap_or_default();
                 states.0.extend(of_others);
                 link.states = Some(states).filter(|states| !states.0.is_empty());
@@ -275,14 +239,14 @@ impl Links {
             Err(why) => tracing::error!("{why}"),
         }
         self.pump(number);
-        self.flush();
+        self.outbox.flush();
     }
 
     /// There is something new in the journal.
     pub(super) fn pump_all(&mut self) {
         let numbers: Vec<u64> = self.links.keys().copied().collect();
         numbers.into_iter().for_each(|number| self.pump(number));
-        self.flush();
+        self.outbox.flush();
     }
 
     /// Sends a peer what it may be sent now.
@@ -296,8 +260,7 @@ impl Links {
                 self.shared.missed(link.host.as_str(), gap);
             }
             let lost = self.owed.send(&link.consumer, through, gap);
-            let frame = self.frame(through, entries, lost);
-            self.join(number, frame);
+            self.outbox.batch(number, through, entries, lost, self.shared.unix());
         }
     }
 
@@ -330,7 +293,7 @@ impl Links {
         let wanted = |entry: &Entry| match &filters {
             Some(filters) => {
                 let topic = entry.record.subject.as_str();
-                entry.record.key.node != *host && filters.iter().any(|filter| filter.matches(topic))
+                entry.record.key.node != *host && filters.matches(topic)
             }
             None => entry.record.key.node == *own,
         };
@@ -339,54 +302,21 @@ impl Links {
             if link.seen >= shared.journal.next() {
                 return (lost > 0).then_some((Vec::new(), lost));
             }
-            let batch =
-                shared.journal.take(&link.consumer, &wanted, room).map_err(|why| tracing::error!("{why}")).ok()?;
+            let batch = match shared.journal.take(&link.consumer, &wanted, room) {
+                Ok(batch) => batch,
+                Err(why) => {
+                    tracing::error!("{why}");
+                    return (lost > 0).then_some((Vec::new(), lost));
+                }
+            };
             link.seen = batch.next;
-            lost += batch.gap.map_or(0, |gap| gap.to.0.saturating_sub(gap.from.0) + 1);
+            lost += batch.gap.map_or(0, Gap::count);
             if !batch.entries.is_empty() {
                 return Some((batch.entries, lost));
             }
             if batch.next >= shared.journal.next() {
                 return (lost > 0).then_some((Vec::new(), lost));
             }
-        }
-    }
-
-    /// The bytes of a batch; the same as the last time, if it is the same.
-    fn frame(&mut self, through: u64, entries: Vec<Arc<Entry>>, lost: u64) -> Arc<[u8]> {
-        if let Some(made) = &self.last
-            && (made.number, made.lost) == (through, lost)
-            && made.entries.len() == entries.len()
-            && made.entries.iter().zip(&entries).all(|(one, other)| Arc::ptr_eq(one, other))
-        {
-            return made.bytes.clone();
-        }
-        let unix = self.shared.unix();
-        let events = entries.iter().map(|entry| Carried(entry, unix)).collect();
-        let batch = AsMessage(Outgoing { through, events, lost });
-        let bytes: Arc<[u8]> = frame::encode_body(&codec::encode(&batch)).into();
-        self.last = Some(Made { number: through, lost, entries, bytes: bytes.clone() });
-        bytes
-    }
-
-    /// Sends a frame together with those of the same bytes.
-    fn join(&mut self, number: u64, bytes: Arc<[u8]>) {
-        match &mut self.pending {
-            Some((links, same))
-                if Arc::ptr_eq(same, &bytes) && links.last() != Some(&number) && links.len() < TOGETHER =>
-            {
-                links.push(number)
-            }
-            _ => {
-                self.flush();
-                self.pending = Some((vec![number], bytes));
-            }
-        }
-    }
-
-    fn flush(&mut self) {
-        if let Some((links, bytes)) = self.pending.take() {
-            self.send(links, bytes);
         }
     }
 
@@ -403,50 +333,40 @@ impl Links {
 
     fn take_in(&mut self, number: u64, batch: Batch) {
         let Some(link) = self.links.get_mut(&number) else { return };
-        let incoming = link.incoming.get_or_insert_default();
-        incoming.waiting += weight(&batch);
-        if incoming.waiting > MOST_WAITING {
+        if !link.incoming.get_or_insert_default().push(batch) {
             let why =
                 format!("{} sends more events than this machine can keep; it does not wait for answers", link.host);
-            let _ = self.shared.out.send(Out::Refuse(number, why));
+            self.outbox.refuse(number, why);
             return self.down(number);
         }
-        incoming.batches.push_back(batch);
         self.append_next(number);
     }
 
     fn append_next(&mut self, number: u64) {
         let Some(link) = self.links.get_mut(&number) else { return };
-        let Some(incoming) = link.incoming.as_mut().filter(|incoming| !incoming.busy) else { return };
-        let Some(batch) = incoming.batches.pop_front() else {
-            link.incoming = None;
-            return;
-        };
-        incoming.busy = true;
+        link.incoming.take_if(|incoming| incoming.is_empty());
+        let Some(batch) = link.incoming.as_mut().and_then(|incoming| incoming.next()) else { return };
         if batch.lost > 0 {
             self.shared.missed(self.shared.settings.node.as_str(), batch.lost);
         }
-        let bytes = weight(&batch);
-        let done = Done { link: number, through: batch.through, bytes };
         let admitted = batch.events.into_iter().filter(|event| self.shared.admits(link, event)).collect();
-        tokio::task::spawn_local(append(self.shared.clone(), admitted, done, self.tell.clone()));
+        let (shared, tell, through) = (self.shared.clone(), self.tell.clone(), batch.through);
+        tokio::task::spawn_local(async move {
+            if incoming::append(&shared, admitted).await {
+                let _ = tell.send(News::Appended(number, through));
+            }
+        });
     }
 
     /// What a peer sent is kept, and it is told so.
-    fn kept_theirs(&mut self, done: Done) {
-        let Some(link) = self.links.get_mut(&done.link) else { return };
+    fn kept_theirs(&mut self, number: u64, through: u64) {
+        let Some(link) = self.links.get_mut(&number) else { return };
         if let Some(incoming) = &mut link.incoming {
-            incoming.busy = false;
-            incoming.waiting = incoming.waiting.saturating_sub(done.bytes);
+            incoming.kept();
         }
-        self.send(vec![done.link], frame::encode(&Message::Kept(done.through)).into());
-        self.append_next(done.link);
+        self.outbox.send(vec![number], frame::encode(&Message::Kept(through)).into());
+        self.append_next(number);
     }
-}
-
-/// What a batch of a peer takes while it waits, also one without events.
-fn weight(batch: &Batch) -> usize {
-    size_of::<Batch>() + batch.events.iter().map(Event::size).sum::<usize>()
 }
 
 /// As many states as fit.
@@ -457,15 +377,6 @@ pub(super) fn some_states(states: &mut VecDeque<Arc<Entry>>, room: usize) -> Vec
         some.push(entry);
     }
     some
-}
-
-/// Takes the place that `Events` has among the variants of [`Message`].
-struct AsMessage<'a>(Outgoing<'a>);
-
-impl Serialize for AsMessage<'_> {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_newtype_variant("Message", protocol::message::EVENTS, "Events", &self.0)
-    }
 }
 
 impl Shared {
@@ -495,7 +406,11 @@ impl Shared {
         verdict.map_err(|why| self.refused(&link.host, &event.topic, &why)).is_ok()
     }
 
+    /// What a machine says is not kept. A machine that says such things without end is not told of without end.
     pub(super) fn refused(&self, from: &HostName, topic: &str, why: &str) {
+        if !self.refusals.borrow_mut().may_tell(from, protocol::Instant::at(self.began.elapsed())) {
+            return;
+        }
         tracing::warn!("{from}: {why}");
         let topic = protocol::name::printable(topic.as_bytes());
         let fact = Fact::EventRefused { from: from.to_string(), about: topic, why: why.into() };
@@ -509,32 +424,4 @@ async fn settle(shared: Rc<Shared>, number: u64, asked: u64, filters: Vec<Filter
         tracing::error!("{why}");
     }
     let _ = tell.send(News::Settled(number, asked, filters));
-}
-
-/// Appends what a peer sent, as often as the disk makes it necessary.
-async fn append(shared: Rc<Shared>, events: Vec<Event>, done: Done, tell: UnboundedSender<News>) {
-    let mut left: Vec<_> = events.into_iter().map(record_now).collect();
-    while !left.is_empty() {
-        let Ok(answers) = shared.journal.append_all(left.clone()).await else { return };
-        left = left
-            .into_iter()
-            .zip(answers)
-            .filter(|(_, answer)| is_to_be_tried_again(answer))
-            .map(|(it, _)| it)
-            .collect();
-        if !left.is_empty() {
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-    let _ = tell.send(News::Appended(done));
-}
-
-fn is_to_be_tried_again(answer: &Result<Appended, Failure>) -> bool {
-    match answer {
-        Ok(_) => false,
-        Err(why) => {
-            tracing::error!("{why}");
-            why.is_temporary()
-        }
-    }
 }

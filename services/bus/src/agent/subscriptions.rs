@@ -1,6 +1,7 @@
 //! Subscriptions that outlive their programs: what each wants is kept beside the journal, so that this machine goes on
 //! asking the server for it while the program is away.
 
+use super::patterns::Patterns;
 use super::{kept, machine};
 use crate::journal::Place;
 use protocol::Filter;
@@ -19,7 +20,7 @@ pub(crate) struct Subscriptions {
     named: RefCell<BTreeMap<String, Vec<Filter>>>,
     passing: RefCell<BTreeMap<u64, Vec<Filter>>>,
     /// What followers want, by their consumer, as they said last.
-    followers: RefCell<BTreeMap<Rc<str>, Rc<[Filter]>>>,
+    followers: RefCell<BTreeMap<Rc<str>, Patterns>>,
     /// Which connection has a consumer of the journal: the last one that asked for it.
     holders: RefCell<BTreeMap<String, u64>>,
 }
@@ -44,18 +45,15 @@ impl Subscriptions {
     pub(crate) fn of(&self, consumer: &str) -> Option<Vec<Filter>> {
         match consumer.strip_prefix("sub:") {
             Some(name) => self.named.borrow().get(name).cloned(),
-            None => self.followers.borrow().get(consumer).map(|filters| filters.to_vec()),
+            None => self.followers.borrow().get(consumer).map(Patterns::filters),
         }
     }
 
-    /// A follower wants this from now on. It says so with each link, so nothing is written down; many want the same, which
-    /// is kept once.
-    pub(crate) fn follow(&self, consumer: Rc<str>, filters: Vec<Filter>) -> Rc<[Filter]> {
-        let mut followers = self.followers.borrow_mut();
-        let same = followers.last_key_value().map(|(_, same)| same.clone()).filter(|same| **same == *filters);
-        let filters = same.unwrap_or_else(|| filters.into());
-        followers.insert(consumer, filters.clone());
-        filters
+    /// A follower wants this from now on. It says so with each link, so nothing is written down.
+    pub(super) fn follow(&self, consumer: Rc<str>, filters: &[Filter]) -> Patterns {
+        let patterns = Patterns::from(filters);
+        self.followers.borrow_mut().insert(consumer, patterns.clone());
+        patterns
     }
 
     /// Nobody waits for a follower any more.

@@ -31,12 +31,6 @@ pub struct Refused {
     pub temporary: bool,
 }
 
-/// What is to be published.
-#[derive(Debug)]
-pub(super) enum Draft {
-    Event(Box<Event>),
-}
-
 type Answer = oneshot::Sender<Result<EventId, Refused>>;
 
 /// The way to the task that publishes.
@@ -79,11 +73,10 @@ impl Publisher {
         EventId { node: node.clone(), epoch: self.epoch, sequence }
     }
 
-    pub(super) async fn publish(&self, draft: Draft) -> Result<EventId, Refused> {
-        let Draft::Event(event) = draft;
+    pub(super) async fn publish(&self, event: Event) -> Result<EventId, Refused> {
         let (answer, answered) = oneshot::channel();
         let ended = || Refused { why: "the program ends".into(), temporary: true };
-        self.inbox.send((*event, answer)).await.map_err(|_| ended())?;
+        self.inbox.send((event, answer)).await.map_err(|_| ended())?;
         answered.await.map_err(|_| ended())?
     }
 }

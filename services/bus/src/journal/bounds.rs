@@ -47,7 +47,7 @@ impl Default for Bounds {
             latest_per_subject: Bound { bytes: 4 * MIB, age: 365 * DAY },
             drop_oldest: Bound { bytes: 8 * MIB, age: 2 * DAY },
             segment: MIB,
-            recent: 256 * KIB,
+            recent: 128 * KIB,
         }
     }
 }
@@ -60,7 +60,7 @@ impl Bounds {
             latest_per_subject: Bound { bytes: MIB, age: 365 * DAY },
             drop_oldest: Bound { bytes: MIB, age: 2 * DAY },
             segment: 128 * KIB,
-            recent: 256 * KIB,
+            recent: 128 * KIB,
         }
     }
 

@@ -138,20 +138,35 @@ impl Journal {
     fn take_again(&self, name: &str, most: usize) -> Result<Batch, Failure> {
         let (mut batch, mut bytes) = (Batch::default(), 0);
         while let Some(position) = self.with(name, Cursor::again)?.filter(|_| bytes < most) {
-            let found = self.core.read(position, &|entry| entry.position == position, 1)?;
-            let there = found.entries.into_iter().next();
-            self.change(name, |cursor| match &there {
-                Some(entry) => cursor.hand([entry.position], Position::START),
-                None => drop(cursor.acknowledge(position)),
-            })?;
-            bytes += there.as_ref().map_or(0, |entry| codec::size(&entry.record));
-            if there.is_none() {
-                let gap = self.core.lock().shelf.gap(position, position.next());
-                batch.gap = batch.gap.into_iter().chain(gap).reduce(Gap::and);
+            let found = self.core.read(position, &|_| true, 1)?;
+            let next = found.entries.into_iter().next();
+            // What lies before the next one that is there is gone, all of it: nothing is looked through twice.
+            let there = next.as_ref().map_or(found.next, |entry| entry.position).max(position);
+            let until = if next.is_some() { there } else { there.max(position.next()) };
+            let gone = self.change(name, |cursor| cursor.pass_over(until))?;
+            batch.gap = self.gaps(batch.gap, &gone);
+            if let Some(entry) = next.filter(|entry| entry.position == position) {
+                self.change(name, |cursor| cursor.hand([position], Position::START))?;
+                bytes += codec::size(&entry.record);
+                batch.entries.push(entry);
             }
-            batch.entries.extend(there);
         }
         Ok(batch)
+    }
+
+    /// Which of these are lost, and not only outdated.
+    fn gaps(&self, before: Option<Gap>, gone: &[Position]) -> Option<Gap> {
+        let state = self.core.lock();
+        let gaps = gone.iter().filter_map(|&position| state.shelf.gap(position, position.next()));
+        before.into_iter().chain(gaps).reduce(Gap::and)
+    }
+
+    /// Everything before this position was handed to a consumer, or was of no interest to it.
+    ///
+    /// # Errors
+    /// There is no such consumer.
+    pub fn reached(&self, name: &str) -> Result<Position, Failure> {
+        self.with(name, Cursor::next)
     }
 
     /// A consumer is done with a record; in any order. False if it never got it or was done with it already.

@@ -121,6 +121,20 @@ impl Cursor {
         count
     }
 
+    /// What was to be handed out again and lies before this position is gone; which that is.
+    pub fn pass_over(&mut self, until: Position) -> Vec<Position> {
+        let Some(out) = &mut self.out else { return Vec::new() };
+        let mut gone = Vec::new();
+        while let Some(position) = out.again.pop_if(|again| *again < until) {
+            if let Ok(place) = out.open.binary_search(&position) {
+                out.open.remove(place);
+            }
+            gone.push(position);
+        }
+        self.give_room_back();
+        gone
+    }
+
     /// What is open is handed out again, as the consumer may have lost it.
     pub fn rewind(&mut self) {
         if let Some(out) = &mut self.out {

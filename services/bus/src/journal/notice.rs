@@ -1,5 +1,6 @@
 //! What the journal has to tell besides records: what is damaged, what was dropped, what cannot be read any more.
 
+use super::open::LEAP;
 use super::record::{Keep, Position};
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -135,6 +136,11 @@ impl Gap {
     #[must_use]
     pub fn and(self, other: Gap) -> Gap {
         Gap { from: self.from.min(other.from), to: self.to.max(other.to) }
+    }
+
+    /// So many records at most. The leaps of crashes in it are none; a gap of as many records as one leap is taken for one.
+    pub fn count(self) -> u64 {
+        self.to.0.saturating_sub(self.from.0) % LEAP + 1
     }
 }
 

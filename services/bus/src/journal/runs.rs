@@ -26,6 +26,16 @@ impl Runs {
         true
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether the number lies in or below the lowest run.
+    pub fn is_in_lowest(&self, number: u64) -> bool {
+        self.0.first_key_value().is_some_and(|(_, &last)| number <= last)
+    }
+
     /// Closes the lowest holes until there are at most `most` runs: numbers in a closed hole count as in it.
     pub fn close_holes(&mut self, most: usize) {
         while self.0.len() > most.max(1) {

@@ -137,6 +137,16 @@ impl Shelf {
         self.segments.get(self.segments.partition_point(|segment| segment.last < position))
     }
 
+    /// Where the newest segments with so many bytes begin.
+    pub(crate) fn tail(&self, bytes: u64) -> Position {
+        let mut seen = 0;
+        let enough = self.segments.iter().rev().find(|segment| {
+            seen += segment.bytes;
+            seen > bytes
+        });
+        enough.or(self.segments.first()).map_or(self.next, |segment| segment.first)
+    }
+
     /// Whether a record is kept for anybody.
     pub(crate) fn is_alive(&self, entry: &Entry) -> bool {
         let keep = entry.record.class.keep;
@@ -146,13 +156,17 @@ impl Shelf {
 
     /// Whether a record was here, as far as that is known: none if it was not; else where it is, if that is known.
     pub(crate) fn knows(&self, record: &Record) -> Option<Option<Position>> {
-        if self.sources.contains(&record.key) {
-            return Some(self.recent.find(&record.key));
+        let here = || Some(self.recent.find(&record.key));
+        if record.class.keep != Keep::LatestPerSubject {
+            return if self.sources.contains(&record.key) { here() } else { None };
         }
-        // Of a state, what is kept of its subject knows better than a source that is forgotten.
-        let is_state = record.class.keep == Keep::LatestPerSubject;
-        let outdated = if is_state { self.subjects.outdates(record) } else { None };
-        outdated.map(|(position, same)| same.then_some(position))
+        // A state may come late, when it is asked for only then: what is kept of its subject knows best, and a hole that
+        // was closed says nothing.
+        match self.subjects.outdates(record) {
+            Some((position, same)) => Some(same.then_some(position)),
+            None if self.sources.surely_contains(&record.key) => here(),
+            None => None,
+        }
     }
 
     /// Where the newest record of each subject is that is `wanted`.

@@ -2,8 +2,8 @@
 //!
 //! Exact, as long as at most [`MAX_RUNS`] holes are in the numbers of a run of a program, and at most [`MAX_SOURCES`]
 //! runs of programs are known. Beyond: a record that fills the oldest of all those holes is taken for a repetition, and
-//! repetitions from the program that has been silent longest are kept twice. Not so states: the newest one of each
-//! subject is known by itself (`shelf/subjects.rs`).
+//! repetitions from the program that has been silent longest are kept twice. Not so states, which may come long after
+//! their time: the newest one of each subject is known by itself (`shelf/subjects.rs`).
 
 use super::record::{Key, Position};
 use super::runs::Runs;
@@ -43,6 +43,16 @@ impl Sources {
     pub fn contains(&self, key: &Key) -> bool {
         let source = self.nodes.get(&key.node).and_then(|epochs| epochs.get(&key.epoch));
         source.is_some_and(|source| source.runs.contains(key.sequence))
+    }
+
+    /// The same, but not for numbers among which holes may have been closed.
+    pub fn surely_contains(&self, key: &Key) -> bool {
+        let source = self.nodes.get(&key.node).and_then(|epochs| epochs.get(&key.epoch));
+        let runs = source.map(|source| &source.runs);
+        runs.is_some_and(|runs| {
+            let is_closed = runs.count() > MAX_RUNS / 2 && runs.is_in_lowest(key.sequence);
+            !is_closed && runs.contains(key.sequence)
+        })
     }
 
     /// Remembers the key of the record at `position`.
@@ -141,6 +151,8 @@ mod tests {
             sources.insert(&key(1, 2 * number), Position(number));
         }
         assert!(sources.contains(&key(1, 3)) && !sources.contains(&key(1, 5997)));
+        assert!(!sources.surely_contains(&key(1, 3)) && !sources.surely_contains(&key(1, 2)));
+        assert!(sources.surely_contains(&key(1, 5998)) && !sources.surely_contains(&key(1, 5997)));
         assert_eq!(Vec::<(u64, u64)>::from(sources.kept()[0].runs.clone()).len(), MAX_RUNS);
     }
 }

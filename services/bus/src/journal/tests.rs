@@ -4,6 +4,7 @@ mod damage;
 mod desk;
 mod drops;
 mod full;
+mod late;
 mod model;
 mod reading;
 

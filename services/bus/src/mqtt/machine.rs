@@ -13,9 +13,7 @@
 //! | `desk` | which commands are taken, and where their replies go |
 //! | `herald` | when Home Assistant is told what |
 //! | `quarrel` | whether somebody else uses our client id |
-//! | `allowance` | how much is told about strangers' mistakes |
 
-mod allowance;
 mod desk;
 mod flow;
 mod herald;
@@ -31,8 +29,8 @@ pub use vocabulary::{Action, Greeting, Host, Input, Now, Trouble};
 
 use super::discovery::House;
 use super::topic::{Prefix, VERSION};
+use crate::allowance::Allowance;
 use crate::told::{self, Told};
-use allowance::Allowance;
 use desk::{Desk, Taken};
 use flow::Flow;
 use herald::Herald;

@@ -3,7 +3,7 @@
 
 use super::machine::seal;
 use crate::carry;
-use crate::journal::{Journal, Position, Record};
+use crate::journal::{Journal, Record};
 use protocol::event::Event;
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 
 /// After the disk has refused.
 const PAUSE: Duration = Duration::from_secs(1);
-/// So far back the journal is searched for a command that the broker has sent before.
-const BACK: u64 = 4096;
+/// So many bytes back the journal is searched for a command that the broker has sent before.
+const BACK: u64 = 1024 * 1024;
 
 /// Who writes them down.
 pub(super) struct Secretary {
@@ -62,7 +62,7 @@ fn is_here(journal: &Journal, digest: u64) -> bool {
     let (end, seal) = (journal.next(), seal(digest));
     let wanted =
         |record: &Record| record.subject.split('/').nth(1) == Some("req") && record.body.ends_with(seal.as_bytes());
-    let mut at = Position(end.0.saturating_sub(BACK));
+    let mut at = journal.tail(BACK);
     while at < end {
         match journal.read(at, &|entry| wanted(&entry.record), 1) {
             Ok(batch) if !batch.entries.is_empty() => return true,

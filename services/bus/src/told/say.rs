@@ -130,8 +130,8 @@ mod tests {
     fn words_make_a_fact() {
         let motion = Fact::Motion { camera: "cam1".into(), percent: 12.0 };
         assert_eq!(said("camera/motion percent=12 camera=cam1"), Ok(motion));
-        let camera = Fact::Camera { camera: "17".into(), online: true, recording: false };
-        assert_eq!(said("camera/camera camera=17 online=true recording=false"), Ok(camera));
+        let camera = Fact::Camera { camera: "17".into(), online: true, recording: false, encoder: "x264".into() };
+        assert_eq!(said("camera/camera camera=17 online=true recording=false encoder=x264"), Ok(camera));
         let state = said("presence/machine-state state=draining boot=7 program=p cause=c").unwrap();
         assert!(matches!(state, Fact::MachineState { boot: 7, .. }), "{state:?}");
     }

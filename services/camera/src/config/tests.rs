@@ -19,7 +19,12 @@ impl Etc {
 
     fn load(&self, cameras: &str, more: &[(&str, &str)]) -> Result<Config, Failure> {
         let path = |name: &str| self.0.path().join(name).into_os_string();
-        let own = [("CAMERAS", cameras.into()), ("CAMERA_DIR", path("cameras")), ("DEFAULTS_DIR", path("default"))];
+        let own = [
+            ("CAMERAS", cameras.into()),
+            ("CAMERA_DIR", path("cameras")),
+            ("DEFAULTS_DIR", path("default")),
+            ("SWITCH_DIR", path("switches")),
+        ];
         let more = more.iter().map(|&(name, value)| (OsString::from(name), OsString::from(value)));
         let environment = own.map(|(name, value)| (OsString::from(name), value)).into_iter().chain(more);
         Config::from_environment(&Options::default(), environment.collect())
@@ -57,6 +62,39 @@ fn a_camera_that_cannot_be_used_leaves_the_others_alone() {
 }
 
 #[test]
+fn a_switch_goes_before_the_settings() {
+    let etc = Etc::new(&[("cameras/cam1", "URL=http://cam/\n"), ("cameras/cam2", "URL=http://cam/\nRECORD=no\n")]);
+    let on = || {
+        let config = etc.load("cam1 cam2", &[]).unwrap();
+        config.cameras.iter().map(|camera| camera.recording.on).collect::<Vec<_>>()
+    };
+    assert_eq!(on(), [true, false]);
+    let places = etc.load("cam1", &[]).unwrap().places;
+    places.switch("cam1", Some(false)).unwrap();
+    places.switch("cam2", Some(true)).unwrap();
+    assert_eq!(on(), [false, true]);
+}
+
+#[test]
+fn the_example_shows_every_key_with_its_default() {
+    let example = |path: &str| {
+        PathBuf::from(format!("{}/../../example_config/client/etc/pistop/{path}", env!("CARGO_MANIFEST_DIR")))
+    };
+    let sources = Sources { config: Some(example("camera.toml")), ..Sources::default() };
+    let settings = Settings::load(SETTINGS, sources).unwrap();
+    for Setting { key, default, .. } in SETTINGS {
+        assert_eq!(settings.text(key).unwrap_or_default(), *default, "{key}");
+        assert_eq!(settings.origin(key), runner::settings::Origin::ConfigFile, "{key} is missing in the example");
+    }
+    let camera: std::collections::BTreeMap<_, _> =
+        runner::envfile::read(&example("cameras/cam1")).unwrap().into_iter().collect();
+    for setting in CAMERA {
+        let shown = camera.get(&setting.variable());
+        assert!(shown.is_some_and(|shown| setting.default.is_empty() || shown == setting.default), "{}", setting.key);
+    }
+}
+
+#[test]
 fn what_cannot_be_used_is_named_with_its_place_and_the_remedy() {
     let etc = Etc::new(&[
         ("cameras/cam1", "URL=http://cam/\n"),
@@ -73,6 +111,7 @@ fn what_cannot_be_used_is_named_with_its_place_and_the_remedy() {
     assert!(
         etc.refused("", &[]).contains("CAMERAS: names no camera") || etc.refused("", &[]).contains("names no camera")
     );
+    assert!(etc.refused("cam4", &[]).contains("cam4: URL: is not set"));
     for (name, value, remedy) in [
         ("LIVE", "here", "as in 127.0.0.1:8090"),
         ("ENCODER", "divx", "write auto, hardware or x264"),

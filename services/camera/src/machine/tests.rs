@@ -19,7 +19,7 @@ struct Stage {
 
 impl Stage {
     fn new(fps: f64) -> Stage {
-        let machine = Machine::new("cam1", RULES);
+        let machine = Machine::new("cam1", RULES, "x264");
         Stage { machine, fps, sent: 0, now: Duration::ZERO, cuts: vec![], said: vec![], marks: 0, keys: 0 }
     }
 
@@ -65,6 +65,37 @@ impl Stage {
     fn lengths(&self) -> Vec<f64> {
         self.cuts.windows(2).map(|pair| ((pair[1].0 - pair[0].0) * 1000.0).round() / 1000.0).collect()
     }
+}
+
+fn state(online: bool, recording: bool) -> Fact {
+    Fact::Camera { camera: "cam1".into(), online, recording, encoder: "x264".into() }
+}
+
+#[test]
+fn when_the_server_goes_the_next_picture_begins_another_segment_and_recording_goes_on() {
+    let mut stage = Stage::new(15.0);
+    stage.tell(Input::Leaving);
+    stage.tell(Input::Online);
+    stage.run(7.0, 0.0);
+    assert_eq!(stage.cuts.len(), 1, "what has not begun is not ended: {:?}", stage.cuts);
+    stage.tell(Input::Leaving);
+    let marks = stage.marks;
+    stage.run(30.0, 0.0);
+    let reasons: Vec<Reason> = stage.cuts.iter().map(|cut| cut.1).collect();
+    assert_eq!(reasons, [Reason::Lost, Reason::Stopped, Reason::Length]);
+    assert!((stage.cuts[1].0 - stage.cuts[0].0 - 7.0).abs() < 0.001, "with the next picture: {:?}", stage.cuts);
+    assert_eq!(stage.marks, marks, "that is no evidence");
+}
+
+#[test]
+fn another_encoder_is_told_once_something_was() {
+    let mut stage = Stage::new(15.0);
+    stage.tell(Input::Encoder("v4l2h264enc"));
+    assert_eq!(stage.said, []);
+    stage.tell(Input::Online);
+    stage.tell(Input::Encoder("x264"));
+    assert_eq!(stage.said[2], state(true, true));
+    assert!(matches!(&stage.said[1], Fact::Camera { encoder, .. } if encoder == "v4l2h264enc"), "{:?}", stage.said);
 }
 
 #[test]
@@ -117,7 +148,7 @@ fn a_short_blip_is_not_told_and_a_long_one_is_once() {
     stage.wait(1.0).tell(Input::Lost("refuses".into()));
     stage.wait(60.0);
     let told = Fact::CameraOffline { camera: "cam1".into(), why: "refuses".into() };
-    assert_eq!(stage.said[2..], [told, Fact::Camera { camera: "cam1".into(), online: false, recording: false }]);
+    assert_eq!(stage.said[2..], [told, state(false, false)]);
     stage.tell(Input::Lost("silent".into()));
     stage.wait(60.0);
     assert_eq!(stage.said.len(), 4);
@@ -183,8 +214,28 @@ fn a_frozen_picture_is_a_lost_camera_that_goes_on_being_recorded() {
     assert!(matches!(&stage.said[2], Fact::CameraOffline { why, .. } if why.contains("for 11 s")), "{:?}", stage.said);
     assert_eq!(stage.said.len(), 4);
     stage.picture(None, None);
-    assert_eq!(stage.said[5], Fact::Camera { camera: "cam1".into(), online: true, recording: true });
+    assert_eq!(stage.said[5], state(true, true));
     assert_eq!(stage.cuts.len(), 1);
+}
+
+#[test]
+fn a_frozen_camera_that_is_asked_anew_is_back_when_its_picture_moves() {
+    let mut stage = Stage::new(15.0);
+    stage.tell(Input::Online);
+    stage.run(1.0, 0.0);
+    stage.picture(None, Some(Duration::from_secs(11)));
+    stage.said.clear();
+    stage.tell(Input::Lost("has sent the same picture for 60 s and is asked anew".into()));
+    stage.tell(Input::Online);
+    stage.picture(None, Some(Duration::from_secs(61)));
+    assert!(
+        matches!(&stage.said[0], Fact::CameraOffline { why, .. } if why.contains("is asked anew")),
+        "{:?}",
+        stage.said
+    );
+    assert_eq!(stage.said[1..], [state(false, false), state(false, true)], "it is not online");
+    stage.picture(None, None);
+    assert_eq!(stage.said[3..], [Fact::CameraOnline { camera: "cam1".into() }, state(true, true)]);
 }
 
 #[test]

@@ -4,9 +4,10 @@
 use super::Surroundings;
 use crate::mend;
 use crate::pipeline::Unit;
-use crate::segment::{Beginning, Packets, Segment};
+use crate::segment::{Beginning, Packets, Segment, millis};
 use protocol::fact::Fact;
-use segments::{Clock, Name, Reason};
+use segments::ledger::{Closed, What};
+use segments::{Clock, Label, Name, Reason};
 use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
@@ -55,6 +56,8 @@ pub(super) struct Writer {
     closing: Option<(Reason, Duration)>,
     /// How large the last segment was.
     usual: u64,
+    /// The last one that was closed, until somebody asks.
+    closed: Option<Label>,
     /// There was no room, which was logged.
     told: bool,
 }
@@ -70,6 +73,7 @@ impl Writer {
             open: None,
             closing: None,
             usual: ROOM,
+            closed: None,
             told: false,
         }
     }
@@ -109,6 +113,11 @@ impl Writer {
         }
     }
 
+    /// When the segment began that is open, if it has a picture.
+    pub(super) fn records_since(&self) -> Option<Duration> {
+        self.open.as_ref().map(|open| open.segment.begun())
+    }
+
     /// A key frame was asked for and does not come, while pictures do.
     pub(super) fn is_overdue(&self) -> bool {
         let last = self.open.as_ref().map(|open| open.last.at);
@@ -117,6 +126,11 @@ impl Writer {
 
     pub(super) fn deadline(&self) -> Option<Duration> {
         self.closing.map(|(_, at)| at)
+    }
+
+    /// The segment that was closed since the last time.
+    pub(super) fn closed(&mut self) -> Option<Label> {
+        self.closed.take()
     }
 
     pub(super) fn tick(&mut self, now: Duration) {
@@ -164,7 +178,9 @@ impl Writer {
         match self.open_segment(first) {
             Ok(mut segment) => {
                 mark.into_iter().for_each(|percent| segment.mark(percent));
-                self.told = false;
+                if std::mem::take(&mut self.told) {
+                    self.around.ram.ledgers().note(&self.camera, What::Roomy);
+                }
                 self.open = Some(Open { segment, last: first, torn: false });
             }
             Err(why) => {
@@ -237,6 +253,15 @@ impl Writer {
         if !std::mem::replace(&mut self.told, true) {
             let folder = self.folder.display();
             tracing::error!("{}: pictures are lost, {folder} takes none: {why}; make RAM_MOUNT larger", self.camera);
+            self.around.ram.ledgers().note(&self.camera, What::Full);
+        }
+    }
+
+    /// Written down before it is closed: whoever is killed in between leaves an orphan, which is adopted.
+    fn note(&self, segment: &Segment, reason: Reason, length: Duration) {
+        if segment.label().frames > 0 {
+            let closed = Closed { ms: millis(length), reason, ..Closed::of(segment.label()) };
+            self.around.ram.ledgers().note(&self.camera, What::Closed(closed));
         }
     }
 
@@ -253,8 +278,10 @@ impl Writer {
     /// Closes the open segment; `next` is when the picture after it was taken, if it follows at once.
     fn end(&mut self, reason: Reason, next: Option<Duration>) {
         let Some(Open { mut segment, last, .. }) = self.open.take() else { return };
-        let follows = next.filter(|_| matches!(reason, Reason::Length | Reason::Motion | Reason::Size));
+        let follows =
+            next.filter(|_| matches!(reason, Reason::Length | Reason::Motion | Reason::Size | Reason::Stopped));
         let length = follows.unwrap_or(last.at + last.interval).saturating_sub(segment.begun());
+        self.note(&segment, reason, length);
         let closed = match segment.close(reason, length) {
             Err(why) if is_full(&why) && self.around.ram.make_room(ROOM) => segment.close(reason, length),
             other => other,
@@ -270,6 +297,7 @@ impl Writer {
                     duration_ms: label.duration_ms,
                     motion: label.motion_percent > 0.0,
                 });
+                self.closed = Some(label);
             }
             Ok(None) => {}
             Err(why) => tracing::error!("{}: a segment cannot be closed: {why}; the next start adopts it", self.camera),

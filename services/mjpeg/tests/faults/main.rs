@@ -230,6 +230,33 @@ async fn moving_and_frozen_pictures() {
 }
 
 #[tokio::test]
+async fn a_camera_that_stays_frozen_is_asked_anew_at_growing_pauses() {
+    let (frozen, thaw) = (Duration::from_millis(300), Duration::from_secs(1));
+    let mut watched = Watched::with(&[Fault::Frozen], |config| Config { frozen, thaw, ..config });
+    let mut spans = Vec::new();
+    for _ in 0..3 {
+        let (frames, why, _) = watched.lost().await;
+        let Cause::Frozen(span) = why else { panic!("{why:?}") };
+        assert!(
+            frames.iter().any(|frame| frame.look.frozen == Some(span)) && why.to_string().contains("is asked anew"),
+            "{why}"
+        );
+        spans.push(span);
+    }
+    assert!(spans[0] >= thaw && spans[1] >= spans[0] * 2 && spans[2] >= spans[1] * 2, "{spans:?}");
+    watched.camera.set(&[]);
+    let mut moving = 0;
+    while moving < 10 {
+        match watched.next().await {
+            Happening::Frame(frame) => moving = if frame.look.frozen.is_none() { moving + 1 } else { 0 },
+            Happening::Online(_) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(watched.camera.log().overlaps, 0);
+}
+
+#[tokio::test]
 async fn whoever_stops_listening_ends_the_connection() {
     let mut watched = Watched::start(&[]);
     watched.frames(3).await;

@@ -1,31 +1,44 @@
 //! What the doctor says: first what he saw, then what he found. Pure.
 
+use super::Local;
 use super::clock::Clock;
+use super::disk::{Disk, Writer};
 use super::findings::Finding;
 use super::ping::Ping;
 use super::seen::{Seen, Uplink};
-use crate::words::{table, took};
+use super::uploads::Uploads;
+use crate::words::{size, table, took};
 use bus::told::escaped;
 use protocol::event::Keep;
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// For people: a line for everything that was looked at, then a line for each finding.
-pub fn people(seen: &Seen, findings: &[Finding]) -> String {
-    let rows = [
+pub fn people(seen: Option<&Seen>, local: &Local, findings: &[Finding]) -> String {
+    let rows = seen.map(of_the_bus).into_iter().flatten().chain(of_this_machine(local));
+    let rows: Vec<Vec<String>> = rows.map(|(name, words)| vec![name.into(), words]).collect();
+    let line = |finding: &Finding| {
+        let kind = if finding.is_problem { "problem" } else { "note" };
+        format!("{kind}: {}; {}\n", escaped(&finding.what), escaped(&finding.remedy))
+    };
+    table(&rows) + &findings.iter().map(line).collect::<String>()
+}
+
+fn of_the_bus(seen: &Seen) -> [(&'static str, String); 6] {
+    [
         ("bus", bus(seen)),
         ("journal", journal(seen)),
         ("links", links(&seen.health.links)),
         ("pings", pings(&seen.pings)),
         ("clock", clock(seen.clock).into()),
         ("broker", broker(seen.uplink.as_ref())),
-    ];
-    let rows: Vec<Vec<String>> = rows.map(|(name, words)| vec![name.into(), words]).into();
-    let line = |finding: &Finding| {
-        let kind = if finding.is_problem { "problem" } else { "note" };
-        format!("{kind}: {}; {}\n", escaped(&finding.what), escaped(&finding.remedy))
-    };
-    table(&rows) + &findings.iter().map(line).collect::<String>()
+    ]
+}
+
+fn of_this_machine(local: &Local) -> impl Iterator<Item = (&'static str, String)> {
+    let uploads = Some(&local.uploads).filter(|uploads| **uploads != Uploads::None);
+    let uploads = uploads.map(|uploads| ("uploads", uploads.line()));
+    uploads.into_iter().chain(local.disk.as_ref().map(|disk| ("disk", disk.line())))
 }
 
 fn bus(seen: &Seen) -> String {
@@ -43,14 +56,6 @@ fn journal(seen: &Seen) -> String {
     let bytes = size(health.bytes);
     let fill = seen.room.map_or_else(|| bytes.clone(), |most| format!("{bytes} of {}", size(most)));
     format!("{}, {place}: {fill}, dropped so far: {dropped}; one write takes {sync}", health.journal)
-}
-
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..1024 => format!("{bytes} bytes"),
-        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
-        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
-    }
 }
 
 fn links(links: &[String]) -> String {
@@ -90,15 +95,33 @@ fn broker(uplink: Option<&Uplink>) -> String {
     format!("{} {state}{detail}", escaped(broker))
 }
 
-/// The same as one object.
-pub fn json(seen: &Seen, findings: &[Finding]) -> Value {
+/// The same as one object. Without the bus, what it has is missing.
+pub fn json(seen: Option<&Seen>, local: &Local, findings: &[Finding]) -> Value {
+    let mut all = seen.map_or_else(|| json!({}), bus_json);
+    let finding =
+        |finding: &Finding| json!({"problem": finding.is_problem, "what": finding.what, "remedy": finding.remedy});
+    all["findings"] = findings.iter().map(finding).collect();
+    all["disk"] = local.disk.as_ref().map_or(Value::Null, disk_json);
+    all
+}
+
+fn disk_json(disk: &Disk) -> Value {
+    let writer = |writer: &Writer| json!({"process": writer.pid, "name": writer.name, "bytes": writer.bytes});
+    json!({
+        "device": disk.device.as_ref().map(|(name, _)| name),
+        "bytes": disk.device.as_ref().map(|(_, bytes)| bytes),
+        "seconds": disk.span.as_secs_f64(),
+        "writers": disk.writers.iter().map(writer).collect::<Vec<_>>(),
+        "unseen": disk.unseen,
+    })
+}
+
+fn bus_json(seen: &Seen) -> Value {
     let ms = |took: &Duration| took.as_secs_f64() * 1000.0;
     let ping = |ping: &Ping| {
         let trips: Vec<f64> = ping.trips.iter().map(ms).collect();
         json!({"host": ping.host, "ms": trips, "ahead-ms": ping.ahead_ms, "failed": ping.failed})
     };
-    let finding =
-        |finding: &Finding| json!({"problem": finding.is_problem, "what": finding.what, "remedy": finding.remedy});
     let uplink =
         |uplink: &Uplink| json!({"broker": uplink.broker, "connected": uplink.connected, "detail": uplink.detail});
     json!({
@@ -115,7 +138,6 @@ pub fn json(seen: &Seen, findings: &[Finding]) -> Value {
             Clock::Unknown => None,
         },
         "uplink": seen.uplink.as_ref().map(uplink),
-        "findings": findings.iter().map(finding).collect::<Vec<_>>(),
     })
 }
 
@@ -149,6 +171,5 @@ mod tests {
         assert_eq!(broker(Some(&uplink(Some(true), ""))), "b:1883 is reached");
         assert_eq!(broker(Some(&uplink(Some(false), "refused"))), "b:1883 is not reached: refused");
         assert_eq!(broker(None), "none is set up");
-        assert_eq!([0, 1023, 1024, 5_242_880].map(size), ["0 bytes", "1023 bytes", "1.0 KiB", "5.0 MiB"]);
     }
 }

@@ -228,6 +228,35 @@ fn the_queue_is_told_when_it_changes_and_not_all_the_time() {
 }
 
 #[test]
+fn a_storage_that_keeps_something_else_pauses_everything() {
+    let mut machine = machine(1);
+    let all = [1, 2].map(|start| item("cam1", start, false)).to_vec();
+    let wrong = |n: usize| Trouble::Wrong { why: format!("another checksum {n}") };
+    let mut now = at(1);
+    let mut actions = machine.handle(Input::Seen(all), now);
+    let (mut tries, mut told) = (Vec::new(), Vec::new());
+    while tries.len() < 6 {
+        actions = match ids(&actions).pop() {
+            Some(id) => {
+                tries.push(now);
+                machine.handle(failed(&id, wrong(tries.len())), now)
+            }
+            None => {
+                now = machine.deadline().unwrap().max(now);
+                machine.handle(Input::Tick, now)
+            }
+        };
+        told.extend(failures(&actions));
+    }
+    let pauses: Vec<u64> = tries.windows(2).map(|pair| pair[1].since(pair[0]).as_secs()).collect();
+    assert!(pauses[..2].iter().all(|pause| *pause < 10) && pauses[2..] == [300; 3], "{pauses:?}");
+    assert!(told.len() == 1 && told[0].1 && told[0].0.contains("SSE-KMS"), "once: {told:?}");
+    actions = machine.handle(Input::Tick, now + 300 * SECOND);
+    let id = ids(&actions).pop().unwrap();
+    assert!(machine.handle(done(&id), now).contains(&Action::Recovered("uploads work again".into())));
+}
+
+#[test]
 fn at_the_end_what_fits_goes_and_the_rest_is_told() {
     let end = |actions: &[Action]| actions.contains(&Action::End { files: 1, bytes: 100 });
     let mut machine = machine(1);
@@ -253,6 +282,56 @@ fn the_end_does_not_wait_in_vain() {
     }
 }
 
+/// Queue as numbers, as it was told last.
+fn queue_told(actions: &[Action]) -> Option<(u64, u64)> {
+    let one = |action: &Action| match action {
+        Action::Tell(Fact::UploadQueue { files, bytes, .. }) => Some((*files, *bytes)),
+        _ => None,
+    };
+    actions.iter().rev().find_map(one)
+}
+
+#[test]
+fn when_the_server_goes_everything_is_tried_at_once_and_what_is_left_is_told_in_time() {
+    let mut machine = machine(1);
+    let all = vec![item("cam1", 1, false), item("cam1", 2, false), item("cam1", 3, true)];
+    let first = ids(&machine.handle(Input::Seen(all), at(1)));
+    machine.handle(failed(&first[0], busy(Some(600 * SECOND))), at(2));
+    let actions = machine.handle(Input::Leaving(30 * SECOND), at(3));
+    assert_eq!(sent(&actions), ["cam1 3*"], "though it should have waited");
+    let id = ids(&actions)[0].clone();
+    assert_eq!(sent(&machine.handle(done(&id), at(20))), ["cam1 2*"]);
+    assert_eq!(machine.deadline(), Some(at(28)), "five seconds before the deadline");
+    assert_eq!(sent(&machine.handle(done(&item("cam1", 2, false).id), at(22))), ["cam1 1"]);
+    let actions = machine.handle(Input::Tick, at(28));
+    let told = failures(&actions);
+    assert!(told.len() == 1 && told[0].0.contains("the server goes, and 1 segments of 100 bytes"), "{told:?}");
+    assert_eq!(queue_told(&actions), Some((1, 100)), "in numbers, too, though that was told a moment ago");
+    assert!(failures(&machine.handle(Input::Tick, at(29))).is_empty(), "once");
+}
+
+#[test]
+fn an_announced_deadline_says_better_than_a_setting_when_the_end_is() {
+    for stop_first in [true, false] {
+        let mut machine = machine(1);
+        machine.handle(Input::Seen(vec![item("cam1", 1, false)]), at(1));
+        let both = [Input::Stop(20 * SECOND), Input::Leaving(60 * SECOND)];
+        let order = if stop_first { [0, 1] } else { [1, 0] };
+        order.iter().for_each(|&n| drop(machine.handle(both[n].clone(), at(2))));
+        assert_eq!(machine.end(), Some(at(57)));
+        let actions = machine.handle(Input::Tick, at(57));
+        assert!(actions.contains(&Action::End { files: 1, bytes: 100 }), "{actions:?}");
+        assert_eq!(failures(&actions).len(), 1, "{actions:?}");
+    }
+    let mut machine = machine(1);
+    machine.handle(Input::Seen(vec![item("cam1", 1, false)]), at(1));
+    machine.handle(Input::Leaving(6 * SECOND), at(2));
+    assert_eq!(machine.leaving, Some(at(6)), "of a short time a third");
+    machine.handle(Input::Staying, at(3));
+    machine.handle(Input::Stop(20 * SECOND), at(4));
+    assert_eq!(machine.end(), Some(at(24)));
+}
+
 /// Whatever happens: the loop never wakes up in vain, no more is under way than there are ways, and in the end all is done.
 #[test]
 fn at_random_it_neither_spins_nor_forgets() {
@@ -264,7 +343,7 @@ fn at_random_it_neither_spins_nor_forgets() {
         let mut here: Vec<Item> = Vec::new();
         let mut under_way: Vec<Id> = Vec::new();
         for step in 0..200 {
-            let input = match chance.u8(0..6) {
+            let input = match chance.u8(0..7) {
                 0 | 1 if step < 150 => {
                     let clock_set = chance.u8(0..5) > 0;
                     here.push(Item { clock_set, ..item("cam1", step + 1, chance.bool()) });
@@ -283,6 +362,7 @@ fn at_random_it_neither_spins_nor_forgets() {
                     };
                     Input::Ended(id, outcome)
                 }
+                6 => Input::Leaving(Duration::from_secs(chance.u64(0..20))),
                 _ => {
                     now = machine.deadline().unwrap_or(now).max(now);
                     Input::Tick

@@ -61,8 +61,12 @@ pub enum Input {
     Ended(Id, Outcome),
     /// Somebody asks to try at once, since he has mended something.
     Hurry,
-    /// The program ends, and may go on for so long.
+    /// The program ends, and may go on for so long; or for as long as an announced shutdown leaves.
     Stop(Duration),
+    /// The server lets everybody go, and waits so long from now.
+    Leaving(Duration),
+    /// It does not, after all.
+    Staying,
     /// Time has passed.
     Tick,
 }

@@ -21,6 +21,8 @@ pub(super) enum Entity {
     Backup(Box<str>),
     /// What waits to be uploaded.
     UploadQueue,
+    /// Whether the room for recordings runs short.
+    Pressure,
     /// Which version of something runs.
     Version(Box<str>),
     /// A process that is looked after.
@@ -46,6 +48,7 @@ impl Entity {
         let Kind::Status(family, name, item) = kind else { return None };
         match (family, &**name, item) {
             (Family::Camera, "camera", Some(item)) => Some(Entity::Camera(item.clone())),
+            (Family::Camera, "queue-pressure", None) => Some(Entity::Pressure),
             (Family::Backup, "last-backup", Some(item)) => Some(Entity::Backup(item.clone())),
             (Family::Upload, "upload-queue", None) => Some(Entity::UploadQueue),
             (Family::Update, "version", Some(item)) => Some(Entity::Version(item.clone())),
@@ -63,6 +66,7 @@ impl Entity {
             Entity::Camera(item) => format!("camera-{item}"),
             Entity::Backup(item) => format!("last-backup-{item}"),
             Entity::UploadQueue => "upload-queue".into(),
+            Entity::Pressure => "queue-pressure".into(),
             Entity::Version(item) => format!("version-{item}"),
             Entity::Process(item) => format!("process-{item}"),
         }
@@ -118,6 +122,14 @@ impl Entity {
                 "state_topic": place.topic("st/upload/upload-queue"),
                 "value_template": "{{ value_json.files }}",
                 "json_attributes_topic": place.topic("st/upload/upload-queue"),
+            }),
+            Entity::Pressure => json!({
+                "platform": "binary_sensor",
+                "name": "Room for recordings",
+                "device_class": "problem",
+                "state_topic": place.topic("st/camera/queue-pressure"),
+                "value_template": "{{ 'ON' if value_json.high else 'OFF' }}",
+                "json_attributes_topic": place.topic("st/camera/queue-pressure"),
             }),
             Entity::Version(item) => json!({
                 "platform": "sensor",
@@ -179,7 +191,8 @@ mod tests {
         let place = Place { prefix: &prefix, node: &node, device: "fs_attic".into() };
         let text = String::from;
         for fact in [
-            Fact::Camera { camera: text("a"), online: true, recording: true },
+            Fact::Camera { camera: text("a"), online: true, recording: true, encoder: text("x264") },
+            Fact::QueuePressure { high: true, bytes: 1, cap: 1 },
             Fact::LastBackup { source: text("a"), completed: 1, verified: true },
             Fact::UploadQueue { files: 1, bytes: 1, oldest: 1 },
             Fact::Version { package: text("a"), version: text("1") },

@@ -56,7 +56,7 @@ pub(super) enum Taken {
 }
 
 /// Where a reply goes.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Address {
     pub(super) topic: Option<String>,
     pub(super) correlation: Option<Vec<u8>>,
@@ -74,6 +74,8 @@ struct Recent {
 #[derive(Debug)]
 struct Awaited {
     id: EventId,
+    /// Who was asked.
+    target: HostName,
     address: Address,
 }
 
@@ -117,7 +119,7 @@ impl Desk {
         let event = self.event(&request, &target, digest, now)?;
         self.remember(Recent { digest, token: message.token, topic: message.topic.clone(), kept: false });
         let address = Address { topic: response, correlation, transaction };
-        self.expect(Awaited { id: event.id.clone(), address });
+        self.expect(Awaited { id: event.id.clone(), target, address });
         Ok(Taken::Keep { digest, event: Box::new(event), search: named || message.again })
     }
 
@@ -160,11 +162,11 @@ impl Desk {
         (Some(token), topic)
     }
 
-    /// Where a reply is wanted, once.
-    pub(super) fn address(&mut self, body: &[u8]) -> Option<Address> {
+    /// Where a reply of a machine is wanted; as often as it has to be sent, if nobody else was asked.
+    pub(super) fn address(&self, from: &HostName, body: &[u8]) -> Option<Address> {
         let reply = Reply::decode(body).ok()?;
-        let at = self.awaited.iter().position(|awaited| awaited.id == reply.to)?;
-        self.awaited.remove(at).map(|awaited| awaited.address)
+        let awaited = self.awaited.iter().find(|awaited| awaited.id == reply.to && awaited.target == *from)?;
+        Some(awaited.address.clone())
     }
 }
 
@@ -208,7 +210,8 @@ fn digest(message: &Message, transaction: Option<&str>) -> u64 {
     message.topic.hash(&mut hasher);
     match (transaction, &message.correlation) {
         (None, None) => (message.packet, &message.payload).hash(&mut hasher),
-        named => named.hash(&mut hasher),
+        // Another asker may count from 1 as well.
+        named => (named, &message.response, &message.payload).hash(&mut hasher),
     }
     hasher.finish()
 }

@@ -72,7 +72,10 @@ impl Machine {
 
     fn publication(&mut self, entry: &Entry, topic: &Topic, now: Now) -> Result<Publication, String> {
         let own_reply = matches!(topic.kind, Kind::Reply(_)) && topic.node == self.host.node;
-        let address = own_reply.then(|| self.desk.address(&entry.record.body)).flatten().unwrap_or_default();
+        let address = own_reply
+            .then(|| self.desk.address(&entry.record.key.node, &entry.record.body))
+            .flatten()
+            .unwrap_or_default();
         let record = &entry.record;
         let payload = payload::outgoing(&record.body, &record.key, address.transaction.as_deref())?;
         let left = |expires: u64| u32::try_from(expires.saturating_sub(now.unix.as_secs())).unwrap_or(u32::MAX);

@@ -362,7 +362,34 @@ fn a_reply_goes_where_the_asker_wants_it() {
     assert_eq!((sent.topic.as_str(), &sent.correlation, sent.keep), ("phone/answers", &correlation, false));
     assert_eq!(json(sent)["transaction"], "t1");
     let actions = play.record(9, "attic/res/version", reply);
+    assert_eq!(topics(&actions), ["phone/answers"], "a copy, as the first was perhaps not heard");
+    let of_nobody = reply.replace("attic-99-1", "attic-99-7");
+    let actions = play.record(10, "attic/res/version", &of_nobody);
     assert_eq!(topics(&actions), ["fs/v1/attic/res/version"], "one that nobody waits for goes to the usual place");
+}
+
+#[test]
+fn only_who_was_asked_answers() {
+    let mut play = Play::up(true, &[]);
+    let response = Some("phone/answers".to_owned());
+    let topic = "fs/v1/hall/req/version".into();
+    play.command(Message { response, topic, ..command(1, r#"{"transaction":"t1"}"#) });
+    let reply = r#"{"at":1,"reply":"attic-99-1","outcome":"done","remarks":"","data":{}}"#;
+    let actions = play.record(8, "attic/res/version", reply);
+    assert_eq!(topics(&actions), ["fs/v1/attic/res/version"], "kitchen says it, and hall was asked");
+}
+
+#[test]
+fn two_askers_may_both_count_from_one() {
+    let mut play = Play::up(true, &[]);
+    let asks = |token, response: &str| {
+        let (response, correlation) = (Some(response.to_owned()), Some(b"1".to_vec()));
+        Message { response, correlation, ..command(token, "") }
+    };
+    let is_kept = |actions: &[Action]| actions.iter().any(|action| matches!(action, Action::Keep { .. }));
+    assert!(is_kept(&play.command(asks(1, "phone/answers"))));
+    assert!(is_kept(&play.command(asks(2, "tablet/answers"))));
+    assert!(!is_kept(&play.command(asks(3, "tablet/answers"))), "the same once more");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! How much is told about the mistakes of strangers: anybody at the broker can make them, as fast as he likes.
+//! How much is told about the mistakes of others: anybody at the broker, and every peer, can make them, as fast as he likes.
 
 use protocol::Instant;
 use std::time::Duration;
@@ -10,14 +10,14 @@ const EACH: Duration = Duration::from_secs(6);
 
 /// What is left of it.
 #[derive(Debug, Default)]
-pub(super) struct Allowance {
+pub(crate) struct Allowance {
     spent: u32,
     since: Instant,
 }
 
 impl Allowance {
     /// Whether one more may be told now.
-    pub(super) fn spend(&mut self, now: Instant) -> bool {
+    pub(crate) fn spend(&mut self, now: Instant) -> bool {
         let back = u32::try_from(now.since(self.since).as_secs() / EACH.as_secs()).unwrap_or(u32::MAX);
         if back > 0 {
             (self.spent, self.since) = (self.spent.saturating_sub(back), now);
@@ -25,6 +25,11 @@ impl Allowance {
         let some = self.spent < MOST;
         self.spent += u32::from(some);
         some
+    }
+
+    /// Whether everything that was spent has come back.
+    pub(crate) fn is_whole(&self, now: Instant) -> bool {
+        now.since(self.since).as_secs() / EACH.as_secs() >= u64::from(self.spent)
     }
 }
 

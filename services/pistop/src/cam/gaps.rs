@@ -1,0 +1,283 @@
+//! `pistop cam gaps`: what is missing of a day, and why. Each moment of it is recorded, explained or unexplained, and the three make up
+//! all of it.
+
+use super::place::Cameras;
+use crate::local_time::Zone;
+use crate::words::{out, span, table};
+use clap::Args;
+use jiff::civil::Date;
+use runner::exit::Failure;
+use segments::account::{Account, account};
+use segments::ledger;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// What this program ends with if something is unexplained.
+pub const UNEXPLAINED: i32 = 1;
+const ALL: &str = "all";
+
+/// The flags of `gaps`.
+#[derive(Debug, Args)]
+pub struct GapsFlags {
+    /// The camera, or all
+    #[arg(value_name = "NAME", default_value = ALL)]
+    pub name: String,
+    /// The day; otherwise today, up to now
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub day: Option<Date>,
+    /// The time zone of the day; otherwise that of this machine
+    #[arg(long, value_name = "ZONE", value_parser = Zone::named)]
+    pub zone: Option<Zone>,
+    /// Where camera keeps recordings; otherwise its setting ram-dir
+    #[arg(long, value_name = "DIR")]
+    pub ram_dir: Option<PathBuf>,
+    /// For programs
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A camera's day.
+#[derive(Debug)]
+struct Day {
+    camera: String,
+    from: u64,
+    to: u64,
+    account: Account,
+}
+
+/// Reads and prints. Does not return if something is unexplained.
+///
+/// # Errors
+/// There is no such day or camera, or a ledger cannot be read.
+pub fn run(cameras: &Cameras, flags: &GapsFlags) -> Result<(), Failure> {
+    let ram_dir = flags.ram_dir.as_ref().unwrap_or(&cameras.ram_dir);
+    let zone = flags.zone.clone().unwrap_or_else(Zone::local);
+    let (from, to) = when(flags.day, &zone)?;
+    let days: Result<Vec<Day>, Failure> = names(ram_dir, &flags.name)?
+        .into_iter()
+        .map(|camera| {
+            let lines = ledger::read(ram_dir, &camera).map_err(|why| unread(ram_dir, &why))?;
+            Ok(Day { camera, from, to, account: account(&lines, from, to) })
+        })
+        .collect();
+    let days = days?;
+    out(&if flags.json { format!("{}\n", json(&days)) } else { people(&days, &zone) })?;
+    if days.iter().any(|day| day.account.sums()[2] > 0) {
+        std::process::exit(UNEXPLAINED);
+    }
+    Ok(())
+}
+
+/// The day in milliseconds since 1970, as far as it has gone.
+fn when(day: Option<Date>, zone: &Zone) -> Result<(u64, u64), Failure> {
+    let now = zone.now();
+    let (from, to) = zone.day(day.unwrap_or(now.date())).map_err(Failure::Permanent)?;
+    let now = u64::try_from(now.timestamp().as_millisecond()).unwrap_or_default();
+    if from >= now {
+        return Err(Failure::Permanent("that day has not begun yet; leave --day away for today".into()));
+    }
+    Ok((from, to.min(now)))
+}
+
+fn names(ram_dir: &Path, name: &str) -> Result<Vec<String>, Failure> {
+    let all = ledger::cameras(ram_dir).map_err(|why| unread(ram_dir, &why))?;
+    let dir = ram_dir.display();
+    match (all.is_empty(), name) {
+        (true, _) => Err(Failure::Permanent(format!(
+            "{dir} has no ledger: has camera run since this machine was started, and is --ram-dir right?"
+        ))),
+        (_, ALL) => Ok(all),
+        _ if all.iter().any(|one| one == name) => Ok(vec![name.into()]),
+        _ => Err(Failure::Permanent(format!("{dir} has no ledger of {name}; it has those of {}", all.join(" ")))),
+    }
+}
+
+fn unread(ram_dir: &Path, why: &std::io::Error) -> Failure {
+    Failure::Temporary(format!("the ledgers in {} cannot be read: {why}; may this user read them?", ram_dir.display()))
+}
+
+fn people(days: &[Day], zone: &Zone) -> String {
+    days.iter().map(|day| day.people(zone)).collect::<Vec<_>>().join("\n")
+}
+
+impl Day {
+    fn people(&self, zone: &Zone) -> String {
+        let (from, to) = (zone.seconds(unix(self.from)), zone.seconds(unix(self.to)));
+        let mut text = format!("{}, {from} to {to}\n", self.camera);
+        text += &table(&self.rows(zone));
+        for &(from, to) in &self.account.frozen {
+            let (from, to) = (zone.time(unix(from)), zone.time(unix(to)));
+            text += &format!("from {from} to {to} the picture was frozen; it is recorded\n");
+        }
+        text += &table(&self.sums());
+        text + &self.remark(zone)
+    }
+
+    fn rows(&self, zone: &Zone) -> Vec<Vec<String>> {
+        let head = ["from", "to", "length", "not recorded because"].map(str::to_owned).to_vec();
+        let row = |(piece, reason): (&segments::account::Piece, &segments::account::Reason)| {
+            let time = |at| zone.time(unix(at));
+            vec![time(piece.from), time(piece.to), span(unix(piece.ms())), reason.to_string()]
+        };
+        let rows: Vec<_> = self.account.gaps().map(row).collect();
+        if rows.is_empty() { rows } else { [vec![head], rows].concat() }
+    }
+
+    fn sums(&self) -> Vec<Vec<String>> {
+        let all = self.to - self.from;
+        let row = |(word, ms): (&str, u64)| vec![word.to_owned(), percent(ms, all), span(unix(ms))];
+        ["recorded", "explained", "unexplained"].into_iter().zip(self.account.sums()).map(row).collect()
+    }
+
+    /// A ledger in RAM is gone when the machine starts again.
+    fn remark(&self, zone: &Zone) -> String {
+        match self.account.begins {
+            Some((begins, _)) if begins > self.from => {
+                let begins = if begins < self.to { zone.time(unix(begins)) } else { zone.seconds(unix(begins)) };
+                format!(
+                    "the ledger in RAM begins at {begins}; what was before stands in the hourly lists in the bucket\n"
+                )
+            }
+            Some(_) => String::new(),
+            None => "the ledger in RAM is empty; what was before stands in the hourly lists in the bucket\n".into(),
+        }
+    }
+
+    fn json(&self) -> Value {
+        let [recorded, explained, unexplained] = self.account.sums();
+        let gap = |(piece, reason): (&segments::account::Piece, &segments::account::Reason)| {
+            let (from, to) = (instant(piece.from), instant(piece.to));
+            json!({ "from": from, "to": to, "ms": piece.ms(), "reason": reason.word(), "words": reason.to_string() })
+        };
+        let frozen = |&(from, to): &(u64, u64)| json!({ "from": instant(from), "to": instant(to), "ms": to - from });
+        json!({
+            "camera": self.camera,
+            "from": instant(self.from),
+            "to": instant(self.to),
+            "ledger-begins": self.account.begins.map(|(begins, _)| instant(begins)),
+            "recorded-ms": recorded,
+            "explained-ms": explained,
+            "unexplained-ms": unexplained,
+            "gaps": self.account.gaps().map(gap).collect::<Vec<_>>(),
+            "frozen": self.account.frozen.iter().map(frozen).collect::<Vec<_>>(),
+        })
+    }
+}
+
+fn json(days: &[Day]) -> Value {
+    json!({ "cameras": days.iter().map(Day::json).collect::<Vec<_>>() })
+}
+
+const fn unix(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// `2026-11-26T01:54:00.123Z`.
+fn instant(unix_ms: u64) -> String {
+    let instant = jiff::Timestamp::from_millisecond(unix_ms.cast_signed()).unwrap_or_default();
+    instant.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+/// Two digits behind the point, and never 0 or 100 if it is not all or nothing.
+fn percent(part: u64, all: u64) -> String {
+    let hundredths = (u128::from(part) * 10_000 / u128::from(all.max(1))) as u64;
+    let hundredths = if part > 0 { hundredths.max(1) } else { 0 };
+    format!("{}.{:02} %", hundredths / 100, hundredths % 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use segments::Reason;
+    use segments::ledger::{Closed, Line, Reading, What};
+
+    /// 2026-11-26 07:24:00 in Kolkata.
+    const START: u64 = 1_795_658_040_000;
+
+    fn day(open: bool) -> Day {
+        let clock = |at| Reading { unix: START + at, set: true, slept: 0 };
+        let line = |at, what| Line { at, what };
+        let segment = |sequence, from, ms| {
+            let (run, unix) = ("0000000a".to_owned(), START + from);
+            line(from + ms, What::Closed(Closed { run, sequence, from, ms, frames: 300, unix, reason: Reason::Length }))
+        };
+        let mut lines = vec![
+            line(0, What::Begun { run: "0000000a".into(), kernel: "k".into(), clock: clock(0) }),
+            segment(1, 0, 3_600_000),
+            line(3_602_000, What::Away { since: 3_600_000, cause: "unreachable".into() }),
+            line(3_850_000, What::Back),
+            line(4_000_000, What::Frozen { since: 3_950_000 }),
+            line(4_100_000, What::Thawed),
+            segment(2, 3_850_000, 1_000_000),
+        ];
+        lines.extend(open.then(|| line(4_860_000, What::Alive { clock: clock(4_860_000), open: Some(4_850_000) })));
+        let (from, to) = (START - 60_000, START + 4_860_000);
+        Day { camera: "cam1".into(), from, to, account: account(&lines, from, to) }
+    }
+
+    #[test]
+    fn a_day_is_told_with_its_gaps_and_sums() {
+        let zone = Zone::named("Asia/Kolkata").unwrap();
+        let expected = "\
+cam1, 2026-11-26 07:23:00 to 2026-11-26 08:45:00
+from      to        length      not recorded because
+07:23:00  07:24:00  1 min 0 s   no recorder ran, as far as is known
+08:24:00  08:28:10  4 min 10 s  the camera could not be reached
+from 08:29:50 to 08:32:20 the picture was frozen; it is recorded
+recorded     93.69 %  1 h 16 min
+explained    6.30 %   5 min 10 s
+unexplained  0.00 %   0.0 s
+the ledger in RAM begins at 07:24:00; what was before stands in the hourly lists in the bucket
+";
+        assert_eq!(people(&[day(true)], &zone), expected);
+        let text = people(&[day(false)], &zone);
+        assert!(text.contains("08:44:50  08:45:00  10.0 s      unexplained\n"), "{text}");
+        assert!(text.contains("unexplained  0.20 %   10.0 s\n"), "{text}");
+    }
+
+    #[test]
+    fn for_programs_a_day_has_instants_and_words() {
+        let json = json(&[day(true)]);
+        let day = &json["cameras"][0];
+        assert_eq!(day["gaps"][1]["from"], "2026-11-26T02:54:00.000Z");
+        assert_eq!((&day["gaps"][1]["reason"], &day["gaps"][1]["ms"]), (&json!("unreachable"), &json!(250_000)));
+        assert_eq!((&day["recorded-ms"], &day["unexplained-ms"]), (&json!(4_610_000), &json!(0)));
+        assert_eq!(day["frozen"][0]["ms"], 150_000);
+        assert_eq!(day["ledger-begins"], "2026-11-26T01:54:00.000Z");
+    }
+
+    #[test]
+    fn a_little_is_not_nothing() {
+        assert_eq!(
+            [0, 1, 50_000, 99_999, 100_000].map(|part| percent(part, 100_000)),
+            ["0.00 %", "0.01 %", "50.00 %", "99.99 %", "100.00 %"]
+        );
+        assert_eq!(percent(0, 0), "0.00 %");
+    }
+
+    #[test]
+    fn a_day_is_as_long_as_it_is_and_none_lies_ahead() {
+        let zone = Zone::named("Europe/Berlin").unwrap();
+        let (from, to) = zone.day(Date::constant(2026, 10, 25)).unwrap();
+        assert_eq!(to - from, 25 * 3_600_000);
+        let ahead = zone.now().date().saturating_add(jiff::Span::new().days(2));
+        assert!(when(Some(ahead), &zone).unwrap_err().to_string().contains("has not begun yet"));
+        let (from, to) = when(None, &zone).unwrap();
+        assert!(from < to && to - from <= 25 * 3_600_000);
+        assert!(Zone::named("Nowhere/City").unwrap_err().contains("is no time zone"));
+    }
+
+    #[test]
+    fn who_has_no_ledger_is_told_who_has() {
+        let dir = tempfile::tempdir().unwrap();
+        let why = names(dir.path(), ALL).unwrap_err().to_string();
+        assert!(why.contains("has no ledger: has camera run"), "{why}");
+        let line = Line { at: 1, what: What::Stopped };
+        ledger::Pen::open(dir.path(), "cam1", 0).unwrap().write(&line).unwrap();
+        assert_eq!(names(dir.path(), ALL).unwrap(), ["cam1"]);
+        assert_eq!(names(dir.path(), "cam1").unwrap(), ["cam1"]);
+        let why = names(dir.path(), "cam2").unwrap_err().to_string();
+        assert!(why.ends_with("has no ledger of cam2; it has those of cam1"), "{why}");
+    }
+}
