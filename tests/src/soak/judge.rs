@@ -30,6 +30,7 @@ pub fn judge(checks: &mut Checks, plan: &Plan, over: &Over) {
     let panics = over.logs.iter().map(|log| log.matches("panicked at").count()).sum::<usize>();
     checks.expect(panics == 0, "and nobody panicked", panics);
     arrived(checks, over);
+    accounted(checks, over);
     evicted(checks, plan, over);
     outage(checks, over);
     cameras(checks, plan, over);
@@ -42,6 +43,10 @@ pub fn judge(checks: &mut Checks, plan: &Plan, over: &Over) {
 
 fn all(over: &Over) -> impl Iterator<Item = &Stored> {
     over.stored.iter().flatten()
+}
+
+fn all_of<'a>(over: &'a Over, camera: &'a str) -> impl Iterator<Item = &'a Stored> {
+    all(over).filter(move |stored| stored.camera() == camera)
 }
 
 fn run(heard: &Heard) -> Option<String> {
@@ -78,6 +83,22 @@ fn arrived(checks: &mut Checks, over: &Over) {
     let unset: Vec<&str> =
         all(over).filter(|stored| stored.beside("clock") != "set").map(|stored| stored.key.as_str()).collect();
     checks.none("what was recorded before the clock was set has its right time", times.len(), &unset);
+}
+
+/// Each moment of the day, as the ledger has it.
+fn accounted(checks: &mut Checks, over: &Over) {
+    for (camera, sums) in over.accounts.iter().enumerate() {
+        let name = format!("cam{}", camera + 1);
+        let all = sums.iter().sum::<u64>().max(1) as f64;
+        let [recorded, explained, unexplained] = sums.map(|ms| 100.0 * ms as f64 / all);
+        let shown = format!("recorded {recorded:.1} %, explained {explained:.1} %, unexplained {unexplained:.1} %");
+        checks.expect(sums[2] == 0 && sums[0] > 0, &format!("{name}: each moment is recorded or has a reason"), shown);
+        let there: u64 = all_of(over, &name).map(Stored::duration_ms).sum();
+        // The ledger takes half a second between two segments for none.
+        let good = there <= sums[0] + 1000 && sums[0] <= there + there / 10 + 1000;
+        let shown = format!("{:.0} s and {:.0} s", sums[0] as f64 / 1000.0, there as f64 / 1000.0);
+        checks.expect(good, &format!("{name}: what the ledger calls recorded is what is there"), shown);
+    }
 }
 
 /// What had to go.

@@ -13,6 +13,8 @@ use crate::world::stored::Stored;
 use crate::world::uploads::{Recordings, S3};
 use esp32::{Camera, Fault, Preset};
 use nix::sys::signal::Signal;
+use segments::account::account;
+use segments::ledger;
 use std::collections::BTreeMap;
 use std::fs;
 use std::thread;
@@ -24,6 +26,8 @@ pub const SEGMENT_SECONDS: f64 = 1.0;
 const BITRATE: u64 = 300;
 /// What has to happen happens within this time.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// A camera is back, and told whether it is day: it is looked for each ten seconds at least, and told each ten.
+const RETURN: Duration = Duration::from_secs(40);
 /// What fails is tried again within this time, also at night.
 const DAY_AND_NIGHT: Duration = Duration::from_secs(240);
 
@@ -31,6 +35,8 @@ const DAY_AND_NIGHT: Duration = Duration::from_secs(240);
 #[derive(Debug)]
 pub struct Stage {
     began: Instant,
+    began_ms: u64,
+    ended_ms: u64,
     cameras: Vec<Camera>,
     ears: Ears,
     recorder: Recorder,
@@ -82,6 +88,8 @@ pub struct Over {
     pub done: Vec<Heard>,
     /// When the day began, in milliseconds since 1970.
     pub began_ms: u64,
+    /// What the ledger says of each camera from the beginning to the end: milliseconds that are recorded, explained, unexplained.
+    pub accounts: Vec<[u64; 3]>,
     /// Connections that came while a camera still had another one.
     pub overlaps: usize,
     /// What camera and upload wrote.
@@ -119,10 +127,26 @@ impl Stage {
             let settings = format!("SEGMENT_SEC={SEGMENT_SECONDS}\nBITRATE={BITRATE}\nMOTION_PERCENT=0\n{presets}");
             recorder.camera(name, camera, &settings);
         }
-        let (watch, began) = (Watch::begin(pi.ram()), Instant::now());
+        let (watch, began, began_ms) = (Watch::begin(pi.ram()), Instant::now(), now_ms());
         let (camera, upload) = (recorder.start(), pi.upload());
         let seen = Seen::default();
-        Stage { began, cameras, ears, recorder, camera, pi, upload, s3, b2, watch, seen, _attic: attic }
+        let ended_ms = 0;
+        Stage {
+            began,
+            began_ms,
+            ended_ms,
+            cameras,
+            ears,
+            recorder,
+            camera,
+            pi,
+            upload,
+            s3,
+            b2,
+            watch,
+            seen,
+            _attic: attic,
+        }
     }
 
     /// Has something happen.
@@ -214,6 +238,7 @@ impl Stage {
         self.recorder.world.until_within(PATIENCE, "both cameras are recorded again", || (0..CAMERAS).all(recorded));
         self.nobody_died();
         let camera = self.camera.stop(Signal::SIGTERM).code();
+        self.ended_ms = now_ms();
         self.recorder.world.until_within(PATIENCE, "everything is brought away", || self.pi.left() == 0);
         let upload = self.upload.stop(Signal::SIGTERM).code();
         self.seen.ended = [camera, upload];
@@ -228,11 +253,16 @@ impl Stage {
         });
         thread::sleep(Duration::from_secs(2));
         self.cameras.iter().for_each(|camera| camera.set(&[]));
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + RETURN;
         while self.cameras.iter().any(|camera| camera.preset().is_none()) && Instant::now() < end {
             thread::sleep(Duration::from_millis(50));
         }
         self.seen.untold.extend((0..CAMERAS).filter(|camera| self.cameras[*camera].preset().is_none()));
+    }
+
+    fn account(&self, camera: usize) -> [u64; 3] {
+        let lines = ledger::read(&self.pi.ram(), &name(camera)).expect("the ledger can be read");
+        account(&lines, self.began_ms, self.ended_ms).sums()
     }
 
     fn over(mut self) -> Over {
@@ -243,7 +273,8 @@ impl Stage {
             closed: self.ears.facts("segment-closed"),
             evicted: self.ears.facts("segment-evicted"),
             done: self.ears.facts("upload-done"),
-            began_ms: now_ms().saturating_sub(self.began.elapsed().as_millis() as u64),
+            began_ms: self.began_ms,
+            accounts: (0..CAMERAS).map(|camera| self.account(camera)).collect(),
             overlaps: self.cameras.iter().map(|camera| camera.log().overlaps).sum(),
             logs: [self.camera.log(), self.upload.log()],
             watched: std::mem::take(&mut *self.watch.seen()),

@@ -99,7 +99,7 @@ fn done(mark: &Mark, lane: usize, fill: &str, scale: &Scale) -> String {
 }
 
 fn missing(gap: &Gap, scale: &Scale) -> String {
-    let title = format!("{} missing from {} to {}: {}", gap.camera, time(gap.from_ms), time(gap.to_ms), gap.why);
+    let title = format!("{} missing from {} to {}: {}", gap.camera, time(gap.from_ms), time(gap.to_ms), gap.reason);
     let lane = if gap.camera == BAD { 2 } else { 0 };
     bar(lane, (gap.from_ms, gap.to_ms), "#fdd", &title, scale)
 }

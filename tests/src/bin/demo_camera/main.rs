@@ -31,13 +31,14 @@ fn main() -> ExitCode {
     let mut stage = Stage::set();
     let marks = scenes::play(&mut stage);
     let stored = stage.s3.stored();
-    let gaps = gaps::of(&stage);
-    gaps::print(&gaps);
-    println!("\nin the bucket:");
+    let gaps = gaps::of(&stage, marks.recorded);
+    let told = stage.recorder.cam(&["gaps", "all"]);
+    println!("\npistop cam gaps all:\n{}{}\nin the bucket:", told.output, told.error);
     stored.iter().for_each(|stored| println!("  {:>9} bytes  {}", stored.content.len(), stored.key));
     println!();
     let mut checks = Checks::default();
     judge::judge(&mut checks, &stage, &marks, &stored, &gaps);
+    checks.expect(told.status.success(), "pistop cam gaps finds nothing that is unexplained", told.status);
     let folder = folder();
     let thumbnails = pictures::leave(&stage, &stored, &folder);
     page::leave(

@@ -71,7 +71,7 @@ fn check(line: &Line) -> Vec<String> {
 
 fn gap(gap: &Gap) -> Vec<String> {
     let seconds = gap.to_ms.saturating_sub(gap.from_ms) as f64 / 1000.0;
-    vec![gap.camera.clone(), time(gap.from_ms), time(gap.to_ms), format!("{seconds:.1} s"), gap.why.clone()]
+    vec![gap.camera.clone(), time(gap.from_ms), time(gap.to_ms), format!("{seconds:.1} s"), gap.reason.to_string()]
 }
 
 fn object(stored: &Stored) -> Vec<String> {

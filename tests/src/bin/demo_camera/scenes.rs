@@ -20,6 +20,8 @@ pub struct Mark {
 /// What was done, and what was seen meanwhile that is gone afterwards.
 #[derive(Debug, Default)]
 pub struct Marks {
+    /// From when to when both cameras were recorded, in milliseconds since 1970.
+    pub recorded: (u64, u64),
     /// Faults of the bad camera.
     pub faults: Vec<Mark>,
     /// The storage was dead.
@@ -69,7 +71,7 @@ const STEPS: [Step; 14] = [
 pub fn play(stage: &mut Stage) -> Marks {
     stage.world().until("both cameras are recorded", || [GOOD, BAD].iter().all(|camera| stage.is_recorded(camera)));
     stage.timeline.tell("demo", "both cameras are recorded");
-    let (began, mut marks) = (Instant::now(), Marks::default());
+    let (began, from_ms, mut marks) = (Instant::now(), now_ms(), Marks::default());
     for (at, act) in STEPS {
         thread::sleep(Duration::from_secs(at).saturating_sub(began.elapsed()));
         perform(stage, &mut marks, act);
@@ -77,6 +79,7 @@ pub fn play(stage: &mut Stage) -> Marks {
     until_it_moved(stage);
     marks.told_again = stage.bad.preset().is_some();
     stage.timeline.tell("demo", "camera is told to end; what is left is brought away");
+    marks.recorded = (from_ms, now_ms());
     marks.ended = stage.end();
     let closed = stage.ears.count("segment-closed");
     let stage = &*stage;

@@ -4,6 +4,7 @@ use crate::timeline::Timeline;
 use esp32::Camera;
 use nix::sys::signal::Signal;
 use std::fs;
+use std::path::PathBuf;
 use tests::World;
 use tests::world::ears::Ears;
 use tests::world::process::Process;
@@ -80,6 +81,11 @@ impl Stage {
         let folders = [GOOD, BAD].map(|camera| self.pi.ram().join(camera));
         let closed = folders.iter().flat_map(|folder| segments::read(folder).unwrap_or_default().closed);
         closed.map(|found| (format!("{}.{:06}", found.label.boot, found.label.sequence), found.label.marked)).collect()
+    }
+
+    /// Where recordings are, with their ledgers.
+    pub fn ram(&self) -> PathBuf {
+        self.pi.ram()
     }
 
     /// Whether a camera is recorded right now.
