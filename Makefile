@@ -5,7 +5,7 @@ BUILD = libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev
 # What it records with, and what looks at the result.
 RUN_CAMERA = gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly gstreamer1.0-tools ffmpeg
 RUN_TESTS = $(RUN_CAMERA) autofs bindfs daemontools dbus-daemon iproute2 mosquitto mpd nfs-kernel-server openssl procps rsync samba-common-bin shellcheck systemd tzdata ucspi-tcp
-RUN_BENCH = iproute2 mosquitto procps ucspi-tcp
+RUN_BENCH = $(RUN_CAMERA) awscli iproute2 lsof mosquitto procps pv ucspi-tcp
 RUN_HOUSE = qemu-system-x86 debootstrap iproute2 e2fsprogs
 
 .PHONY: demo demo-camera soak test check bench torture house deb build ready suspicion flapping fuzz
@@ -26,7 +26,7 @@ test: build
 	@tests/install-packages $(RUN_TESTS)
 	$(CARGO) test --workspace --no-fail-fast
 	shellcheck hooks/*/*-* tests/install-packages .ci/run tests/packages/stage tests/packages/build tests/packages/rehearse */package/p* services/*/package/p* f*/service/run f*/service/log/run services/*/service/run services/*/service/log/run
-	shellcheck tests/house/f* tests/house/*/usr/local/lib/house/*
+	shellcheck tests/src/bench/footage/*.sh tests/house/f* tests/house/*/usr/local/lib/house/*
 	target/debug/flapping --cycles 6 --clients 12
 	target/debug/torture --points 20
 	target/debug/soak --minutes 1
@@ -57,7 +57,7 @@ house: deb
 	$(CARGO) build -p tests --bin house
 	target/debug/house $(if $(RECORD),--record tests/house/RECORD.md)
 
-## Figures beside tcpserver with a process per client and beside mosquitto, measured in one run.
+## Figures beside tcpserver with a process per client, beside mosquitto, and beside recording with gst-launch-1.0 and awscli, measured in one run.
 bench: ready
 	@tests/install-packages $(RUN_BENCH)
 	$(CARGO) build --release --workspace --bins

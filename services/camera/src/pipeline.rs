@@ -1,7 +1,7 @@
 //! JPEGs in, H.264 out. Each camera has one pipeline, which goes on through all faults of the camera:
 //!
 //! ```text
-//! appsrc ! jpegdec ! videoconvert ! x264enc ! h264parse ! appsink
+//! appsrc ! jpegdec ! videoconvert ! x264enc ! appsink
 //! ```
 //!
 //! GStreamer's calls may block for ever, so they are made on a thread of its own, and nobody waits for it: [`Watch`] tells when it

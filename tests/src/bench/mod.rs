@@ -4,6 +4,7 @@ pub mod bus;
 pub mod cell;
 pub mod detection;
 pub mod fan_out;
+pub mod footage;
 #[allow(dead_code, reason = "two programs share it, and neither needs all of it")]
 pub mod ground;
 pub mod hold;
@@ -31,6 +32,10 @@ pub struct Plan {
     pub followers: &'static [(usize, usize)],
     /// So long events flow.
     pub flow: Duration,
+    /// So long one camera is recorded, and then two.
+    pub cameras: (Duration, Duration),
+    /// So many times a segment of each of two cameras is closed.
+    pub uploads: usize,
 }
 
 impl Plan {
@@ -42,6 +47,8 @@ impl Plan {
         detection: (10, 10),
         followers: &[(1000, 15), (5000, 9)],
         flow: Duration::from_secs(8),
+        cameras: (Duration::from_secs(12), Duration::from_secs(62)),
+        uploads: 3,
     };
 
     /// A look, in a minute.
@@ -52,5 +59,7 @@ impl Plan {
         detection: (2, 5),
         followers: &[(10, 5), (100, 5), (1000, 5)],
         flow: Duration::from_secs(2),
+        cameras: (Duration::from_secs(5), Duration::from_secs(40)),
+        uploads: 1,
     };
 }

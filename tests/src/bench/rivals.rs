@@ -143,7 +143,7 @@ impl Mosquitto {
 }
 
 /// A program of the system.
-fn found(name: &str) -> io::Result<PathBuf> {
+pub fn found(name: &str) -> io::Result<PathBuf> {
     let folders = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"].map(Path::new);
     let missing = || io::Error::new(io::ErrorKind::NotFound, format!("{name} is not installed"));
     folders.iter().map(|folder| folder.join(name)).find(|path| path.is_file()).ok_or_else(missing)

@@ -1,4 +1,5 @@
-//! `make bench`: what was promised in numbers, measured beside what pistop and mosquitto do, in one run on one machine.
+//! `make bench`: what was promised in numbers, measured beside what pistop, mosquitto, gst-launch-1.0 and
+//! awscli do, in one run on one machine.
 //!
 //! Everything happens on the loopback and in network namespaces of its own; every process that it ends it has
 //! started. Exit code 1 if a target was missed and `--strict` is given, or if something could not be measured.
@@ -9,7 +10,7 @@ mod bench;
 use bench::ground::cleanup::Scratch;
 use bench::ground::numbers;
 use bench::report::Report;
-use bench::{Plan, bus, detection, fan_out, hold, memory, rivals};
+use bench::{Plan, bus, detection, fan_out, footage, hold, memory, rivals};
 use clap::{Parser, ValueEnum};
 use std::fs;
 use std::io;
@@ -41,6 +42,8 @@ enum Part {
     ServerUp,
     Kill,
     Cut,
+    Cameras,
+    Uploads,
 }
 
 fn main() -> ExitCode {
@@ -83,6 +86,8 @@ impl Part {
             Part::ServerUp => detection::server_up(plan, scratch, report),
             Part::Kill => detection::killed(plan, scratch, report),
             Part::Cut => detection::cut(plan, scratch, report),
+            Part::Cameras => footage::cameras(plan, scratch, report),
+            Part::Uploads => footage::uploads(plan, scratch, report),
         }
     }
 }
@@ -98,6 +103,7 @@ fn print_machine() -> io::Result<()> {
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     println!("machine: {cores} cores, {}, kernel {}", processor(), first_line("/proc/sys/kernel/osrelease"));
     println!("tcpserver: ucspi-tcp {}; mosquitto: {}", rivals::version("ucspi-tcp"), rivals::version("mosquitto"));
+    println!("gst-launch-1.0: {}; aws: {}", rivals::version("gstreamer1.0-tools"), rivals::version("awscli"));
     let idle = numbers::idle(Duration::from_secs(1))?;
     println!("before the start: processors {idle:.0} % idle, load average {}", first_line("/proc/loadavg"));
     Ok(())

@@ -7,6 +7,7 @@ use md5::{Digest, Md5};
 use segments::{Clock, Label, Name, Reason};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -109,35 +110,9 @@ impl Recordings {
         self.made += 1;
         let content: Vec<u8> =
             (0..bytes).map(|n| ((n as u64 * 7 + n as u64 / 251 + self.made * 13) % 256) as u8).collect();
-        self.close(camera, START_MS + (from * 1000.0) as u64, (seconds * 1000.0) as u64, &content, marked);
+        let times = (START_MS + (from * 1000.0) as u64, (seconds * 1000.0) as u64);
+        close(&self.ram(), camera, self.made, times, &content, marked).expect("it can be closed");
         content
-    }
-
-    fn close(&self, camera: &str, start_unix_ms: u64, duration_ms: u64, content: &[u8], marked: bool) {
-        let folder = self.ram().join(camera);
-        fs::create_dir_all(&folder).expect("it can be written");
-        let name = Name::new(start_unix_ms, 0xab, self.made);
-        let label = Label {
-            camera: camera.into(),
-            start_unix_ms,
-            duration_ms,
-            frames: duration_ms * 15 / 1000,
-            bytes: content.len() as u64,
-            width: 640,
-            height: 480,
-            clock: Clock::Set,
-            reason: Reason::Length,
-            marked,
-            motion_percent: 0.0,
-            md5: data_encoding::HEXLOWER.encode(&Md5::digest(content)),
-            dropped_frames: 0,
-            boot: "000000ab".into(),
-            sequence: self.made,
-            monotonic_ms: start_unix_ms,
-            adopted: false,
-        };
-        fs::write(folder.join(name.part()), content).expect("it can be written");
-        segments::close(&folder, &name, &label).expect("it can be closed");
     }
 
     /// Segments that are still here, over all cameras; no label may be without one.
@@ -146,6 +121,44 @@ impl Recordings {
         let contents = cameras.values().map(|folder| segments::read(folder).expect("it can be read"));
         contents.map(|contents| contents.closed.len() + contents.unlabelled.len()).sum()
     }
+}
+
+/// Closes a segment in `ram`, as a recorder does; `start_unix_ms` and `duration_ms` are when it begins and how long it is.
+///
+/// # Errors
+/// The folder cannot be written to.
+pub fn close(
+    ram: &Path,
+    camera: &str,
+    sequence: u64,
+    (start_unix_ms, duration_ms): (u64, u64),
+    content: &[u8],
+    marked: bool,
+) -> io::Result<()> {
+    let folder = ram.join(camera);
+    fs::create_dir_all(&folder)?;
+    let name = Name::new(start_unix_ms, 0xab, sequence);
+    let label = Label {
+        camera: camera.into(),
+        start_unix_ms,
+        duration_ms,
+        frames: duration_ms * 15 / 1000,
+        bytes: content.len() as u64,
+        width: 640,
+        height: 480,
+        clock: Clock::Set,
+        reason: Reason::Length,
+        marked,
+        motion_percent: 0.0,
+        md5: data_encoding::HEXLOWER.encode(&Md5::digest(content)),
+        dropped_frames: 0,
+        boot: "000000ab".into(),
+        sequence,
+        monotonic_ms: start_unix_ms,
+        adopted: false,
+    };
+    fs::write(folder.join(name.part()), content)?;
+    segments::close(&folder, &name, &label).map(drop)
 }
 
 /// A real S3 server.

@@ -64,7 +64,7 @@ fn ten_pictures() -> Result<(), String> {
     let sink = gstreamer_app::AppSink::builder().sync(false).build();
     let mut elements = vec![source, form, make("videoconvert")?];
     elements.extend(elements_of(Kind::Hardware, Rate { fps: 15.0, bitrate: 1000 })?);
-    elements.extend([make("h264parse")?, sink.clone().upcast()]);
+    elements.push(sink.clone().upcast());
     pipeline.add_many(&elements).and_then(|()| gst::Element::link_many(&elements)).map_err(|why| why.to_string())?;
     pipeline.set_state(gst::State::Playing).map_err(|_| "it does not start".to_owned())?;
     let patience = gst::ClockTime::from_nseconds((PATIENCE / PICTURES).as_nanos() as u64);
@@ -101,7 +101,8 @@ fn x264(rate: Rate) -> Result<gst::Element, String> {
     Ok(encoder)
 }
 
-/// Without a level in the caps the driver of the Pi refuses to start; 4 is enough for 1080p.
+/// Without a level in the caps the driver of the Pi refuses to start; 4 is enough for 1080p. What it makes is parsed, so that the parameter sets
+/// come with each key frame whatever it does itself; x264 puts them there.
 fn hardware(rate: Rate) -> Result<Vec<gst::Element>, String> {
     let encoder = make("v4l2h264enc")?;
     let controls = gst::Structure::builder("controls")
@@ -111,7 +112,9 @@ fn hardware(rate: Rate) -> Result<Vec<gst::Element>, String> {
     encoder.set_property("extra-controls", controls);
     let form = make("capsfilter")?;
     form.set_property("caps", gst::Caps::builder("video/x-h264").field("level", "4").build());
-    Ok(vec![encoder, form])
+    let parser = make("h264parse")?;
+    parser.set_property("config-interval", -1);
+    Ok(vec![encoder, form, parser])
 }
 
 #[cfg(test)]

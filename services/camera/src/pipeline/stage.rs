@@ -43,15 +43,12 @@ impl Stage {
         let fetch = fetch(tell.clone(), begun.clone());
         let sink = AppSink::builder().sync(false).enable_last_sample(false).callbacks(fetch).build();
         let coders = encoder::elements_of(kind, rate)?;
-        let parser = encoder::make("h264parse")?;
-        // The parameter sets come with each key frame, so that a file can begin with any of them.
-        parser.set_property("config-interval", -1);
         let form = gst::Caps::builder("video/x-h264").field("stream-format", "byte-stream").field("alignment", "au");
         sink.set_caps(Some(&form.build()));
         let encoder = coders[0].clone();
         let mut elements = vec![source.clone().upcast(), decoder.clone(), encoder::make("videoconvert")?];
         elements.extend(coders);
-        elements.extend([parser, sink.upcast()]);
+        elements.push(sink.upcast());
         let pipeline = gst::Pipeline::new();
         pipeline
             .add_many(&elements)
@@ -96,10 +93,10 @@ impl Stage {
     }
 }
 
-/// Without a rate here no element behind knows one.
+/// Without a rate here no element behind knows one. Each buffer is a whole picture: jpegdec need not look for its end.
 fn caps(fps: f64) -> gst::Caps {
     let rate = gst::Fraction::new((fps * 1000.0).round() as i32, 1000);
-    gst::Caps::builder("image/jpeg").field("framerate", rate).build()
+    gst::Caps::builder("image/jpeg").field("framerate", rate).field("parsed", true).build()
 }
 
 fn fetch(tell: mpsc::Sender<Output>, begun: Arc<AtomicBool>) -> AppSinkCallbacks {

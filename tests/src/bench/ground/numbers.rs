@@ -12,6 +12,11 @@ pub fn pss(pid: i32) -> io::Result<u64> {
     memory(pid, "Pss:")
 }
 
+/// The memory that it has in use, in KiB, whoever else uses the same.
+pub fn rss(pid: i32) -> io::Result<u64> {
+    memory(pid, "Rss:")
+}
+
 /// The part of it that came from no file: heap and stacks. The rest depends on who else runs the same program.
 pub fn anonymous(pid: i32) -> io::Result<u64> {
     memory(pid, "Pss_Anon:")
@@ -29,10 +34,28 @@ pub fn descriptors(pid: i32) -> io::Result<u64> {
 
 /// The processor time that it has used.
 pub fn cpu(pid: i32) -> io::Result<Duration> {
+    times(pid, 2)
+}
+
+/// The same with all that it started, what has ended and was reaped included.
+pub fn cpu_of_family(pid: i32) -> io::Result<Duration> {
+    let children: Duration = descendants(pid).into_iter().filter_map(|child| times(child, 4).ok()).sum();
+    Ok(times(pid, 4)? + children)
+}
+
+/// The first of user, system, and the same of children that were reaped.
+fn times(pid: i32, count: usize) -> io::Result<Duration> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     let fields = text.rsplit_once(')').map(|(_, rest)| rest.split_whitespace());
-    let ticks = fields.map(|fields| fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u32>().ok()).sum::<u32>());
+    let ticks =
+        fields.map(|fields| fields.skip(11).take(count).filter_map(|ticks| ticks.parse::<u32>().ok()).sum::<u32>());
     ticks.map(|ticks| TICK * ticks).ok_or_else(|| unreadable(pid, "stat"))
+}
+
+/// Children, their children and so on, as far as they are there.
+pub fn descendants(pid: i32) -> Vec<i32> {
+    let children = children(pid).unwrap_or_default();
+    children.iter().flat_map(|&child| [vec![child], descendants(child)].concat()).collect()
 }
 
 /// The children of a process, whichever of its threads started them.
