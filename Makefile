@@ -47,7 +47,7 @@ check: ready
 ## which judges them wherever it is there. REHEARSE=1 installs, updates and removes them under a systemd in namespaces.
 PROFILE ?= release
 deb: ready
-	$(CARGO) build --profile $(PROFILE) --workspace --bin fserver --bin fclient --bin completions --bin 'pi*'
+	$(CARGO) build --profile $(PROFILE) --workspace --bin fserver --bin fclient --bin camera --bin upload --bin completions --bin 'pi*' $(if $(REHEARSE),--bin esp32)
 	@LINTIAN=$(LINTIAN) REHEARSE=$(REHEARSE) tests/packages/build $(PROFILE)
 
 ## Three whole machines on QEMU, without KVM, go through some evenings with the packages of make deb. As root; a quarter of an

@@ -352,16 +352,6 @@ mod tests {
     }
 
     #[test]
-    fn the_example_shows_every_key_with_its_default() {
-        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../example_config/client/etc/pistop/fclient.toml");
-        let settings = load(&["--server", "attic", "--config", example], &[]).unwrap().settings;
-        for Setting { key, default, .. } in SETTINGS.iter().filter(|setting| !["host", "port"].contains(&setting.key)) {
-            assert_eq!(settings.text(key).unwrap_or_default(), *default, "{key}");
-            assert_eq!(settings.origin(key), runner::settings::Origin::ConfigFile, "{key} is missing in the example");
-        }
-    }
-
-    #[test]
     fn every_default_is_valid() {
         let config = load(&["--server", "attic"], &[]).unwrap();
         assert_eq!((config.host.as_str(), config.port), ("attic", 5555));

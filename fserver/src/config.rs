@@ -280,21 +280,10 @@ fn group(settings: &Settings) -> Result<Option<SocketAddrV4>, BadConfig> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use runner::settings::Origin;
 
-    fn from(config: Option<PathBuf>, environment: &[(&str, &str)]) -> Result<Settings, BadConfig> {
+    fn from(environment: &[(&str, &str)]) -> Result<Settings, BadConfig> {
         let environment = environment.iter().map(|(name, value)| (name.into(), value.into())).collect();
-        Settings::load(SETTINGS, Sources { config, variables: None, environment, flags: Vec::new() })
-    }
-
-    #[test]
-    fn the_example_shows_every_key_with_its_default() {
-        let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../example_config/server/etc/pistop/fserver.toml");
-        let settings = from(Some(example.into()), &[]).unwrap();
-        for Setting { key, default, .. } in SETTINGS {
-            assert_eq!(settings.text(key).unwrap_or_default(), *default, "{key}");
-            assert_eq!(settings.origin(key), Origin::ConfigFile, "{key} is missing in the example");
-        }
+        Settings::load(SETTINGS, Sources { environment, ..Sources::default() })
     }
 
     #[test]
@@ -308,7 +297,7 @@ mod tests {
 
     #[test]
     fn the_old_way_to_say_all_addresses_still_works() {
-        let settings = from(None, &[("HOST", "0"), ("PORT", "5556")]).unwrap();
+        let settings = from(&[("HOST", "0"), ("PORT", "5556")]).unwrap();
         let (addresses, anywhere) = listen_addresses(&Options::default(), &settings, 5556).unwrap();
         assert!(anywhere && addresses.len() == 2 && addresses.iter().all(|address| address.port() == 5556));
     }
@@ -322,7 +311,7 @@ mod tests {
             ("HOST", "musicpi"),
         ];
         for (name, value) in wrong {
-            let settings = from(None, &[(name, value)]).unwrap();
+            let settings = from(&[(name, value)]).unwrap();
             let why = addresses(&settings, "shutdown-from")
                 .err()
                 .or_else(|| group(&settings).err())

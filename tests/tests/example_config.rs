@@ -3,6 +3,7 @@
 //! directory, in namespaces of its own where it would otherwise touch the machine. mpd has `example_players.rs`.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+use runner::settings::{Setting, Settings, Sources};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -227,14 +228,18 @@ fn in_the_tree(path: &str) -> PathBuf {
 /// Beside the list of what it wrote and the link to this machine's logs.
 #[test]
 fn the_service_directories_are_what_pistop_makes() {
-    let client = ["--host", "musicpi", "--mdrive", "/var/lib/mpd/MDrive"];
-    for (side, program, flags) in [("client", "fclient", &client[..]), ("server", "fserver", &["--mdrive", "/MDrive"])]
-    {
+    for (side, folder, flags) in [
+        ("server", "fserver", &["--mdrive", "/MDrive"][..]),
+        ("client", "fclient", &["--host", "musicpi", "--mdrive", "/var/lib/mpd/MDrive"]),
+        ("client", "services/camera", &["--set", "CAMERAS=cam1"]),
+        ("client", "services/upload", &[]),
+    ] {
+        let program = folder.rsplit('/').next().unwrap();
         let world = World::new();
         let (made, templates) = (world.path("services"), world.path("templates"));
         fs::create_dir(&made).unwrap();
         fs::create_dir(&templates).unwrap();
-        std::os::unix::fs::symlink(root().join(program).join("service"), templates.join(program)).unwrap();
+        std::os::unix::fs::symlink(root().join(folder).join("service"), templates.join(program)).unwrap();
         let mut add = world.command(programs::find("pistop"));
         add.args(["service", "add", program, "--supervisor", "daemontools", "--servicedir"]).arg(&made);
         add.arg("--templates").arg(&templates).arg("--logdir").arg(world.path("log")).args(flags);
@@ -254,7 +259,7 @@ fn the_service_directories_are_what_pistop_makes() {
 }
 
 #[test]
-fn both_programs_take_the_variables_of_their_service_directory() {
+fn the_programs_take_the_variables_of_their_service_directory() {
     let world = World::new();
     let variables = example("client/service/fclient/variables");
     let output =
@@ -266,6 +271,49 @@ fn both_programs_take_the_variables_of_their_service_directory() {
     let variables = Some(example("server/service/fserver/variables"));
     let config = fserver::config::Config::load(&fserver::config::Options { variables, ..Default::default() }).unwrap();
     assert_eq!(config.settings.text("mdrive"), Some("/MDrive"));
+    let camera_dir = Some(example("client/etc/pistop/cameras"));
+    let variables = Some(example("client/service/camera/variables"));
+    let options = camera::config::Options { variables, camera_dir, ..Default::default() };
+    let config = camera::config::Config::from_environment(&options, Vec::new()).unwrap();
+    assert_eq!((config.cameras.len(), config.unusable.len(), config.ram_mount.as_deref()), (1, 0, Some("1024m")));
+    assert_eq!(config.cameras[0].url.host(), "192.168.1.33");
+    let variables = Some(example("client/service/upload/variables"));
+    let config = upload::config::Config::load(&upload::config::Options { variables, ..Default::default() }).unwrap();
+    assert_eq!(config.way.place.region, "ca-east-006");
+}
+
+/// What a file says of these settings behind its head: `# meaning`, `key = value`, and nothing else.
+fn shown(settings: &[Setting], line: impl Fn(&Setting) -> String) -> String {
+    settings.iter().map(|setting| format!("\n# {}\n{}\n", setting.help, line(setting))).collect()
+}
+
+#[test]
+fn each_settings_file_shows_every_key_with_its_meaning_and_its_default() {
+    for (path, settings) in [
+        ("server/etc/pistop/fserver.toml", fserver::config::SETTINGS),
+        ("client/etc/pistop/fclient.toml", fclient::config::SETTINGS),
+        ("client/etc/pistop/camera.toml", camera::config::SETTINGS),
+        ("client/etc/pistop/upload.toml", upload::config::SETTINGS),
+    ] {
+        let text = fs::read_to_string(example(path)).unwrap();
+        let (_, body) = text.split_once("\n\n").unwrap();
+        let expected = shown(settings, |setting| format!("{} = \"{}\"", setting.key, setting.default));
+        assert_eq!(body.trim(), expected.trim(), "{path}");
+        Settings::load(settings, Sources { config: Some(example(path)), ..Sources::default() }).unwrap();
+    }
+}
+
+/// A camera without addresses would be none, so these stand there as they are in the meaning.
+#[test]
+fn the_settings_of_a_camera_show_every_variable_with_its_default() {
+    let text = fs::read_to_string(example("client/etc/pistop/cameras/cam1")).unwrap();
+    let (_, body) = text.split_once("\n\n").unwrap();
+    let expected = shown(camera::config::CAMERA, |setting| {
+        let value = setting.help.split_once("as in ").map_or(setting.default, |(_, value)| value);
+        let value = if setting.key == "night-url" { "http://192.168.1.33:8080/night" } else { value };
+        format!("{}={value}", setting.variable())
+    });
+    assert_eq!(body.trim(), expected.trim());
 }
 
 #[test]

@@ -8,7 +8,15 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tests::world::programs;
 
-const PACKAGES: [&str; 3] = ["fserver", "fclient", "pistop-common"];
+const PACKAGES: [&str; 5] = ["fserver", "fclient", "pistop-camera", "pistop-upload", "pistop-common"];
+
+/// Those with a service of their own: its program, its package and its folder.
+const SERVICES: [(&str, &str, &str); 4] = [
+    ("fserver", "fserver", "fserver"),
+    ("fclient", "fclient", "fclient"),
+    ("camera", "pistop-camera", "services/camera"),
+    ("upload", "pistop-upload", "services/upload"),
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().unwrap()
@@ -90,16 +98,25 @@ fn every_template_unit_and_man_page_is_packaged() {
         }
     }
     assert!(templates >= 6, "{templates} files of templates");
-    for unit in ["fserver", "fclient"] {
-        assert_eq!(layout[&format!("usr/lib/systemd/system/{unit}.service")], (0o644, unit));
-        assert_eq!(layout[&format!("etc/pistop/{unit}.toml")], (0o644, unit));
+    for (program, package, _) in SERVICES {
+        for path in [
+            format!("usr/lib/systemd/system/{program}.service"),
+            format!("etc/pistop/{program}.toml"),
+            format!("usr/share/man/man8/{program}.8.gz"),
+            format!("usr/share/pistop/services/{program}/{program}.service"),
+        ] {
+            assert_eq!(layout.get(&path), Some(&(0o644, package)), "{path}");
+        }
+        assert_eq!(layout[&format!("usr/share/pistop/services/{program}/run")], (0o755, package));
     }
+    assert_eq!(layout["etc/pistop/cameras/cam1"], (0o640, "pistop-camera"), "an address may hold a password");
 }
 
 #[test]
 fn every_program_has_its_completions_in_three_shells() {
     let layout = lay_out();
-    for (program, package) in [("fserver", "fserver"), ("fclient", "fclient"), ("pistop", "pistop-common")] {
+    let services = SERVICES.map(|(program, package, _)| (program, package));
+    for (program, package) in services.into_iter().chain([("pistop", "pistop-common")]) {
         assert_eq!(layout[&format!("usr/bin/{program}")], (0o755, package));
         for path in [
             format!("usr/share/bash-completion/completions/{program}"),
@@ -118,18 +135,20 @@ fn manifest(path: &str) -> String {
 #[test]
 fn the_packages_of_one_version_go_together() {
     let version = env!("CARGO_PKG_VERSION");
-    for package in ["fserver", "fclient"] {
-        let depends = format!("depends = \"$auto, pistop-common (= {version}-1)\"");
-        assert!(manifest(package).contains(&depends), "{package}/Cargo.toml should say {depends}");
+    for (_, _, folder) in SERVICES {
+        let depends = format!("$auto, pistop-common (= {version}-1)");
+        let manifest = manifest(folder);
+        let line = manifest.lines().find(|line| line.starts_with("depends = "));
+        assert!(line.is_some_and(|line| line.contains(&depends)), "{folder}/Cargo.toml should say {depends}");
     }
 }
 
 /// Stopped before unpacking and started again behind, fserver would announce a shutdown to the whole house.
 #[test]
 fn an_update_restarts_a_service_and_never_stops_it() {
-    for package in ["fserver", "fclient"] {
-        let manifest = manifest(package);
-        let unit = manifest.lines().find(|line| line.contains(&format!("unit-name = \"{package}\""))).unwrap();
+    for (program, _, folder) in SERVICES {
+        let manifest = manifest(folder);
+        let unit = manifest.lines().find(|line| line.contains(&format!("unit-name = \"{program}\""))).unwrap();
         assert!(unit.contains("restart-after-upgrade = true") && unit.contains("stop-on-upgrade = false"), "{unit}");
     }
 }

@@ -270,16 +270,4 @@ mod tests {
         let config = load(&[("WEIGHTS", "cam1=2 front=10")]).unwrap();
         assert_eq!(config.weights, Weights::from([("cam1".into(), 2), ("front".into(), 10)]));
     }
-
-    #[test]
-    fn the_example_shows_every_key_with_its_default() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../example_config/client/etc/pistop/upload.toml");
-        let example = Options { config: Some(path.into()), ..Options::default() };
-        let settings = layers(&example, vec![]).unwrap();
-        for Setting { key, default, .. } in SETTINGS {
-            assert_eq!(settings.text(key).unwrap_or_default(), *default, "{key}");
-            assert_eq!(settings.origin(key), runner::settings::Origin::ConfigFile, "{key} is missing in the example");
-        }
-        Config::check(&settings).unwrap();
-    }
 }

@@ -20,8 +20,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn programs() -> [Command; 3] {
-    [fserver::config::Options::command(), fclient::config::Options::command(), pistop::config::Options::command()]
+fn programs() -> [Command; 5] {
+    [
+        fserver::config::Options::command(),
+        fclient::config::Options::command(),
+        pistop::config::Options::command(),
+        camera::config::Options::command(),
+        upload::config::Options::command(),
+    ]
 }
 
 fn write_all(folder: &Path) -> std::io::Result<()> {
