@@ -118,7 +118,7 @@ fn what_the_deadline_allows_is_uploaded_and_what_stays_is_said_before_the_machin
     assert_eq!(of("cam9/").len() + left, BACKLOG, "all of the camera's own is there");
     assert!((1..BACKLOG).contains(&left), "{left}");
     let own = of("cam1/");
-    assert!(own.len() >= 2, "what was recorded when it was announced, and what came until the end: {own:?}");
+    assert!(!own.is_empty(), "what was recorded when it was announced; what came until the end, if anything did");
     for key in &own {
         assert!(s3.beside(key).contains("\"stopped\""), "{key}: {}", s3.beside(key));
     }

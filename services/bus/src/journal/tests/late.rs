@@ -54,6 +54,7 @@ fn what_is_gone_is_not_looked_for_one_by_one() {
 fn a_leap_is_no_loss() {
     let mut bench = Bench::new(SMALL);
     bench.journal().register("slow", Start::Earliest).unwrap();
+    wait(bench.journal().settle()).unwrap();
     for sequence in 1..60 {
         bench.append(record(sequence, MOTION, "motion")).unwrap();
     }
