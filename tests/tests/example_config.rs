@@ -298,7 +298,10 @@ fn each_settings_file_shows_every_key_with_its_meaning_and_its_default() {
         let text = fs::read_to_string(example(path)).unwrap();
         let (_, body) = text.split_once("\n\n").unwrap();
         let expected = shown(settings, |setting| format!("{} = \"{}\"", setting.key, setting.default));
-        assert_eq!(body.trim(), expected.trim(), "{path}");
+        for (line, expected) in body.lines().zip(expected.trim().lines()) {
+            assert_eq!(line, expected, "{path}");
+        }
+        assert_eq!(body.lines().count(), expected.trim().lines().count(), "{path}");
         Settings::load(settings, Sources { config: Some(example(path)), ..Sources::default() }).unwrap();
     }
 }
