@@ -176,7 +176,7 @@ fn what_arrived_wrong_is_not_deleted_here() {
     let (world, b2, mut pi) = stage();
     b2.state().conditions = true;
     b2.state().always = Some(Fault::Corrupt);
-    let contents: Vec<_> = (0..3).map(|n| pi.record("cam1", f64::from(n), 1.0, 1000, false)).collect();
+    let mut contents: Vec<_> = (0..3).map(|n| pi.record("cam1", f64::from(n), 1.0, 1000, false)).collect();
     let upload = pi.upload();
     world.until("it is told", || upload.log().contains("so it is not what was sent"));
     world.until("and pauses everything", || upload.log().contains("uploads pause: the storage keeps something else"));
@@ -189,14 +189,8 @@ fn what_arrived_wrong_is_not_deleted_here() {
     world.until("it is gone here", || pi.left() == 0);
     let mut there = b2_segments(&b2.state().objects);
     there.sort();
-    assert!(
-        there == {
-            let mut all = contents;
-            all.sort();
-            all
-        },
-        "what arrived wrong was ours, and is overwritten"
-    );
+    contents.sort();
+    assert!(there == contents, "what arrived wrong was ours, and is overwritten");
 }
 
 /// Two cameras, several ways, one rate: what the storage sees is what was set.
