@@ -125,9 +125,9 @@ impl Day {
     }
 
     fn sums(&self) -> Vec<Vec<String>> {
-        let all = self.to - self.from;
-        let row = |(word, ms): (&str, u64)| vec![word.to_owned(), percent(ms, all), span(unix(ms))];
-        ["recorded", "explained", "unexplained"].into_iter().zip(self.account.sums()).map(row).collect()
+        let sums = self.account.sums();
+        let row = |((word, share), ms): ((&str, String), u64)| vec![word.to_owned(), share, span(unix(ms))];
+        ["recorded", "explained", "unexplained"].into_iter().zip(percent(sums)).zip(sums).map(row).collect()
     }
 
     /// A ledger in RAM is gone when the machine starts again.
@@ -179,11 +179,14 @@ fn instant(unix_ms: u64) -> String {
     instant.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
-/// Two digits behind the point, and never 0 or 100 if it is not all or nothing.
-fn percent(part: u64, all: u64) -> String {
-    let hundredths = (u128::from(part) * 10_000 / u128::from(all.max(1))) as u64;
-    let hundredths = if part > 0 { hundredths.max(1) } else { 0 };
-    format!("{}.{:02} %", hundredths / 100, hundredths % 100)
+/// With two digits behind the point they make up 100, and what is not nothing is not 0.
+fn percent(parts: [u64; 3]) -> [String; 3] {
+    let all = parts.iter().map(|&part| u128::from(part)).sum::<u128>().max(1);
+    let mut hundredths = parts.map(|part| ((u128::from(part) * 10_000 / all) as u64).max(u64::from(part > 0)));
+    let largest = (0..3).max_by_key(|&place| parts[place]).unwrap_or_default();
+    let others: u64 = (0..3).filter(|&place| place != largest).map(|place| hundredths[place]).sum();
+    hundredths[largest] = if parts[largest] > 0 { 10_000 - others } else { 0 };
+    hundredths.map(|share| format!("{}.{:02} %", share / 100, share % 100))
 }
 
 #[cfg(test)]
@@ -225,7 +228,7 @@ from      to        length      not recorded because
 07:23:00  07:24:00  1 min 0 s   no recorder ran, as far as is known
 08:24:00  08:28:10  4 min 10 s  the camera could not be reached
 from 08:29:50 to 08:32:20 the picture was frozen; it is recorded
-recorded     93.69 %  1 h 16 min
+recorded     93.70 %  1 h 16 min
 explained    6.30 %   5 min 10 s
 unexplained  0.00 %   0.0 s
 the ledger in RAM begins at 07:24:00; what was before stands in the hourly lists in the bucket
@@ -248,12 +251,12 @@ the ledger in RAM begins at 07:24:00; what was before stands in the hourly lists
     }
 
     #[test]
-    fn a_little_is_not_nothing() {
-        assert_eq!(
-            [0, 1, 50_000, 99_999, 100_000].map(|part| percent(part, 100_000)),
-            ["0.00 %", "0.01 %", "50.00 %", "99.99 %", "100.00 %"]
-        );
-        assert_eq!(percent(0, 0), "0.00 %");
+    fn a_little_is_not_nothing_and_all_is_a_hundred() {
+        assert_eq!(percent([99_999_999, 0, 1]), ["99.99 %", "0.00 %", "0.01 %"]);
+        assert_eq!(percent([1, 2, 3]), ["16.66 %", "33.33 %", "50.01 %"]);
+        assert_eq!(percent([1, 86_400_000, 1]), ["0.01 %", "99.98 %", "0.01 %"]);
+        assert_eq!(percent([0, 5, 0]), ["0.00 %", "100.00 %", "0.00 %"]);
+        assert_eq!(percent([0; 3]), ["0.00 %", "0.00 %", "0.00 %"]);
     }
 
     #[test]

@@ -178,7 +178,7 @@ impl Walk {
             }
             What::Back => self.turn(now, at, None, clocks),
             What::Silent { since, cause } => {
-                self.put(Layer::Meanwhile, clocks, (*since, at), &Reason::Camera(cause.clone()));
+                self.put(Layer::Doing, clocks, (*since, at), &Reason::Camera(cause.clone()));
             }
             What::Stalled { since } => self.put(Layer::Meanwhile, clocks, (*since, at), &Reason::Busy),
             What::Repaired => {
