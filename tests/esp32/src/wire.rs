@@ -64,6 +64,8 @@ impl<'a> Wire<'a> {
 
     /// Does nothing until then, or as long as `wait` says.
     pub(crate) fn wait(&self, until: Instant, wait: impl Fn(&Shared) -> bool) -> io::Result<()> {
+        // Whoever is late, as on a busy machine, does not wait at all.
+        self.check()?;
         while Instant::now() < until || wait(self.shared) {
             self.check()?;
             thread::sleep(TICK.min(until.saturating_duration_since(Instant::now()).max(Duration::from_micros(200))));

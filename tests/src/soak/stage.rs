@@ -14,7 +14,7 @@ use crate::world::uploads::{Recordings, S3};
 use esp32::{Camera, Fault, Preset};
 use nix::sys::signal::Signal;
 use segments::account::account;
-use segments::ledger;
+use segments::{Name, ledger};
 use std::collections::BTreeMap;
 use std::fs;
 use std::thread;
@@ -27,7 +27,7 @@ const BITRATE: u64 = 300;
 /// What has to happen happens within this time.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// A camera is back, and told whether it is day: it is looked for each ten seconds at least, and told each ten.
-const RETURN: Duration = Duration::from_secs(40);
+const RETURN: Duration = Duration::from_secs(60);
 /// What fails is tried again within this time, also at night.
 const DAY_AND_NIGHT: Duration = Duration::from_secs(240);
 
@@ -65,6 +65,8 @@ pub struct Seen {
     pub presets: Vec<Vec<Preset>>,
     /// Cameras that were not told again whether it is day, after their power was cut.
     pub untold: Vec<usize>,
+    /// Segments that were still in RAM in the end.
+    pub left: usize,
     /// Exit codes of camera and upload.
     pub ended: [Option<i32>; 2],
 }
@@ -230,19 +232,36 @@ impl Stage {
         self.watch.seen().pids = None;
         self.nobody_died();
         (0..2).for_each(|_| self.cut_power());
+        let before: Vec<Name> = (0..CAMERAS).flat_map(|camera| self.open(camera)).collect();
         self.kill_camera();
         self.kill_upload();
-        let ram = self.pi.ram();
-        let recorded =
-            |camera| segments::read(&ram.join(name(camera))).is_ok_and(|contents| !contents.parts.is_empty());
-        self.recorder.world.until_within(PATIENCE, "both cameras are recorded again", || (0..CAMERAS).all(recorded));
+        let all_new = || (0..CAMERAS).all(|camera| self.open(camera).iter().any(|part| !before.contains(part)));
+        self.recorder.world.until_within(PATIENCE, "both cameras are recorded again", all_new);
         self.nobody_died();
         let camera = self.camera.stop(Signal::SIGTERM).code();
         self.ended_ms = now_ms();
-        self.recorder.world.until_within(PATIENCE, "everything is brought away", || self.pi.left() == 0);
+        self.bring_away();
         let upload = self.upload.stop(Signal::SIGTERM).code();
         self.seen.ended = [camera, upload];
         self.over()
+    }
+
+    /// Open segments of a camera, those of a dead recorder among them.
+    fn open(&self, camera: usize) -> Vec<Name> {
+        let contents = segments::read(&self.pi.ram().join(name(camera))).unwrap_or_default();
+        contents.parts.iter().map(|part| part.name).collect()
+    }
+
+    fn bring_away(&mut self) {
+        let end = Instant::now() + PATIENCE;
+        while self.pi.left() > 0 && Instant::now() < end {
+            if let Some(status) = self.upload.ended() {
+                self.seen.deaths.push(format!("upload: {status}"));
+                self.upload = self.pi.upload();
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        self.seen.left = self.pi.left();
     }
 
     /// Each camera loses its power for a moment, and has to be told again whether it is day.

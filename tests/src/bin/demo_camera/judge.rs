@@ -42,9 +42,12 @@ fn path(stage: &Stage, stored: &Stored) -> PathBuf {
 fn recorded(checks: &mut Checks, stage: &Stage, stored: &[Stored]) {
     let own: Vec<&Stored> = stored.iter().filter(|stored| stored.camera() == GOOD).collect();
     let whole = own.iter().filter(|stored| stored.beside("reason") == "length");
-    let lengths: Vec<f64> = whole.map(|stored| probe(&path(stage, stored)).0).collect();
-    let wrong: Vec<&f64> = lengths.iter().filter(|length| (*length - SEGMENT_SECONDS).abs() > 0.2).collect();
-    checks.none("cam1: a segment is 10.0 s long, by ffprobe", lengths.len(), &wrong);
+    let probed: Vec<(f64, Vec<String>)> = whole.map(|stored| probe(&path(stage, stored))).collect();
+    // To the nearest picture, of which there are few on a busy machine.
+    let allowed = |pictures: usize| 0.1 + SEGMENT_SECONDS / pictures.max(1) as f64;
+    let wrong = |(length, flags): &&(f64, Vec<String>)| (length - SEGMENT_SECONDS).abs() > allowed(flags.len());
+    let wrong: Vec<f64> = probed.iter().filter(wrong).map(|(length, _)| *length).collect();
+    checks.none("cam1: a segment is 10.0 s long, by ffprobe", probed.len(), &wrong);
     let mut by_start = own;
     by_start.sort_by_key(|stored| stored.start_ms());
     let shown: Vec<u32> = by_start.iter().flat_map(|stored| numbers(&path(stage, stored), 640, 480)).collect();
@@ -69,13 +72,10 @@ fn lost(checks: &mut Checks, stage: &Stage, marks: &Marks, stored: &[Stored], ga
     };
     let without: Vec<&str> = TOLD.iter().filter(|told| !explained(told)).map(|(fault, ..)| *fault).collect();
     checks.none("cam2: the ledger has each fault that is a gap, with its reason", TOLD.len(), &without);
-    let unknown = gaps.iter().filter(|gap| gap.reason == Reason::Unexplained).count();
-    let of_good = gaps.iter().filter(|gap| gap.camera == GOOD).count();
-    checks.expect(
-        (unknown, of_good) == (0, 0),
-        "no gap without a reason, and none of cam1",
-        format!("{unknown} and {of_good}"),
-    );
+    let odd = |gap: &&Gap| gap.camera == GOOD || gap.reason == Reason::Unexplained;
+    let time = |gap: &Gap| format!("{} {} {}", gap.camera, crate::gaps::time(gap.from_ms), gap.reason);
+    let odd: Vec<String> = gaps.iter().filter(odd).map(time).collect();
+    checks.none("no gap is without a reason, and none is cam1's", gaps.len(), &odd);
     let mut reasons = BTreeMap::new();
     stored
         .iter()
