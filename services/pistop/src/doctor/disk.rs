@@ -115,7 +115,7 @@ fn remedy(name: &str) -> &'static str {
         "systemd-journal" => "set Storage=volatile in /etc/systemd/journald.conf, and restart systemd-journald",
         "rsyslogd" => "remove rsyslog: the journal of systemd has it all, and can be kept in RAM",
         "multilog" => "have that log in RAM: pistop service add with --logdir below /run",
-        _ if name.starts_with("jbd2/") => "that is the file system's own journal, for those who wrote",
+        _ if name.starts_with("jbd2/") || name.starts_with("kworker/") => "that is the kernel, for those who wrote",
         _ => "see what it has open in /proc/PROCESS/fd, and have that lie in RAM or on another disk",
     }
 }
