@@ -58,7 +58,7 @@ fn what_a_camera_does_is_told_with_its_reason() {
     recorder.camera("cam1", &camera, "MOTION_PERCENT=0\nSEGMENT_SEC=2");
     std::fs::create_dir_all(recorder.folder("cam1")).unwrap();
     std::fs::write(recorder.folder("cam1").join("home-cam-1-00042.ts"), "of an older recorder").unwrap();
-    let process = recorder.start();
+    let mut process = recorder.start();
     recorder.wait_for("cam1", 1);
     let foreign = "home-cam-1-00042.ts in ";
     recorder.world.until("the older recorder's file is named", || process.log().contains(foreign));
@@ -71,6 +71,12 @@ fn what_a_camera_does_is_told_with_its_reason() {
     written(&recorder, "a loss", |what| matches!(what, What::Away { cause, .. } if cause == "refused"));
     camera.set(&[]);
     recorder.wait_for("cam1", 3);
+    let output = gaps(&recorder.world, &recorder.world.path("ram"), &[]);
+    assert!(output.status.success(), "while it records: {output:?}");
+    process.signal(Signal::SIGSTOP);
+    std::thread::sleep(Duration::from_secs(7));
+    process.signal(Signal::SIGCONT);
+    written(&recorder, "that it was held up", |what| matches!(what, What::Stalled { .. }));
     camera.set(&[Fault::Frozen]);
     written(&recorder, "a frozen picture", |what| matches!(what, What::Frozen { .. }));
     camera.set(&[]);
@@ -82,7 +88,9 @@ fn what_a_camera_does_is_told_with_its_reason() {
     assert_eq!(account.sums()[2], 0, "{:?}\n{lines:?}", account.pieces);
     let outages = outages(&account);
     assert_eq!((&outages[0], outages.last().unwrap()), (&vec!["starting"], &vec!["stopped"]), "{outages:?}");
-    assert!(outages[1..outages.len() - 1].iter().any(|outage| outage.contains(&"refused")), "{outages:?}");
+    for reason in ["refused", "busy"] {
+        assert!(outages[1..outages.len() - 1].iter().any(|outage| outage.contains(&reason)), "{reason}: {outages:?}");
+    }
     let &[(from, to)] = account.frozen.as_slice() else { panic!("{:?}", account.frozen) };
     assert!(to - from >= 10_000, "{:?}", account.frozen);
     let output = gaps(&recorder.world, &recorder.world.path("ram"), &["cam1", "--json"]);

@@ -196,9 +196,9 @@ pub fn death(lines: &[Line], alive: Option<&Line>) -> Option<Line> {
     if ends(&lines[last].what) {
         return None;
     }
-    // A sign of life from before the run began is that of an older one.
+    // A sign of life of an older run is older than the lines of this one.
     let (alive, clock) = match alive {
-        Some(Line { at, what: What::Alive { clock, .. } }) if *at >= lines[last].at => (*at, Some(*clock)),
+        Some(Line { at, what: What::Alive { clock, .. } }) => (*at, Some(*clock)),
         _ => (0, None),
     };
     let at = lines[last..].iter().map(|line| line.at).max().unwrap_or_default().max(alive);

@@ -220,6 +220,18 @@ fn what_happens_meanwhile_is_told() {
 }
 
 #[test]
+fn a_hole_within_a_segment_is_a_gap_and_a_short_pause_is_none() {
+    let lines = [
+        begun(1, "a"),
+        at(1, What::Back),
+        at(5_700, What::Silent { since: 5_000, cause: "stalled".into() }),
+        at(15_000, What::Stalled { since: 8_000 }),
+        segment("a", 1, 1, 20_000),
+    ];
+    expect(&lines, 1, 20_001, &[(1, 8_000, "recorded"), (8_000, 15_000, "busy"), (15_000, 20_001, "recorded")]);
+}
+
+#[test]
 fn before_the_ledger_nothing_is_claimed_and_labels_alone_tell_something() {
     expect(&[], 0, 10, &[(0, 10, "no-recorder")]);
     let shortened = [begun(0, "a"), away(500, 400, "silent"), at(2_000, What::Shortened), at(9_000, What::Back)];

@@ -9,6 +9,8 @@ use crate::ledger::{Closed, Line, What};
 const STARTING_MS: u64 = 15_000;
 /// A recorder that was last seen so long ago lives no more: it says each second that it does.
 const LIVES_MS: u64 = 10_000;
+/// A segment is closed when no picture comes for nearly so long; one that was not, because the recorder was held up, has a hole.
+const HOLE_MS: u64 = 1000;
 /// What a recorder that ends had not written yet is no older.
 const UNWRITTEN_MS: u64 = 5_000;
 
@@ -31,6 +33,8 @@ pub enum Layer {
     Forgotten,
     /// What is recorded.
     Recorded,
+    /// Times without a picture within a segment.
+    Hole,
 }
 
 /// The lines of one run of the machine.
@@ -178,9 +182,11 @@ impl Walk {
             }
             What::Back => self.turn(now, at, None, clocks),
             What::Silent { since, cause } => {
-                self.put(Layer::Doing, clocks, (*since, at), &Reason::Camera(cause.clone()));
+                let hole = at.saturating_sub(*since) >= HOLE_MS;
+                let layer = if hole { Layer::Hole } else { Layer::Doing };
+                self.put(layer, clocks, (*since, at), &Reason::Camera(cause.clone()));
             }
-            What::Stalled { since } => self.put(Layer::Meanwhile, clocks, (*since, at), &Reason::Busy),
+            What::Stalled { since } => self.put(Layer::Hole, clocks, (*since, at), &Reason::Busy),
             What::Repaired => {
                 let near = (at.saturating_sub(UNWRITTEN_MS), at.saturating_add(UNWRITTEN_MS));
                 self.put(Layer::Hint, clocks, near, &Reason::Repaired);
