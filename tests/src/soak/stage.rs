@@ -284,10 +284,21 @@ impl Stage {
         account(&lines, self.began_ms, self.ended_ms).sums()
     }
 
+    /// Those without remarks are known by their checksum.
+    fn in_s3(&self) -> Vec<Stored> {
+        let mut stored = self.s3.stored();
+        for bare in stored.iter_mut().filter(|stored| stored.beside("run").is_empty()) {
+            let md5 = bare.md5();
+            let run = self.watch.seen().stays.iter().find(|(_, (_, label))| *label == md5).map(|(run, _)| run.clone());
+            run.iter().for_each(|run| bare.is_run(run));
+        }
+        stored
+    }
+
     fn over(mut self) -> Over {
         self.seen.presets = self.cameras.iter().map(presets).collect();
         Over {
-            stored: [self.s3.stored(), self.b2.stored()],
+            stored: [self.in_s3(), self.b2.stored()],
             overwritten: self.b2.state().overwritten.clone(),
             closed: self.ears.facts("segment-closed"),
             evicted: self.ears.facts("segment-evicted"),

@@ -47,8 +47,19 @@ impl Stored {
         self.beside("marked") == "true"
     }
 
+    /// The checksum of its bytes, as in a label.
+    pub fn md5(&self) -> String {
+        HEXLOWER.encode(&Md5::digest(&self.content))
+    }
+
     /// Its bytes are those that its checksum was made of.
     pub fn is_whole(&self) -> bool {
-        self.beside("md5") == HEXLOWER.encode(&Md5::digest(&self.content))
+        self.beside("md5") == self.md5()
+    }
+
+    /// Its remarks were lost, as when the server of our tests is killed between an object and them: it is this recording.
+    pub fn is_run(&mut self, run: &str) {
+        let remarks = [("run", run.to_owned()), ("md5", self.md5())];
+        self.beside.extend(remarks.map(|(name, value)| (name.to_owned(), value)));
     }
 }
