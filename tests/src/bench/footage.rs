@@ -1,6 +1,6 @@
-//! Recordings and their way to a storage: `camera` and `upload` beside what people do with gst-launch-1.0 and awscli in two shell scripts a
-//! camera. Both sides work at the same time, with the same settings, on the same pictures or the same segments, so that whatever else the
-//! machine does falls on both.
+//! Recordings and their way to a storage: `camera` and `upload` beside what people do with gst-launch-1.0 and awscli in
+//! two shell scripts a camera. Both sides work at the same time, with the same settings, on the same pictures or the
+//! same segments, so that whatever else the machine does falls on both.
 //!
 //! | module | what it does |
 //! |---|---|
@@ -32,7 +32,8 @@ const THEIRS: &str = "theirs";
 /// KiB a second that each camera has.
 const RATE: u32 = 300;
 
-/// What GStreamer knows of its plugins, beside all folders of this run: who comes first finds it out, before anything is measured.
+/// What GStreamer knows of its plugins, beside all folders of this run: who comes first finds it out, before anything is
+/// measured.
 fn registry(folder: &Path) -> PathBuf {
     folder.with_file_name("gstreamer.registry")
 }

@@ -12,7 +12,8 @@ use tests::b2::REGION;
 /// Where recordings are, in the folder of this side.
 pub(super) const RAM: &str = "ram";
 
-/// One `camera` for all; the first one is called cam1. Pictures are looked at for motion as always, and no motion makes a segment shorter.
+/// One `camera` for all; the first one is called cam1. Pictures are looked at for motion as always, and no motion makes
+/// a segment shorter.
 pub(super) fn record(folder: &Path, urls: &[String]) -> io::Result<Started> {
     let (cameras, ram) = (folder.join("cameras"), folder.join(RAM));
     fs::create_dir_all(&cameras)?;

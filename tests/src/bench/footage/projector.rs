@@ -1,4 +1,5 @@
-//! A camera that costs next to nothing: it sends what is in memory, to each who comes from the beginning, in chunks as an ESP32-CAM does.
+//! A camera that costs next to nothing: it sends what is in memory, to each who comes from the beginning, in chunks as
+//! an ESP32-CAM does.
 
 use super::reel::Reel;
 use std::io::{self, Read, Write};

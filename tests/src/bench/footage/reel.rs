@@ -1,4 +1,5 @@
-//! Pictures in a row, as JPEGs of 640 by 480 with colours in 4:2:2, as from an OV2640; made before anything is measured.
+//! Pictures in a row, as JPEGs of 640 by 480 with colours in 4:2:2, as from an OV2640; made before anything is
+//! measured.
 
 use crate::bench::ground::cleanup::Scratch;
 use crate::bench::rivals::found;

@@ -1,4 +1,5 @@
-//! What people do without our programs: for each camera a script that becomes gst-launch-1.0, and one that goes round with lsof, pv and aws.
+//! What people do without our programs: for each camera a script that becomes gst-launch-1.0, and one that goes round
+//! with lsof, pv and aws.
 
 use super::storage::{Storage, write_key};
 use super::{RATE, THEIRS, registry};

@@ -1,4 +1,5 @@
-//! From a closed segment to the object in the storage: the same segments in the same moment for both sides, two cameras at a time.
+//! From a closed segment to the object in the storage: the same segments in the same moment for both sides, two cameras
+//! at a time.
 
 use super::ours::{self, RAM};
 use super::storage::Storage;
@@ -34,9 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub fn measure(plan: &Plan, scratch: &Scratch, report: &mut Report) -> io::Result<()> {
     let needed = Duration::from_secs_f64(BYTES as f64 / f64::from(RATE * 1024));
     let seconds = needed.as_secs_f64();
-    println!(
-        "\nFrom a closed segment of {BYTES} bytes to the object, {RATE} KiB/s for each of two cameras: {seconds:.1} s and"
-    );
+    println!("\nFrom a closed segment of {BYTES} bytes to the object");
+    println!("  {RATE} KiB/s for each of two cameras need {seconds:.1} s; times are what comes on top");
     let folder = scratch.fresh("uploads")?;
     let storage = Storage::start(&folder)?;
     let upload = ours::upload(&folder, &storage)?;
