@@ -275,7 +275,7 @@ fn the_programs_take_the_variables_of_their_service_directory() {
     let variables = Some(example("client/service/camera/variables"));
     let options = camera::config::Options { variables, camera_dir, ..Default::default() };
     let config = camera::config::Config::from_environment(&options, Vec::new()).unwrap();
-    assert_eq!((config.cameras.len(), config.unusable.len(), config.ram_mount.as_deref()), (1, 0, Some("1024m")));
+    assert_eq!((config.cameras.len(), config.unusable.len()), (1, 0));
     assert_eq!(config.cameras[0].url.host(), "192.168.1.33");
     let variables = Some(example("client/service/upload/variables"));
     let config = upload::config::Config::load(&upload::config::Options { variables, ..Default::default() }).unwrap();
