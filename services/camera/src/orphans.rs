@@ -54,6 +54,8 @@ fn one(
         md5: crate::segment::md5_of(&bytes),
         reason: Reason::Adopted,
         adopted: true,
+        // What moved was marked in memory only.
+        marked: true,
         ..known.unwrap_or_else(|| unknown(camera, bare))
     };
     note(&label);

@@ -56,8 +56,8 @@ impl Ram {
                 dir.display()
             ))
         })?;
-        let (cap, ledgers) = (budget(dir, cap).map_err(bad)?, Ledgers::new(dir, wall));
-        Ok(Ram { dir: dir.into(), cap, house, ledgers, _lock: Arc::new(lock) })
+        let cap = budget(dir, used(dir), cap).map_err(bad)?;
+        Ok(Ram { dir: dir.into(), cap, house, ledgers: Ledgers::new(dir, wall), _lock: Arc::new(lock) })
     }
 
     /// Where a camera's recordings are.
@@ -82,8 +82,7 @@ impl Ram {
 
     /// Bytes that they take.
     pub fn used(&self) -> u64 {
-        let folders = segments::cameras(&self.dir).unwrap_or_default();
-        folders.values().map(|folder| size_of(folder).unwrap_or_default()).sum()
+        used(&self.dir)
     }
 
     /// Lets go of as much as is needed for `more` bytes.
@@ -192,12 +191,18 @@ fn lock(dir: &Path) -> io::Result<Option<File>> {
     }
 }
 
+fn used(dir: &Path) -> u64 {
+    let folders = segments::cameras(dir).unwrap_or_default();
+    folders.values().map(|folder| size_of(folder).unwrap_or_default()).sum()
+}
+
 /// What recordings may take: what the owner said, if that is there; nine tenths of a tmpfs of our own; half of what is free in one that
-/// others use too, such as `/run`, since a system whose `/run` is full does not work.
-fn budget(dir: &Path, wanted: Option<u64>) -> io::Result<u64> {
+/// others use too, such as `/run`, since a system whose `/run` is full does not work. What recordings take already counts as free: else it would be less
+/// after each start.
+fn budget(dir: &Path, used: u64, wanted: Option<u64>) -> io::Result<u64> {
     let fs = statfs(dir)?;
     let unit = u64::try_from(fs.block_size()).unwrap_or(4096);
-    let (size, free) = (fs.blocks() * unit, fs.blocks_available() * unit);
+    let (size, free) = (fs.blocks() * unit, fs.blocks_available() * unit + used);
     let share = match (is_tmpfs(dir), is_mount(dir)) {
         (true, true) => size / 10 * 9,
         (true, false) => free / 2,

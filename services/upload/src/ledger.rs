@@ -210,12 +210,13 @@ impl Ledger {
         self.begun
     }
 
-    /// Forgets what is old and told.
+    /// Forgets hours that are old and told, each as a whole: of what is left of one another list would be made.
     pub fn compact(&mut self, now_unix_ms: u64) {
         let untold = self.hours().into_iter().filter(|hour| hour.told.count != hour.count);
-        let untold: BTreeSet<String> = untold.map(|hour| hour.folder).collect();
-        let old = |entry: &Entry| entry.label.end_unix_ms().saturating_add(KEPT_MS) < now_unix_ms;
-        self.entries.retain(|_, entry| !old(entry) || untold.contains(key::folder(&entry.key)));
+        let mut kept: BTreeSet<String> = untold.map(|hour| hour.folder).collect();
+        let is_new = |entry: &&Entry| entry.label.end_unix_ms().saturating_add(KEPT_MS) >= now_unix_ms;
+        kept.extend(self.entries.values().filter(is_new).map(|entry| key::folder(&entry.key).to_owned()));
+        self.entries.retain(|_, entry| kept.contains(key::folder(&entry.key)));
         self.keys = self.entries.values().filter(|entry| entry.nth > 0).map(|entry| entry.key.clone()).collect();
         let folders: BTreeSet<&str> = self.entries.values().map(|entry| key::folder(&entry.key)).collect();
         self.hours.retain(|hour, _| folders.contains(hour.as_str()));
@@ -401,5 +402,23 @@ pub(crate) mod tests {
         ledger.compact(NOW + 2 * KEPT_MS);
         assert!(ledger.get(&id(&old).unwrap()).is_none());
         assert!(fs::read_to_string(dir.path().join(".upload/ledger")).unwrap().lines().count() == 1);
+    }
+
+    #[test]
+    fn of_an_hour_nothing_is_forgotten_while_a_part_of_it_is_new() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(dir.path(), NOW).unwrap();
+        let (early, late) = (label(1, NOW, 20_000), label(2, NOW + 60_000, 20_000));
+        for one in [&early, &late] {
+            reserve(&mut ledger, one);
+            ledger.done(&id(one).unwrap());
+        }
+        let folder = ledger.hours()[0].folder.clone();
+        assert_eq!(ledger.hours().len(), 1, "both are of one hour");
+        ledger.hour_told(&folder, Told { count: 2, complete: true });
+        ledger.compact(NOW + 30_000 + KEPT_MS);
+        assert_eq!(ledger.hours()[0].count, 2, "the list in the bucket is not made anew from what is left");
+        ledger.compact(NOW + 120_000 + KEPT_MS);
+        assert!(ledger.hours().is_empty());
     }
 }
