@@ -10,11 +10,13 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`machine`] | what may be on the way to a peer, what a peer may say. Pure |
-//! | `links`, `owed` | what goes to other machines, and what comes from them |
+//! | `links`, `owed`, `patterns` | what goes to other machines, and what comes from them |
+//! | `backlog`, `incoming`, `outbox` | what peers said and is not heard yet, or not kept; and the frames for many of them |
 //! | `absent` | machines that are not waited for any more |
 //! | `door`, `connection` | programs of this machine, over a Unix socket |
 //! | `clerk`, `missed` | what the agent itself has to say |
 //! | `renamed`, `places` | what is left from under another name, or where the journal was before |
+//! | `refusals` | how often it is told that a peer was refused |
 //! | `report` | what waits for whom, and how the agent is |
 //! | `subscriptions`, `kept` | which subscriptions outlive their programs, and small files |
 //! | [`hooks`], `rows` | what runs at this machine when something was said |

@@ -13,6 +13,7 @@
 //! | [`client`] | what programs use |
 //! | [`mqtt`] | the uplink to an MQTT broker, and Home Assistant |
 //! | [`options`] | the settings that agents share |
+//! | `allowance` | how much is told about the mistakes of others |
 //! | [`knock`] | the first words of a client on a link that is to be sealed |
 //! | [`secure`] | who may do what: keys, sealed links, pairing |
 

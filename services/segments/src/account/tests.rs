@@ -1,3 +1,5 @@
+//! Made-up ledgers, and random ones: each moment has one word.
+
 use super::*;
 use crate::ledger::Reading;
 use proptest::prelude::*;
