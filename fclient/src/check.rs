@@ -1,141 +1,133 @@
 //! `fclient check`: says what would be done, and lists everything that stands in its way. Changes nothing.
 
-use crate::config::{Config, Options, SETTINGS, layers};
-use crate::row::hooks_of;
+use crate::config::{Config, Options, layers};
+use crate::share;
 use protocol::hook::HookEvent;
+use runner::check::Findings;
 use runner::exit::Failure;
 use runner::settings::Settings;
-use std::fs;
 use std::path::Path;
 
 /// The events that a client knows.
 const EVENTS: [HookEvent; 4] =
     [HookEvent::ServerUp, HookEvent::ServerStopping, HookEvent::ServerLost, HookEvent::PowerOff];
 
-/// What was found.
-#[derive(Debug, Default)]
-pub struct Findings {
-    /// What would be done, line by line.
-    pub plan: Vec<String>,
-    /// What has to be mended, with the remedy.
-    pub problems: Vec<String>,
-}
+/// Where it shows that this machine uploads recordings.
+const UPLOADERS: [&str; 3] = ["/etc/pistop/upload.toml", "/service/upload", "/etc/service/upload"];
 
 /// Prints what was found.
 ///
 /// # Errors
 /// There are problems.
 pub fn run(options: &Options) -> Result<(), Failure> {
-    let found = look(options);
-    let problems = found.problems.iter().map(|problem| format!("problem: {problem}"));
-    for line in found.plan.iter().cloned().chain(problems) {
-        println!("{line}");
-    }
-    match found.problems.len() {
-        0 => Ok(()),
-        1 => Err(Failure::Permanent("1 problem, with its remedy above".into())),
-        n => Err(Failure::Permanent(format!("{n} problems, each with its remedy above"))),
-    }
+    look(options).tell()
 }
 
 /// Looks at everything that can be looked at.
 pub fn look(options: &Options) -> Findings {
     let mut found = Findings::default();
     match layers(options, std::env::vars_os().collect()) {
-        Ok(settings) => found.settings(options, settings),
+        Ok(settings) => {
+            match Config::check(options, settings.clone()) {
+                Err(bad) => found.problems.extend(bad.iter().map(ToString::to_string)),
+                Ok(config) => usable(&mut found, &config),
+            }
+            found.origins(&settings);
+        }
         Err(why) => found.problems.push(why.to_string()),
     }
     found
 }
 
-impl Findings {
-    fn settings(&mut self, options: &Options, settings: Settings) {
-        match Config::check(options, settings.clone()) {
-            Err(bad) => self.problems.extend(bad.iter().map(ToString::to_string)),
-            Ok(config) => {
-                self.server(&config);
-                self.power(&config);
-                self.state(&config.state_dir);
-                EVENTS.iter().for_each(|&event| self.hooks(&config, event));
-            }
-        }
-        self.origins(&settings);
-    }
+fn usable(found: &mut Findings, config: &Config) {
+    server(found, config);
+    power(found, config);
+    share(found, &config.settings);
+    found.state("identity and journal", &config.state_dir);
+    let home = config.settings.path("home");
+    found.hooks(&EVENTS, &config.hooks, home.as_deref());
+    power_off_without_hooks(found, config);
+    let here = UPLOADERS.iter().find(|path| Path::new(path).exists());
+    found.problems.extend(here.and_then(|here| unsaved(config, here)));
+}
 
-    fn server(&mut self, config: &Config) {
-        let Config { host, port, name, .. } = config;
-        let how = match (config.ucspi, config.announce) {
-            (true, _) => "over the link that tcpclient makes".into(),
-            (false, Some(group)) => format!("and listens for announcements on {group}"),
-            (false, None) => "and hears no announcements".into(),
+fn server(found: &mut Findings, config: &Config) {
+    let Config { host, port, name, .. } = config;
+    let how = match (config.ucspi, config.announce) {
+        (true, _) => "over the link that tcpclient makes".into(),
+        (false, Some(group)) => format!("and listens for announcements on {group}"),
+        (false, None) => "and hears no announcements".into(),
+    };
+    found.plan.push(format!("follows {host} port {port} as {name}, {how}"));
+}
+
+fn power(found: &mut Findings, config: &Config) {
+    let from = |key| config.settings.origin(key);
+    let command = config.settings.text("power-off-command").unwrap_or("nothing");
+    let what = match (config.policy.power_off, config.policy.power_off_on_lost) {
+        (true, true) => format!("powers this machine off when its server shuts down or is lost, with `{command}`"),
+        (true, false) => format!("powers this machine off when its server shuts down, with `{command}`"),
+        (false, true) => format!("powers this machine off when its server is lost, with `{command}`"),
+        (false, false) => "never powers this machine off".into(),
+    };
+    let origins = format!(
+        "power-off from {}, power-off-on-lost from {}, power-off-command from {}",
+        from("power-off"),
+        from("power-off-on-lost"),
+        from("power-off-command")
+    );
+    found.plan.push(format!("{what} ({origins})"));
+}
+
+/// Whether the server answers is left to the hook: it may be off.
+fn share(found: &mut Findings, settings: &Settings) {
+    match share::planned(settings) {
+        Ok(plan) => found.plan.extend(plan),
+        Err(why) => found.problems.push(format!("the shared directory: {why}")),
+    }
+}
+
+fn power_off_without_hooks(found: &mut Findings, config: &Config) {
+    let wanted = config.policy.power_off || config.policy.power_off_on_lost;
+    let none = !found.plan.iter().any(|line| line.starts_with("on power-off runs /"));
+    if wanted && none {
+        let why = "POWER_OFF is set, but no hook would do it; install power-off/90-power-off in one of";
+        found.problems.push(format!("{why} {}", config.settings.text("hooks").unwrap_or_default()));
+    }
+}
+
+/// Recordings are in RAM. If nobody waits for their upload, they go with the machine.
+fn unsaved(config: &Config, here: &str) -> Option<String> {
+    let goes_off = config.policy.power_off || config.policy.power_off_on_lost;
+    (goes_off && !config.settings.is_set("uploads")).then(|| {
+        let what = "this machine powers off with its server and does not wait until recordings are uploaded";
+        format!("{what}, as {here} says it does; set cameras = \"camera\" and uploads = \"upload\", the names of those services")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_goes_off_before_its_recordings_are_uploaded_is_named() {
+        let config = |set: &[(&str, &str)]| {
+            let environment = [("HOST", "attic")].iter().chain(set).map(|(name, value)| (name.into(), value.into()));
+            Config::check(&Options::default(), layers(&Options::default(), environment.collect()).unwrap()).unwrap()
         };
-        self.plan.push(format!("follows {host} port {port} as {name}, {how}"));
+        let unsaved = |set: &[(&str, &str)]| unsaved(&config(set), "/service/upload");
+        assert!(unsaved(&[("POWER_OFF", "1")]).unwrap().contains("set cameras = \"camera\" and uploads"));
+        assert_eq!([unsaved(&[]), unsaved(&[("POWER_OFF", "1"), ("UPLOADS", "upload")])], [None, None]);
     }
 
-    fn power(&mut self, config: &Config) {
-        let from = |key| config.settings.origin(key);
-        let command = config.settings.text("power-off-command").unwrap_or("nothing");
-        let when = match (config.policy.power_off, config.policy.power_off_on_lost) {
-            (true, true) => "when its server shuts down or is lost",
-            (true, false) => "when its server shuts down",
-            (false, true) => "when its server is lost",
-            (false, false) => "never",
+    #[test]
+    fn no_means_no() {
+        let policy = |value: &str| {
+            let environment = vec![("HOST".into(), "attic".into()), ("POWER_OFF".into(), value.into())];
+            Config::check(&Options::default(), layers(&Options::default(), environment).unwrap()).unwrap().policy
         };
-        let origins = format!(
-            "power-off from {}, power-off-on-lost from {}, power-off-command from {}",
-            from("power-off"),
-            from("power-off-on-lost"),
-            from("power-off-command")
-        );
-        self.plan.push(format!("powers this machine off {when}, with `{command}` ({origins})"));
-    }
-
-    /// Making the directory is left to the first start; whether that can work shows on what is there already.
-    fn state(&mut self, path: &Path) {
-        self.plan.push(format!("keeps identity and journal in {}", path.display()));
-        let there = path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
-        let writable = nix::unistd::access(there, nix::unistd::AccessFlags::W_OK).is_ok();
-        if !there.is_dir() || !writable {
-            let why = "cannot be written to; make it a directory of this user, or set STATE_DIR to one";
-            self.problems.push(format!("{}: {why}", there.display()));
-        }
-    }
-
-    fn hooks(&mut self, config: &Config, event: HookEvent) {
-        let hooks = match hooks_of(config, event) {
-            Ok(hooks) => hooks,
-            Err(why) => return self.problems.push(why.to_string()),
-        };
-        if hooks.is_empty() {
-            self.plan.push(format!("on {event} runs nothing"));
-        }
-        for hook in hooks {
-            self.plan.push(format!("on {event} runs {}", hook.program.display()));
-            self.problems.extend(hook.fault.map(|why| format!("{}: {why}", hook.name)));
-        }
-        if event == HookEvent::PowerOff {
-            self.power_off_without_hooks(config);
-        }
-    }
-
-    fn power_off_without_hooks(&mut self, config: &Config) {
-        let wanted = config.policy.power_off || config.policy.power_off_on_lost;
-        let none = !self.plan.iter().any(|line| line.starts_with("on power-off runs /"));
-        if wanted && none {
-            let why = "POWER_OFF is set, but no hook would do it; install power-off/90-power-off in one of";
-            self.problems.push(format!("{why} {}", config.settings.text("hooks").unwrap_or_default()));
-        }
-    }
-
-    fn origins(&mut self, settings: &Settings) {
-        for setting in SETTINGS.iter().filter(|setting| settings.is_set(setting.key)) {
-            let (value, origin) = (settings.text(setting.key).unwrap_or_default(), settings.origin(setting.key));
-            self.plan.push(format!("{} = {value} ({origin})", setting.key));
-        }
-        for directory in settings.text("hooks").unwrap_or_default().split(':') {
-            if let Err(why) = fs::read_dir(directory) {
-                self.plan.push(format!("hooks in {directory}: none ({why})"));
-            }
-        }
+        let on = ["1", "yes", "y", "please"].map(|value| policy(value).power_off);
+        let off = ["", "0", "no", "Off", "false "].map(|value| policy(value).power_off);
+        assert_eq!((on, off), ([true; 4], [false; 5]));
     }
 }

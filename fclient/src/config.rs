@@ -27,8 +27,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("host", "", "the server's name or address"),
     setting("port", "5555", "the server's port, TCP and UDP"),
     setting("name", "", "our name; empty for that of the machine"),
-    setting("power-off", "", "if not empty, this machine powers off when the server does"),
-    setting("power-off-on-lost", "", "if not empty, also when the server merely vanishes"),
+    setting("power-off", "", "if not empty or `no`, this machine powers off when the server does"),
+    setting("power-off-on-lost", "", "if not empty or `no`, also when the server merely vanishes"),
     setting("power-off-command", "/sbin/shutdown -h now", "what the hook of power-off runs"),
     setting("force-umount", "", "handed to hooks: detach a share that is busy"),
     setting("hooks", "/usr/share/pistop/hooks:/etc/pistop/hooks", "directories of hooks, separated by colons"),
@@ -64,8 +64,12 @@ pub const SETTINGS: &[Setting] = &[
     setting("rsync-options", "", "handed to hooks: in place of -alptgomHE --delete"),
     setting("automounter", "", "handed to hooks: the service that automounts mdrive and is stopped with the server"),
     setting("mpd", "mpd", "handed to hooks: the player's service"),
-    setting("cameras", "", "handed to hooks: the cameras' services, separated by blanks"),
-    setting("uploads", "", "handed to hooks: the services that bring recordings to safety, ended last of all"),
+    setting("cameras", "", "handed to hooks: the services that record cameras, as in camera, separated by blanks"),
+    setting(
+        "uploads",
+        "",
+        "handed to hooks: the services that bring recordings to safety, as in upload; ended last of all",
+    ),
 ];
 
 /// Follows one file server: runs hooks when it comes and goes, and powers this machine off with it if asked to.
@@ -302,7 +306,7 @@ fn some_seconds(settings: &Settings, key: &str, least: f64) -> Result<Duration, 
 }
 
 fn policy(settings: &Settings) -> PowerPolicy {
-    PowerPolicy { power_off: settings.is_set("power-off"), power_off_on_lost: settings.is_set("power-off-on-lost") }
+    PowerPolicy { power_off: settings.is_on("power-off"), power_off_on_lost: settings.is_on("power-off-on-lost") }
 }
 
 fn bounds(settings: &Settings) -> Result<Bounds, BadConfig> {

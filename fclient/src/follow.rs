@@ -219,6 +219,7 @@ impl Follower {
             Action::BusUp(host) => self.bus_up(host),
             Action::Bus(message) => self.order(Order::Heard(self.links, message)),
             Action::BusDown => self.order(Order::LinkDown(self.links)),
+            Action::Tell(fact) => self.order(Order::Tell(fact)),
             Action::Decided(cause, decision) => log_decision(cause, &decision, self.machine.status()),
             Action::Note(level, text) => log(level, &text),
             Action::Exit(exit) => self.exit = Some(exit),

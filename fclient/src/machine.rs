@@ -22,6 +22,7 @@ use drill::Drill;
 use post::Post;
 use protocol::cause::PowerPolicy;
 use protocol::detector::Bounds;
+use protocol::fact::Fact;
 use protocol::hook::HookEvent;
 use protocol::line::{ClientLine, ServerLine};
 use protocol::message::{Decision, Hello, HookOutcome};
@@ -89,8 +90,8 @@ pub enum Input {
     },
     /// The machine was suspended for this long.
     Slept(Duration),
-    /// A hook begins: event and file, as in `server-stopping/50-unmount-share`.
-    HookBegan(String),
+    /// A hook begins: event and file, as in `server-stopping/50-unmount-share`; for so often as the number says.
+    HookBegan(String, u32),
     /// A hook has ended.
     HookEnded(HookOutcome),
     /// An old start or stop script wrote a line for the server.
@@ -190,6 +191,8 @@ pub enum Action {
     Bus(Message),
     /// It carries none any more.
     BusDown,
+    /// Say it of this machine.
+    Tell(Fact),
     /// End the program, after what was said has been sent.
     Exit(Exit),
 }
@@ -322,7 +325,7 @@ impl Machine {
             Input::Here(epoch) => self.sense(presence::Input::Here(epoch)),
             Input::OwnLink { up, evidence } => self.sense(presence::Input::OwnLink { up, evidence }),
             Input::Slept(span) => self.sense(presence::Input::Slept(span)),
-            Input::HookBegan(hook) => self.hook_began(hook),
+            Input::HookBegan(hook, attempt) => self.hook_began(hook, attempt),
             Input::HookEnded(outcome) => self.hook_ended(outcome),
             Input::HookSaid(text) => self.post.text(text),
             Input::RunEnded => self.run_ended(),

@@ -82,7 +82,7 @@ fn perform(
 
 fn input(report: Report) -> Input {
     match report {
-        Report::Started { hook, .. } => Input::HookBegan(hook),
+        Report::Started { hook, attempt } => Input::HookBegan(hook, attempt),
         Report::Text(text) => Input::HookSaid(text),
         Report::Ended(outcome) => Input::HookEnded(outcome),
     }

@@ -27,6 +27,16 @@ pub fn mount(options: &Options, flags: &MountFlags) -> Result<(), Failure> {
     }
 }
 
+/// What `mount` would do with the shared directory, if there is one.
+///
+/// # Errors
+/// It could do nothing.
+pub fn planned(settings: &Settings) -> Result<Option<String>, Failure> {
+    let Some(target) = target(None, settings) else { return Ok(None) };
+    let (wish, plan) = mounts::mount::plan(&wish(target, settings, None)?)?;
+    Ok(Some(format!("{}: would {plan}", wish.target.display())))
+}
+
 /// Unmounts it, if it is mounted.
 ///
 /// # Errors
@@ -84,7 +94,7 @@ fn port(settings: &Settings) -> Result<Option<u16>, BadConfig> {
 }
 
 fn policy(lazily: bool, settings: &Settings) -> Policy {
-    match (lazily, settings.is_set("force-umount")) {
+    match (lazily, settings.is_on("force-umount")) {
         (true, _) => Policy::Lazy,
         (false, true) => Policy::Forcing,
         (false, false) => Policy::Patient,

@@ -4,7 +4,7 @@ use crate::address::{BadNetwork, Network};
 use crate::machine::OldPeers;
 use bus::mqtt::config as mqtt;
 use bus::options;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use protocol::HostName;
 use runner::exit::Failure;
 use runner::settings::{BadConfig, Setting, Settings, Sources};
@@ -97,13 +97,13 @@ pub const SETTINGS: &[Setting] = &[
 #[command(name = "fserver", version)]
 pub struct Options {
     /// Listen here (may be given more than once); without it, on port 5555 of all addresses
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", global = true)]
     pub listen: Vec<String>,
     /// A directory of variables, one file each, as envdir reads them
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true)]
     pub variables: Option<PathBuf>,
     /// A TOML file with the same settings in kebab-case
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
     /// Serve one peer on descriptors 0 and 1, as a child of tcpserver
     #[arg(long)]
@@ -111,6 +111,16 @@ pub struct Options {
     /// Keep the links of old clients for the server whose local socket this is (started by fserver itself)
     #[arg(long, hide = true)]
     pub keep: Option<PathBuf>,
+    /// What to do; without it, serve
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What else fserver can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Say what would be done, and list everything that stands in its way
+    Check,
 }
 
 /// The checked settings.

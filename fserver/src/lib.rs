@@ -12,9 +12,11 @@
 //! | [`announce`] | multicast announcements and answers to probes, over UDP |
 //! | [`keep`], [`ucspi`], [`relay`] | links that outlive one run of the server: old clients during a restart, children of tcpserver |
 //! | [`config`], [`address`] | the settings with their defaults |
+//! | [`check`] | what would be done, and what stands in its way |
 
 pub mod address;
 pub mod announce;
+pub mod check;
 pub mod config;
 pub mod gate;
 pub mod keep;
@@ -27,13 +29,16 @@ pub mod relay;
 pub mod serve;
 pub mod ucspi;
 
-use config::{Config, Options};
+use config::{Command, Config, Options};
 use runner::exit::Failure;
 
 /// The whole program: which of its three forms the flags ask for.
 pub fn main(options: Options) -> Result<(), Failure> {
     runner::descriptor::keep_inherited_to_ourselves();
     runner::log::init("fserver");
+    if let Some(Command::Check) = options.command {
+        return check::run(&options);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -495,7 +495,12 @@ impl House {
             (Message::Echo { number }, Some(_)) => self.echo(id, number, now),
             (Message::Progress(progress), Some(host)) => self.progress(id, host, progress, now),
             (Message::Decision(decision), Some(host)) => self.decision(host, decision, now),
-            (Message::Text(text), Some(_)) => self.says(id, cut(&text)).into_iter().collect(),
+            (Message::Text(text), Some(host)) => {
+                let text = cut(&text);
+                // Why it takes no part, for instance, is wanted by whoever watches a drill.
+                let moment = self.moment(host.as_str(), text.clone(), now);
+                self.says(id, text).into_iter().chain(moment).collect()
+            }
             (message @ (Message::Follow(_) | Message::Events(_) | Message::Kept(_)), Some(_)) => {
                 vec![Action::Bus(id, message)]
             }

@@ -122,11 +122,11 @@ pub enum Fact {
         late: String,
     },
 
-    /// A hook of an event failed for good, and its event will not come again.
+    /// A hook failed for good; or one of `server-up` asks to be tried again and again.
     HookFailed {
         /// As in `motion/50-tell-police`.
         hook: String,
-        /// The event that it was for.
+        /// The event that it was for, which will not come again; or `server-up` and the like.
         about: String,
         /// How it ended.
         result: String,

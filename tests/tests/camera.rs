@@ -182,7 +182,7 @@ fn a_new_length_counts_at_once_and_a_broken_one_changes_nothing() {
     fs::write(&file, "SEGMENT_SEC=never\n").unwrap();
     recorder.wait_for("cam1", 5);
     let log = end(process);
-    assert!(log.contains("goes on as before") && log.contains("seg-cam1: SEGMENT_SEC: `never` is no f64"), "{log}");
+    assert!(log.contains("goes on as before") && log.contains("seg-cam1: SEGMENT_SEC: `never` is no number"), "{log}");
     assert_eq!(log.matches("goes on as before").count(), 1, "{log}");
     let all = recorder.closed("cam1");
     assert!(all[1..4].iter().all(|found| found.label.duration_ms.abs_diff(3000) < 40), "{all:?}");

@@ -188,5 +188,8 @@ fn a_port_that_is_none_is_wrong() {
     let world = World::new();
     let output = pistop(&world, &["display", "load"], &[("LCD_HOST", "127.0.0.1"), ("LCD_PORT", "lcd")]);
     assert_eq!(output.status.code(), Some(100));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("variable LCD_PORT: `lcd` is no u16"), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("variable LCD_PORT: `lcd` is no whole number"),
+        "{output:?}"
+    );
 }

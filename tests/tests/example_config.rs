@@ -267,7 +267,7 @@ fn the_programs_take_the_variables_of_their_service_directory() {
     let told = told(&output);
     assert!(output.status.success() && told.contains("follows musicpi port 5555"), "{told}");
     assert!(told.contains("mdrive = /var/lib/mpd/MDrive (variables)"), "{told}");
-    assert!(told.contains("powers this machine off never"), "{told}");
+    assert!(told.contains("never powers this machine off"), "{told}");
     let variables = Some(example("server/service/fserver/variables"));
     let config = fserver::config::Config::load(&fserver::config::Options { variables, ..Default::default() }).unwrap();
     assert_eq!(config.settings.text("mdrive"), Some("/MDrive"));

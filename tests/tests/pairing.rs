@@ -166,9 +166,12 @@ fn roles_hold_from_end_to_end() {
     says_motion(kitchen.place());
     world.until("what it may say is heard", || events(attic.place(), "motion").contains("kitchen"));
     assert!(!events(attic.place(), "motion").contains("bath"));
-    let said = on_the_bus(kitchen.place(), &["request", "attic", "ping", "--within", "3"]);
-    assert!(!said.status.success(), "{said:?}");
-    attic.until_log("kitchen may not command `ping`; give it the role command:ping");
+    let said = on_the_bus(kitchen.place(), &["request", "attic", "ping"]);
+    assert!(said.status.success(), "{said:?}");
+    let said = on_the_bus(kitchen.place(), &["request", "bath", "update"]);
+    let why = "bath: refused: kitchen may not command `update`; give it the role command:update";
+    assert!(said.status.code() == Some(100) && said.error.contains(why), "{said:?}");
+    attic.until_log("kitchen may not command `update`; give it the role command:update");
     on_the_bus(kitchen.place(), &["request", "attic", "shutdown", "--within", "3"]);
     attic.until_log("kitchen may not command `shutdown`; give it the role shutdown");
     assert!(!attic.log().contains(" begins: "));

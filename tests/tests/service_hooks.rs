@@ -115,6 +115,15 @@ fn every_camera_is_started_and_stopped_even_if_one_fails() {
     assert!(none.calls().is_empty());
 }
 
+/// A machine that goes off with its recordings in RAM, and nobody was told to wait for their upload.
+#[test]
+fn uploads_that_nobody_waits_for_are_told_of() {
+    let stage = Stage::new().with("POWER_OFF", "1");
+    assert!(stage.ends("server-stopping/70-finish-uploads", 100).contains("set uploads = \"upload\""));
+    stage.pistop("exit 100");
+    stage.ends("server-stopping/70-finish-uploads", 0);
+}
+
 /// What is uploaded until then is all that is saved.
 #[test]
 fn uploads_are_started_first_and_have_all_the_time_that_is_left() {

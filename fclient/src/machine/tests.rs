@@ -145,7 +145,7 @@ impl Client {
     }
 
     fn hook(&mut self, name: &str, result: HookResult) -> &mut Self {
-        self.tell(Input::HookBegan(name.into()));
+        self.tell(Input::HookBegan(name.into(), 1));
         self.tell(Input::HookEnded(HookOutcome { hook: name.into(), result, took: secs(0.5) }))
     }
 

@@ -5,10 +5,14 @@
 
 use super::state::{Goal, Gone, State, Stop};
 use super::{Action, Exit, Leave, Level, Machine, Pause, Run, Running};
+use protocol::fact::Fact;
 use protocol::hook::HookEvent;
 use protocol::message::{HookOutcome, HookResult, Stage};
 use protocol::presence::{self, Phase};
 use protocol::{Cause, Epoch, Instant, Message};
+
+/// A hook that asks to be tried again so often is told of. Before that its server may just be a little late.
+const FAILS_FOR_NOW: u32 = 4;
 
 /// What is to be done when no row of hooks runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -261,9 +265,13 @@ impl Machine {
         }
     }
 
-    pub(super) fn hook_began(&mut self, hook: String) {
+    pub(super) fn hook_began(&mut self, hook: String, attempt: u32) {
         if self.drill_runs() {
             return self.drill_hook_began(&hook);
+        }
+        if attempt == FAILS_FOR_NOW {
+            let result = format!("asks to be tried again; this is attempt {attempt}, and it goes on");
+            self.tell_failed(hook.clone(), result);
         }
         let State::LettingGo(stop) = &mut self.state else { return };
         let reached = stop.report.began(&hook);
@@ -278,10 +286,19 @@ impl Machine {
             return self.drill_hook_ended(outcome);
         }
         let cancelled = outcome.result == HookResult::Cancelled;
+        if !cancelled && outcome.result != HookResult::Done {
+            self.tell_failed(outcome.hook.clone(), outcome.result.to_string());
+        }
         if let Some(stop) = self.state.stop_mut().filter(|_| !cancelled) {
             stop.begun = None;
             stop.report.ended(outcome);
         }
+    }
+
+    /// Whoever runs this house looks for it on the server, or with his own hook, and not in the log of each machine.
+    fn tell_failed(&mut self, hook: String, result: String) {
+        let about = self.running.as_ref().map(|running| running.event.name().to_owned()).unwrap_or_default();
+        self.out.push(Action::Tell(Fact::HookFailed { hook, about, result }));
     }
 
     pub(super) fn run_ended(&mut self) {

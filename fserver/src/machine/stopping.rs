@@ -461,7 +461,7 @@ impl House {
         lines
     }
 
-    fn moment(&self, who: &str, what: String, now: Instant) -> Vec<Action> {
+    pub(super) fn moment(&self, who: &str, what: String, now: Instant) -> Vec<Action> {
         let at = now.since(self.shutdown_began);
         let moment = Moment { at, who: who.into(), what };
         self.watchers.iter().map(|&asker| Action::Reply(asker, Reply::Moment(moment.clone()))).collect()

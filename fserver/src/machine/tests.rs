@@ -529,6 +529,19 @@ fn a_shutdown_ends_a_drill() {
 }
 
 #[test]
+fn whoever_watches_a_drill_hears_why_a_machine_takes_no_part() {
+    let mut scene = Scene::new();
+    let kitchen = scene.client("kitchen");
+    scene.asks(Request::Shutdown(ShutdownRequest { drill: true, ..shutdown() }));
+    scene.sends(kitchen, Message::Text("the hooks of server-up run".into()));
+    let is_told = |action: &Action| match action {
+        Action::Reply(_, Reply::Moment(moment)) => moment.who == "kitchen" && moment.what.contains("server-up run"),
+        _ => false,
+    };
+    assert!(scene.done.iter().any(is_told));
+}
+
+#[test]
 fn a_machine_that_is_switched_on_after_the_commit_hears_nothing_and_stays_on() {
     let mut scene = Scene::new();
     scene.asks_to_shut_down();

@@ -62,6 +62,12 @@ impl Loop {
     /// Reads the list at the start: one that cannot be read lets nobody in.
     pub(super) fn read_first_list(&mut self) {
         let (list, closed) = self.list.read().unwrap_or_else(|| (Arc::default(), true));
+        if !closed {
+            let place = self.config.authorized_peers.display();
+            tracing::info!(
+                "the house is open, as {place} names nobody: anybody on this network may follow and publish; `pistop pair` closes it"
+            );
+        }
         self.listed(list, closed);
     }
 

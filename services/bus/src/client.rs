@@ -140,7 +140,7 @@ impl Bus {
             loop {
                 let Item::Event(_, event) = replies.next().await else { continue };
                 match Reply::decode(&event.body.0) {
-                    Ok(reply) if reply.to == id && event.id.node == *target => return reply,
+                    Ok(reply) if reply.to == id && (event.id.node == *target || reply.is_by_server()) => return reply,
                     _ => {}
                 }
             }

@@ -26,6 +26,8 @@ use std::time::Duration;
 pub const CLASS: Class = Class { keep: Keep::All, durable: true };
 /// So many seconds somebody may still want to know what became of what he asked for.
 pub const REPLY_LIFETIME: u32 = 3600;
+/// The mark of a refusal by the server, which answers in place of the machine that was asked. No peer may set it.
+const BY_SERVER: &str = "by-server";
 /// So many bytes of remarks are told.
 const MAX_REMARKS: usize = 2048;
 
@@ -181,6 +183,17 @@ impl Request {
 }
 
 impl Reply {
+    /// The server did not let the request through, for this reason.
+    pub fn by_server(to: EventId, why: String) -> Reply {
+        let data = Map::from_iter([(BY_SERVER.to_owned(), true.into())]);
+        Reply { to, outcome: Outcome::Refused, remarks: why, data }
+    }
+
+    /// Whether it says that it is the server's, in place of the machine that was asked.
+    pub fn is_by_server(&self) -> bool {
+        self.data.contains_key(BY_SERVER)
+    }
+
     /// Its body, at this time in milliseconds since 1970. Data that is too long is left out, which the remarks then say: an answer always comes.
     pub fn encode(&self, at: u64) -> Vec<u8> {
         let Reply { to, outcome, mut remarks, data } = self.clone();

@@ -105,7 +105,7 @@ fn order(flags: &CutPowerFlags, variables: Option<PathBuf>) -> Result<Option<Ord
     Ok(Some(Order {
         hub: hub.into(),
         ports: settings.text("usb-ports").unwrap_or_default().into(),
-        times: if flags.ganged || settings.is_set("usb-ganged") { 2 } else { 1 },
+        times: if flags.ganged || settings.is_on("usb-ganged") { 2 } else { 1 },
         disk: settings.path("mdrive"),
         uhubctl: settings.text("uhubctl").unwrap_or("uhubctl").into(),
     }))

@@ -10,6 +10,9 @@ use serde_json::json;
 use std::path::Path;
 use std::time::Duration;
 
+/// What nobody does for whoever asked for a shutdown and nothing else.
+const HOW_IT_GOES_ON: &str = "power this machine off now; or restart fserver, and the house takes up work again";
+
 /// Shuts down, restarts, cancels, or says what would be done.
 pub async fn run(socket: &Path, flags: &ShutdownFlags) -> Result<(), Failure> {
     if flags.cancel {
@@ -40,12 +43,22 @@ fn afterwards(flags: &ShutdownFlags) -> Afterwards {
 }
 
 async fn follow(socket: &Path, request: ShutdownRequest, json: bool) -> Result<(), Failure> {
+    let is_left_alone = request.then == Afterwards::Stays && request.restart.is_none() && !request.drill;
+    let mut is_committed = false;
     let mut answers = ask(socket, Request::Shutdown(request)).await?;
     loop {
         match answers.next().await? {
             Reply::Plan(lines) => lines.iter().for_each(|line| println!("would tell {line}")),
-            Reply::Moment(moment) => show(&moment, json),
-            Reply::Done { late } => return over(&late, json),
+            Reply::Moment(moment) => {
+                is_committed |= moment.who == "server" && moment.what == "committed";
+                show(&moment, json);
+            }
+            Reply::Done { late } => {
+                if is_committed && is_left_alone && !json {
+                    words::say(HOW_IT_GOES_ON);
+                }
+                return over(&late, json);
+            }
             other => return Err(Failure::Permanent(format!("an answer that does not belong to shutdown: {other:?}"))),
         }
     }

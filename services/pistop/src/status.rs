@@ -87,6 +87,9 @@ fn shutdown(status: &ShutdownStatus) -> String {
     if status.phase == "announced" {
         text.push_str(&format!(", {} left", span(status.left)));
     }
+    if status.phase == "committed" {
+        text.push_str("; power this machine off, or restart fserver to take up work again");
+    }
     let waiting: Vec<&str> = status.parts.iter().filter(|part| !part.released).map(|part| part.who.as_str()).collect();
     if !waiting.is_empty() {
         text.push_str(&format!(", waiting for {}", waiting.join(", ")));

@@ -5,6 +5,7 @@
 //! |---|---|---|
 //! | start | [`settings`], [`envdir`], [`envfile`] | what the program was told, from five places, and what its hooks inherit |
 //! | | [`log`], [`limits`], [`descriptor`] | its log lines, its open files, the descriptors it was given |
+//! | | [`check`] | what would be done, and what stands in its way |
 //! | life | [`clock`], [`retry`] | the time that its machines see, and how long to wait before trying again |
 //! | | [`state`] | what it keeps over a power cut |
 //! | | [`nearest`] | which name somebody meant who wrote another one |
@@ -14,6 +15,7 @@
 //! | end | [`signals`], [`supervisor`] | what it is asked, and what that means |
 //! | | [`ready`], [`exit`] | what it tells systemd and whoever started it |
 
+pub mod check;
 pub mod clock;
 pub mod descriptor;
 pub mod envdir;

@@ -15,6 +15,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+/// What switches a switch off beside nothing at all.
+const OFF: [&str; 4] = ["0", "no", "off", "false"];
+
 /// One thing that a program can be told.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting {
@@ -30,6 +33,16 @@ impl Setting {
     /// The name of its variable: `power-off` is `POWER_OFF`.
     pub fn variable(&self) -> String {
         self.key.to_ascii_uppercase().replace('-', "_")
+    }
+}
+
+/// What a text is not that was to be one of these, and the remedy.
+fn wanted<T>() -> &'static str {
+    match std::any::type_name::<T>() {
+        "u16" => "no whole number from 0 to 65535; give one, in digits",
+        "u32" | "u64" | "usize" => "no whole number from 0 on; give one, in digits",
+        "f32" | "f64" => "no number; give one, in digits, as in 4 or 0.5",
+        _ => "nothing that it could be",
     }
 }
 
@@ -140,14 +153,25 @@ impl Settings {
         Ok(settings)
     }
 
+    /// All that there are.
+    pub fn known(&self) -> &'static [Setting] {
+        self.known
+    }
+
     /// The value, or `None` if it is unset or empty.
     pub fn text(&self, key: &str) -> Option<&str> {
         self.resolved(key).value.as_deref().filter(|text| !text.is_empty())
     }
 
-    /// Whether it has a value that is not empty: how a switch such as `power-off` is on.
+    /// Whether it has a value that is not empty.
     pub fn is_set(&self, key: &str) -> bool {
         self.text(key).is_some()
+    }
+
+    /// Whether a switch such as `power-off` is on: it has a value, and that is no word for the opposite. Old set-ups
+    /// look only whether there is one; but whoever writes `no` means it.
+    pub fn is_on(&self, key: &str) -> bool {
+        self.text(key).is_some_and(|text| !OFF.iter().any(|off| text.trim().eq_ignore_ascii_case(off)))
     }
 
     /// A time in seconds, whole or with a fraction, as in `30` and `0.5`.
@@ -166,8 +190,7 @@ impl Settings {
     /// It is unset, or not of this type.
     pub fn number<T: FromStr>(&self, key: &str) -> Result<T, BadConfig> {
         let text = self.needed(key)?;
-        let wanted = std::any::type_name::<T>();
-        text.trim().parse().map_err(|_| self.bad(key, format!("`{text}` is no {wanted}; give one, in digits")))
+        text.trim().parse().map_err(|_| self.bad(key, format!("`{text}` is {}", wanted::<T>())))
     }
 
     /// A path, or `None` if it is unset or empty.

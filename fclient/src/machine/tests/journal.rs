@@ -68,7 +68,7 @@ fn an_announced_restart_is_remembered() {
 fn a_shutdown_goes_on_where_it_was() {
     let mut client = Client::new(OFF);
     client.up().prepare(Cause::Shutdown).hook("server-stopping/10-stop-player", HookResult::Done);
-    client.tell(Input::HookBegan("server-stopping/50-unmount-share".into()));
+    client.tell(Input::HookBegan("server-stopping/50-unmount-share".into(), 1));
     let mut next = client.restarted();
     assert_eq!(next.rows(), ["server-stopping shutdown -server-stopping/10-stop-player"]);
     let again = |action: &Action| matches!(action, Action::Note(_, text) if text.contains("50-unmount-share") && text.contains("runs again"));

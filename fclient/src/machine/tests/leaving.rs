@@ -100,7 +100,7 @@ fn a_restart_of_the_client_touches_nothing() {
 fn a_restart_of_the_client_leaves_its_hooks_to_the_next_run() {
     let mut client = Client::new(OFF);
     client.up().prepare(Cause::Shutdown).hook("server-stopping/10-stop-player", HookResult::Done);
-    client.tell(Input::HookBegan("server-stopping/50-unmount-share".into())).tell(RESTART);
+    client.tell(Input::HookBegan("server-stopping/50-unmount-share".into(), 1)).tell(RESTART);
     assert_eq!(client.rows(), ["server-stopping shutdown", "cancel"]);
     client.hook("server-stopping/50-unmount-share", HookResult::Cancelled).row_ends();
     assert!(exits(&client));

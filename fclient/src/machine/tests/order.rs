@@ -142,3 +142,27 @@ fn an_overdue_commit_comes_with_the_deadline() {
     client.passes(2.0).link_is(true);
     assert_eq!(client.rows(), ["power-off shutdown"]);
 }
+
+#[test]
+fn a_hook_that_fails_or_is_tried_for_ever_is_told_in_the_house() {
+    let told = |client: &mut Client| {
+        let fact = |action| match action {
+            Action::Tell(Fact::HookFailed { hook, about, result }) => Some(format!("{hook} of {about}: {result}")),
+            _ => None,
+        };
+        std::mem::take(&mut client.done).into_iter().filter_map(fact).collect::<Vec<_>>()
+    };
+    let mut client = Client::new(STAY);
+    client.links(RUN_1).beat();
+    for attempt in 1..=9 {
+        client.tell(Input::HookBegan("server-up/20-mount-share".into(), attempt));
+    }
+    let tried = "server-up/20-mount-share of server-up: asks to be tried again; this is attempt 4, and it goes on";
+    assert_eq!(told(&mut client), [tried]);
+    client.hook("server-up/20-mount-share", HookResult::Done);
+    client.hook("server-up/40-start-player", HookResult::Failed(100));
+    client.hook("server-up/50-x", HookResult::Cancelled).row_ends();
+    assert_eq!(told(&mut client), ["server-up/40-start-player of server-up: failed, exit 100"]);
+    client.prepare_as(FIRST, Cause::Shutdown, true).hook("server-stopping/30-stop-player", HookResult::Failed(1));
+    assert!(told(&mut client).is_empty(), "a drill is no failure");
+}

@@ -9,7 +9,7 @@ fn the_stages_follow_the_hooks() {
     assert_eq!(client.stages(), [(Stage::Received, 0)]);
     client.hook("server-stopping/10-stop-player", HookResult::Done);
     assert_eq!(client.stages(), []);
-    client.tell(Input::HookBegan("server-stopping/50-unmount-share".into()));
+    client.tell(Input::HookBegan("server-stopping/50-unmount-share".into(), 1));
     assert_eq!(client.stages(), [(Stage::Stopped, 1)]);
     client.hook("server-stopping/50-unmount-share", HookResult::Done).row_ends();
     assert_eq!(client.stages(), [(Stage::Unmounted, 1)]);

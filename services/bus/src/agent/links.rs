@@ -7,7 +7,7 @@ use super::machine::{self, Flow};
 use super::outbox::Outbox;
 use super::owed::Owed;
 use super::patterns::Patterns;
-use super::{Shared, TO_SERVER};
+use super::{Shared, TO_SERVER, verbs};
 use crate::carry;
 use crate::journal::{Entry, Gap, Position, Start};
 use crate::secure::Roles;
@@ -186,15 +186,16 @@ impl Links {
         let Some(link) = self.links.get_mut(&number).filter(|_| self.shared.settings.server) else { return };
         if !link.roles.may_follow() {
             link.asked = Some(texts.into());
-            return self.shared.refused(
-                &link.host,
-                "",
-                "it has no role to follow; give it `follow` in authorized_peers",
-            );
+            let why = "it has no role to follow; give it `follow` in authorized_peers";
+            self.shared.refused(&link.host, "", why);
+            return;
         }
         let filters = match machine::filters(texts) {
             Ok(filters) => filters,
-            Err(why) => return self.shared.refused(&link.host, "", &why),
+            Err(why) => {
+                self.shared.refused(&link.host, "", &why);
+                return;
+            }
         };
         link.asked = None;
         link.asking += 1;
@@ -403,18 +404,24 @@ impl Shared {
             true => machine::admit(event, &link.host, &link.roles).map(drop),
             false => machine::form(event).map(drop),
         };
-        verdict.map_err(|why| self.refused(&link.host, &event.topic, &why)).is_ok()
+        let Err(why) = verdict else { return true };
+        if self.refused(&link.host, &event.topic, &why) && self.settings.server {
+            verbs::refuse(self, &link.host, event, &why);
+        }
+        false
     }
 
-    /// What a machine says is not kept. A machine that says such things without end is not told of without end.
-    pub(super) fn refused(&self, from: &HostName, topic: &str, why: &str) {
+    /// What a machine says is not kept. A machine that says such things without end is not told of without end; whether
+    /// it was.
+    pub(super) fn refused(&self, from: &HostName, topic: &str, why: &str) -> bool {
         if !self.refusals.borrow_mut().may_tell(from, protocol::Instant::at(self.began.elapsed())) {
-            return;
+            return false;
         }
         tracing::warn!("{from}: {why}");
         let topic = protocol::name::printable(topic.as_bytes());
         let fact = Fact::EventRefused { from: from.to_string(), about: topic, why: why.into() };
         self.clerk.tell(&self.settings.node, &fact);
+        true
     }
 }
 

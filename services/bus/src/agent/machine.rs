@@ -1,6 +1,7 @@
 //! What an agent decides about its links: how much may be on the way, what an acknowledgement settles, and what a peer
 //! may say. Pure.
 
+use crate::command::Reply;
 use crate::journal::Position;
 use crate::secure::Roles;
 use protocol::event::{Event, Keep, MAX_BODY};
@@ -17,6 +18,8 @@ pub const FRAME: usize = 24 * 1024;
 pub const MOST_WAITING: usize = 4 * ON_THE_WAY;
 /// Verbs by which the house is shut down or restarted; for those who have the role.
 pub const HOUSE: [&str; 2] = ["shutdown", "restart"];
+/// Verbs that every agent answers and that change nothing; every machine of the house may ask for them.
+pub const HARMLESS: [&str; 2] = ["ping", "version"];
 /// So many patterns a peer may ask for.
 pub const MOST_FILTERS: usize = 256;
 
@@ -107,12 +110,15 @@ pub fn admit(event: &Event, from: &HostName, roles: &Roles) -> Result<Topic, Str
     }
     let about_itself = topic.node == *from;
     match &topic.kind {
+        Kind::Reply(_) if Reply::decode(&event.body.0).is_ok_and(|reply| reply.is_by_server()) => {
+            return Err(format!("{from} answered as if it were the server"));
+        }
         Kind::Reply(_) => {}
         Kind::Request(verb) if HOUSE.contains(&&**verb) && roles.may_shut_down() => {}
         Kind::Request(verb) if HOUSE.contains(&&**verb) => {
             return Err(format!("{from} may not command `{verb}`; give it the role shutdown in authorized_peers"));
         }
-        Kind::Request(verb) if roles.may_command(verb) => {}
+        Kind::Request(verb) if roles.may_command(verb) || HARMLESS.contains(&&**verb) => {}
         Kind::Request(verb) => {
             return Err(format!(
                 "{from} may not command `{verb}`; give it the role command:{verb} in authorized_peers"
@@ -148,6 +154,7 @@ pub fn filters(texts: &[String]) -> Result<Vec<Filter>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::command::Outcome;
     use protocol::Epoch;
     use protocol::event::{Body, Class, EventId};
 
@@ -194,6 +201,22 @@ mod tests {
         assert!(why("kitchen", "attic/req/shutdown", "follow command:*").contains("role shutdown in"));
         assert_eq!(why("kitchen", "attic/req/shutdown", "command:* shutdown"), "");
         assert!(why("kitchen", "kitchen/evt/garden/rain", all).contains("`garden` is no family"));
+    }
+
+    #[test]
+    fn nobody_answers_in_the_servers_name_and_everybody_may_ping() {
+        let id = EventId { node: host("attic"), epoch: Epoch(1), sequence: 1 };
+        let body = |reply: Reply| Event { body: Body(reply.encode(0)), ..event("kitchen", "attic/res/update") };
+        let all = Roles::parse(&["command:*"]).unwrap();
+        let why = |reply| admit(&body(reply), &host("kitchen"), &all).err().unwrap_or_default();
+        assert!(why(Reply::by_server(id.clone(), "no".into())).contains("as if it were the server"));
+        let own = Reply { to: id, outcome: Outcome::Refused, remarks: "no".into(), data: Default::default() };
+        assert_eq!(why(own), "");
+        assert_eq!(["ping", "version"].map(|verb| why_of("kitchen", verb)), ["", ""]);
+    }
+
+    fn why_of(node: &str, verb: &str) -> String {
+        why(node, &format!("attic/req/{verb}"), "follow")
     }
 
     #[test]

@@ -1,18 +1,16 @@
 //! Commands to this machine. What the agent knows itself is answered here; what a program serves waits for that program,
 //! as long as its deadline lets it; what nobody has ever served here is refused at once, with the verbs that are known.
 
-use super::machine::HOUSE;
+use super::machine::{HARMLESS, HOUSE};
 use super::{Out, Shared};
 use crate::command::{Outcome, Refusal, Reply, Request};
 use crate::journal::{Entry, Start};
-use protocol::Filter;
+use protocol::{Event, Filter, HostName};
 use std::rc::Rc;
 use std::time::Duration;
 
 /// Its cursor.
 const CONSUMER: &str = "verbs";
-/// Verbs that every agent answers.
-const OWN: [&str; 2] = ["ping", "version"];
 /// A subscription of a program that serves a verb is called so.
 pub(crate) const SERVES: &str = "serve:";
 
@@ -49,7 +47,10 @@ fn obey(shared: &Shared, entry: &Entry) {
     let id = entry.record.key.clone();
     let request = match Request::decode(&entry.record.body) {
         Ok(request) => request,
-        Err(why) => return shared.refused(&id.node, &entry.record.subject, &why.to_string()),
+        Err(why) => {
+            shared.refused(&id.node, &entry.record.subject, &why.to_string());
+            return;
+        }
     };
     let now = crate::unix_ms();
     let reply = |outcome, remarks| Reply { to: id.clone(), outcome, remarks, data: Default::default() };
@@ -74,6 +75,13 @@ fn obey(shared: &Shared, entry: &Entry) {
     shared.clerk.post(reply.event(shared.clerk.next_id(), &request, now));
 }
 
+/// Whoever asks for what he may not is told so at once, and does not wait for an answer until his deadline.
+pub(super) fn refuse(shared: &Shared, asker: &HostName, event: &Event, why: &str) {
+    let Some((_, request)) = Request::of(event).ok().filter(|(_, request)| request.from == *asker) else { return };
+    let reply = Reply::by_server(event.id.clone(), why.into());
+    shared.clerk.post(reply.event(shared.clerk.next_id(), &request, crate::unix_ms()));
+}
+
 fn is_served(shared: &Shared, verb: &str) -> bool {
     shared.subscriptions.names().iter().any(|name| name.strip_prefix(SERVES) == Some(verb))
 }
@@ -82,5 +90,5 @@ fn known(shared: &Shared) -> Vec<String> {
     let house = HOUSE.iter().filter(|_| shared.settings.server);
     let served =
         shared.subscriptions.names().into_iter().filter_map(|name| Some(name.strip_prefix(SERVES)?.to_owned()));
-    OWN.iter().chain(house).map(|&verb| verb.to_owned()).chain(served).collect()
+    HARMLESS.iter().chain(house).map(|&verb| verb.to_owned()).chain(served).collect()
 }

@@ -9,6 +9,8 @@ use std::io;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
+/// An svscan that runs looks every five seconds, and starts a supervise then for a directory that was just made.
+const SVSCAN: Duration = Duration::from_secs(6);
 /// Between two looks at the status.
 const LOOK: Duration = Duration::from_millis(25);
 
@@ -38,8 +40,12 @@ pub fn orders(verb: Verb, now: &Status) -> &'static [Order] {
 async fn drive(verb: Verb, service: &Directory, left: Duration) -> Result<(), Failure> {
     let end = Instant::now() + left;
     let refused = |why: io::Error| refused(service, &why);
-    if !service.supervise.runs().map_err(refused)? {
-        return unsupervised(verb, service);
+    let patience = end.min(Instant::now() + SVSCAN);
+    while !service.supervise.runs().map_err(refused)? {
+        if verb == Verb::Stop || Instant::now() >= patience {
+            return unsupervised(verb, service);
+        }
+        sleep(LOOK).await;
     }
     let before = first_status(service, end).await.map_err(refused)?;
     service.supervise.tell(orders(verb, &before)).map_err(refused)?;

@@ -140,7 +140,7 @@ fn a_bad_value_names_the_place_it_came_from() {
     let message = House::new().load().unwrap().number::<u16>("host").unwrap_err().to_string();
     assert!(message.contains("host: is not set") && message.contains("HOST in variables/"), "{message}");
     let message = House::new().flag("port", "70000").load().unwrap().number::<u16>("port").unwrap_err().to_string();
-    assert!(message.contains("flag --port: `70000` is no u16"), "{message}");
+    assert!(message.contains("flag --port: `70000` is no whole number from 0 to 65535"), "{message}");
 }
 
 #[test]
