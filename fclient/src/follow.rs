@@ -240,7 +240,7 @@ impl Follower {
     /// What a server may say to its follower was settled when it was let say anything at all.
     fn bus_up(&mut self, host: HostName) {
         self.links += 1;
-        self.order(Order::LinkUp { link: self.links, host, roles: Roles::open_house() });
+        self.order(Order::LinkUp { link: self.links, host, roles: Roles::open_house(), stranger: None });
     }
 
     fn out(&mut self, out: Out) {

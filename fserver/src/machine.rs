@@ -192,8 +192,8 @@ pub enum Action {
     Enroll(PeerId, Paired),
     /// Take this machine off the list, and answer with [`Input::Struck`].
     Strike(ControlId, HostName),
-    /// The link to this host carries events from now on, as far as these roles go.
-    BusUp(PeerId, HostName, Roles),
+    /// The link to this host carries events from now on, as far as these roles go; if it proves nothing, where it is.
+    BusUp(PeerId, HostName, Roles, Option<IpAddr>),
     /// What it carries.
     Bus(PeerId, Message),
     /// Nothing waits for this host any more.

@@ -79,7 +79,8 @@ fn bus(config: &Config, rules: &Rules) -> Result<Option<(Agent, mpsc::UnboundedR
     let (epoch, state_dir) = (Some(rules.epoch), &*config.state_dir);
     let identity = Some(rules.identity);
     let host = Host { node, program, epoch, state_dir, server: true, identity, hooks, hook_timeout };
-    let Some(plan) = options::plan(&config.settings, host)? else { return Ok(None) };
+    let Some(mut plan) = options::plan(&config.settings, host)? else { return Ok(None) };
+    plan.strangers_per_address = u32::try_from(rules.most_per_address).unwrap_or(u32::MAX);
     let started = Agent::start(plan).map_err(|why| tracing::error!("no event bus: {why}"));
     Ok(started.ok())
 }
@@ -277,7 +278,9 @@ impl Loop {
             Action::RunHooks(released) => self.run_hooks(released),
             Action::LetMachineGo => self.let_machine_go(),
             Action::Tell(host, fact) => self.order(Order::TellOf(host, fact)),
-            Action::BusUp(peer, host, roles) => self.order(Order::LinkUp { link: peer.0, host, roles }),
+            Action::BusUp(peer, host, roles, stranger) => {
+                self.order(Order::LinkUp { link: peer.0, host, roles, stranger })
+            }
             Action::Bus(peer, message) => self.order(Order::Heard(peer.0, message)),
             Action::BusForget(host) => self.order(Order::Forget(host)),
             Action::BusDown(peer) => self.order(Order::LinkDown(peer.0)),

@@ -59,7 +59,8 @@ impl House {
         let roles = self.roles(paired.as_deref()).filter(|_| carries);
         let Hello { name, identity, .. } = hello;
         let bus = roles.is_some();
-        actions.extend(roles.map(|roles| Action::BusUp(id, name.clone(), roles)));
+        let stranger = self.peers.get(&id).and_then(|peer| peer.address).filter(|_| paired.is_none());
+        actions.extend(roles.map(|roles| Action::BusUp(id, name.clone(), roles, stranger)));
         let (round_trip, last_hook, unknown_frames) = (None, None, 0);
         let client = Client { name, identity, round_trip, last_hook, unknown_frames, takeovers, carries, bus, paired };
         if let Some(peer) = self.peers.get_mut(&id) {

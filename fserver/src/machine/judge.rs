@@ -81,7 +81,7 @@ impl House {
         match (carried, client.bus, roles) {
             (true, true, _) if paired.is_none() => Vec::new(),
             // The other end is not told, so a link that carries events goes on, with other roles.
-            (_, true, Some(roles)) => vec![Action::BusUp(id, name, roles)],
+            (_, true, Some(roles)) => vec![Action::BusUp(id, name, roles, None)],
             (true, false, _) => vec![Action::BusDown(id)],
             _ => Vec::new(),
         }

@@ -61,7 +61,7 @@ impl Scene {
 
     fn roles(&self, of: PeerId) -> Option<String> {
         self.done.iter().rev().find_map(|action| match action {
-            Action::BusUp(peer, _, roles) if *peer == of => Some(roles.to_string()),
+            Action::BusUp(peer, _, roles, _) if *peer == of => Some(roles.to_string()),
             Action::BusDown(peer) if *peer == of => Some("none".into()),
             _ => None,
         })

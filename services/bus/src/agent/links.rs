@@ -15,6 +15,7 @@ use protocol::event::{Batch, Event};
 use protocol::fact::Fact;
 use protocol::{Filter, HostName, Message, frame};
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -87,7 +88,7 @@ impl Links {
         }
     }
 
-    pub(super) fn up(&mut self, number: u64, host: HostName, roles: Roles) {
+    pub(super) fn up(&mut self, number: u64, host: HostName, roles: Roles, stranger: Option<IpAddr>) {
         if *self.roles != roles {
             self.roles = Rc::new(roles);
         }
@@ -99,6 +100,9 @@ impl Links {
         let server = self.shared.settings.server;
         let consumer: Rc<str> = if server { format!("link:{host}").into() } else { TO_SERVER.into() };
         let start = if server { Start::Latest } else { Start::Earliest };
+        if stranger.is_some_and(|address| server && !self.shared.welcomes(&host, &consumer, address)) {
+            return;
+        }
         if let Err(why) = self.shared.consume(&consumer, start) {
             return tracing::error!("no events for {host}: {why}");
         }
