@@ -395,11 +395,13 @@ async fn begin(parts: Parts, out: UnboundedSender<Out>, ending: &CancellationTok
     });
     tokio::task::spawn_local(shared.clone().settle_again_and_again());
     tokio::task::spawn_local(missed::sum_up(shared.clone()));
-    renamed::take_up(&shared).await;
+    let mut closed = Some(door);
+    let mut open = || closed.take().map(|door| tokio::task::spawn_local(door.serve(shared.clone())));
+    renamed::take_up(&shared, &mut || drop(open())).await;
     tokio::task::spawn_local(look_behind(shared.clone()));
     tokio::task::spawn_local(absent::watch(shared.clone()));
     notices.into_iter().for_each(|notice| shared.clerk.notice(notice));
-    tokio::task::spawn_local(door.serve(shared.clone()));
+    drop(open());
     tokio::task::spawn_local(verbs::serve(shared.clone()));
     let plan = shared.settings.hooks.clone();
     if let Some(plan) = &plan {

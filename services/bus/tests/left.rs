@@ -184,6 +184,25 @@ async fn a_machine_that_is_renamed_before_it_ever_had_a_link_sends_all() {
 }
 
 #[tokio::test]
+async fn what_was_on_its_way_when_a_machine_was_renamed_is_not_sent_under_its_old_name_again() {
+    let mut kitchen = Machine::start("kitchen", false);
+    kitchen.bus().publish(&motion("cam1")).await.unwrap();
+    let up = || Order::LinkUp { link: 1, host: host("attic"), roles: Roles::all(), stranger: None };
+    kitchen.agent.order(up());
+    assert_eq!(batch(&mut kitchen, 1).await.events.len(), 1);
+    kitchen.agent.stop().await;
+    let mut pantry = Machine::again("pantry", false, kitchen.folder, &[]);
+    pantry.bus().publish(&motion("cam2")).await.unwrap();
+    pantry.agent.order(up());
+    let mut sent = Vec::new();
+    while !sent.iter().any(|event: &protocol::Event| String::from_utf8_lossy(&event.body.0).contains("cam2")) {
+        sent.extend(batch(&mut pantry, 1).await.events);
+    }
+    assert_eq!(sent.len(), 2);
+    assert!(sent.iter().all(|event| event.id.node == host("pantry")), "{sent:?}");
+}
+
+#[tokio::test]
 async fn what_a_peer_missed_is_told_it_though_the_link_breaks_before_it_hears() {
     let folder = tempfile::tempdir().unwrap();
     let drop_oldest = Bound { bytes: 64 * 1024, ..Bounds::in_memory().drop_oldest };
