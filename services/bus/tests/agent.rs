@@ -359,6 +359,22 @@ async fn queue(machine: &Machine) -> Vec<Waiting> {
 }
 
 #[tokio::test]
+async fn a_state_that_lies_behind_other_events_comes_in_its_turn_and_once() {
+    let mut attic = Machine::start("attic", true);
+    attic.agent.order(Order::LinkUp { link: 1, host: host("kitchen"), roles: Roles::all(), stranger: None });
+    while !queue(&attic).await.iter().any(|one| one.consumer == "link:kitchen") {}
+    let bus = attic.bus();
+    bus.publish(&motion("cam1")).await.unwrap();
+    let (camera, encoder) = ("cam1".into(), "x264".into());
+    bus.publish(&Fact::Camera { camera, online: true, recording: true, encoder }).await.unwrap();
+    bus.publish(&motion("cam1")).await.unwrap();
+    attic.agent.order(Order::Heard(1, Message::Follow(vec!["+/evt/camera/#".into(), "+/st/camera/#".into()])));
+    let sent = batches(&mut attic, 1, 3).await;
+    let topics: Vec<&str> = sent.iter().flat_map(|batch| &batch.events).map(|event| event.topic.as_str()).collect();
+    assert_eq!(topics, ["attic/evt/camera/motion", "attic/st/camera/camera/cam1", "attic/evt/camera/motion"]);
+}
+
+#[tokio::test]
 async fn a_program_is_here_while_it_is_connected() {
     let attic = Machine::start("attic", true);
     let is_here = async || queue(&attic).await.iter().any(|one| one.consumer == "sub:gallery" && one.here);
