@@ -98,7 +98,7 @@ impl House {
     }
 
     fn objection(&self, id: PeerId, hello: &Hello) -> Option<String> {
-        let Some(Peer { speaker: Speaker::Greeted(greeted), .. }) = self.peers.get(&id) else {
+        let Some(Peer { speaker: Speaker::Greeted(greeted), .. }) = self.peers.get(&id).map(Box::as_ref) else {
             return Some("a second hello on one link".into());
         };
         let name = &greeted.name;
@@ -129,7 +129,7 @@ impl House {
 
     /// How often in a row this name has been taken over from a link that was alive.
     fn takeovers(&self, name: &HostName, now: Instant) -> u32 {
-        match self.hosts.get(name).and_then(|id| self.peers.get(id)) {
+        match self.hosts.get(name).and_then(|id| self.peers.get(id)).map(Box::as_ref) {
             Some(Peer { speaker: Speaker::New(client), heard, .. }) if now.since(*heard) < ALIVE => {
                 client.takeovers + 1
             }

@@ -42,7 +42,7 @@ struct Link {
     /// What a follower asked for; before it has, nothing is read for it.
     filters: Option<Patterns>,
     /// How often it has asked.
-    asking: u64,
+    asking: u32,
     /// Nothing is read for it until its cursor is on the disk.
     settling: bool,
     flow: Flow,
@@ -64,7 +64,7 @@ pub(super) enum News {
     /// The batch of a peer with this number is in the journal.
     Appended(u64, u64),
     /// The cursor of a follower is on the disk: what it asked for, at this time of asking, can be read for it.
-    Settled(u64, u64, Vec<Filter>),
+    Settled(u64, u32, Vec<Filter>),
 }
 
 impl Links {
@@ -100,10 +100,10 @@ impl Links {
         }
         let server = self.shared.settings.server;
         let consumer: Rc<str> = if server { format!("link:{host}").into() } else { TO_SERVER.into() };
-        let start = if server { Start::Latest } else { Start::Earliest };
         if stranger.is_some_and(|address| server && !self.shared.welcomes(&host, &consumer, address)) {
             return;
         }
+        let start = if server { Start::Latest } else { Start::Earliest };
         if let Err(why) = self.shared.consume(&consumer, start) {
             return tracing::error!("no events for {host}: {why}");
         }
@@ -202,7 +202,7 @@ impl Links {
             Err(why) => return self.shared.refused(&link.host, "", &why),
         };
         link.asked = None;
-        link.asking += 1;
+        link.asking = link.asking.wrapping_add(1);
         let (asked, before) = (link.asking, self.shared.subscriptions.of(&link.consumer));
         let is_more = before.is_some_and(|before| filters.iter().any(|filter| !before.contains(filter)));
         if !is_more {
@@ -213,7 +213,7 @@ impl Links {
         tokio::task::spawn_local(settle(self.shared.clone(), number, asked, filters, self.tell.clone()));
     }
 
-    fn settled(&mut self, number: u64, asked: u64, filters: Vec<Filter>) {
+    fn settled(&mut self, number: u64, asked: u32, filters: Vec<Filter>) {
         if self.links.get(&number).is_some_and(|link| link.asking == asked) {
             self.follows(number, filters);
             self.go_on(number);
@@ -275,7 +275,7 @@ impl Links {
         let link = self.links.get(&number).filter(|link| self.owed.is_due(&link.consumer))?;
         let server = self.shared.settings.server;
         let listens = !server || link.filters.is_some() && link.roles.may_follow();
-        (listens && !link.settling && link.flow.room() > 0).then(|| (Vec::new(), 0))
+        (listens && !link.settling && link.flow.room() > 0).then(|| (Vec::new(), None))
     }
 
     /// What comes next for a peer: the records, and where something that it may have wanted is lost.
@@ -290,7 +290,7 @@ impl Links {
         if let Some(states) = &mut link.states {
             let some = some_states(&mut states.0, room);
             link.states.take_if(|states| states.0.is_empty());
-            return Some((some, 0));
+            return Some((some, None));
         }
         let (filters, host, own) = (link.filters.clone(), &link.host, &shared.settings.node);
         if server && filters.is_none() {
@@ -423,7 +423,7 @@ impl Shared {
 }
 
 /// Writes down how far everybody is. A disk that refuses is told; what is lost by a crash then is order, and no event.
-async fn settle(shared: Rc<Shared>, number: u64, asked: u64, filters: Vec<Filter>, tell: UnboundedSender<News>) {
+async fn settle(shared: Rc<Shared>, number: u64, asked: u32, filters: Vec<Filter>, tell: UnboundedSender<News>) {
     if let Err(why) = shared.journal.settle().await {
         tracing::error!("{why}");
     }
