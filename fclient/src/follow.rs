@@ -93,7 +93,7 @@ pub async fn run(config: Config, world: World) -> Result<(), Failure> {
         inputs: VecDeque::new(),
         exit: None,
         bus,
-        links: 0,
+        carrier: Carrier::default(),
     };
     follower.run(world, announced, out).await
 }
@@ -142,8 +142,32 @@ struct Follower {
     inputs: VecDeque<Input>,
     exit: Option<Exit>,
     bus: Option<Agent>,
-    /// Counts the links that carried events.
-    links: u64,
+    carrier: Carrier,
+}
+
+/// Which link carries events: the last one that the agent was told of, and only as long as it was not told of its end.
+/// What the agent has said for an earlier one is not for the next, which may not even have said hello.
+#[derive(Debug, Default)]
+struct Carrier {
+    /// Counts them.
+    number: u64,
+    is_up: bool,
+}
+
+impl Carrier {
+    fn up(&mut self) -> u64 {
+        (self.number, self.is_up) = (self.number + 1, true);
+        self.number
+    }
+
+    fn down(&mut self) -> u64 {
+        self.is_up = false;
+        self.number
+    }
+
+    fn is(&self, link: u64) -> bool {
+        self.is_up && link == self.number
+    }
 }
 
 impl Follower {
@@ -217,8 +241,11 @@ impl Follower {
             }
             Action::CancelRun => self.row.iter().for_each(Row::cancel),
             Action::BusUp(host) => self.bus_up(host),
-            Action::Bus(message) => self.order(Order::Heard(self.links, message)),
-            Action::BusDown => self.order(Order::LinkDown(self.links)),
+            Action::Bus(message) => self.order(Order::Heard(self.carrier.number, message)),
+            Action::BusDown => {
+                let link = self.carrier.down();
+                self.order(Order::LinkDown(link));
+            }
             Action::Tell(fact) => self.order(Order::Tell(fact)),
             Action::Decided(cause, decision) => log_decision(cause, &decision, self.machine.status()),
             Action::Note(level, text) => log(level, &text),
@@ -240,14 +267,14 @@ impl Follower {
 
     /// What a server may say to its follower was settled when it was let say anything at all.
     fn bus_up(&mut self, host: HostName) {
-        self.links += 1;
-        self.order(Order::LinkUp { link: self.links, host, roles: Roles::open_house() });
+        let link = self.carrier.up();
+        self.order(Order::LinkUp { link, host, roles: Roles::open_house(), stranger: None });
     }
 
     fn out(&mut self, out: Out) {
         match out {
-            Out::Send(links, bytes) if links.contains(&self.links) => self.say(&bytes),
-            Out::Refuse(link, why) if link == self.links => {
+            Out::Send(links, bytes) if links.iter().any(|&link| self.carrier.is(link)) => self.say(&bytes),
+            Out::Refuse(link, why) if self.carrier.is(link) => {
                 self.link = None;
                 self.feed(Input::Broken(why));
             }
@@ -463,5 +490,21 @@ fn log(level: Level, text: &str) {
         Level::Info => tracing::info!("{text}"),
         Level::Warn => tracing::warn!("{text}"),
         Level::Error => tracing::error!("{text}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_said_for_a_link_that_is_over_is_not_for_the_next() {
+        let mut carrier = Carrier::default();
+        let old = carrier.up();
+        assert!(carrier.is(old));
+        assert_eq!(carrier.down(), old);
+        assert!(!carrier.is(old), "the next link may be there and has not said hello");
+        let new = carrier.up();
+        assert!(carrier.is(new) && !carrier.is(old));
     }
 }

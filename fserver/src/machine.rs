@@ -3,8 +3,18 @@
 //!
 //! What always holds: every peer has at most one entry and every host name at most one peer; a peer that is
 //! unclassified or old is told `shutdown` like all others, if old peers are let in where it is; nothing that one peer says
-//! changes what another one gets, except a `shutdown` from an address that the owner listed. Who may stay is in `guard`.
+//! changes what another one gets, except a `shutdown` from an address that the owner listed.
+//!
+//! | module | what it settles |
+//! |---|---|
+//! | `vocabulary` | what the loop tells it, and what it answers |
+//! | `hello`, `namesakes` | how new clients introduce themselves, and two of one name |
+//! | `beats` | who hears a beat when, and whose lease has run out |
+//! | `guard`, `judge`, `strangers`, `pairing` | who may stay, what is said of others, who joins |
+//! | `stopping` | shutdowns |
+//! | `tell`, `report` | what is said on the event bus, and to whoever asks |
 
+mod beats;
 mod guard;
 mod hello;
 mod judge;
@@ -16,226 +26,36 @@ mod strangers;
 mod tell;
 #[cfg(test)]
 mod tests;
+mod vocabulary;
 
-use crate::address::Network;
-use bus::secure::{Authorized, Peer as Paired, Roles};
+use beats::{SLOTS, slot};
+use bus::secure::Peer as Paired;
 use core::net::IpAddr;
 use guard::Guard;
 pub use guard::{OldPeers, Shaken};
 use pairing::Pairing;
-use protocol::control::{Reply, Request};
-use protocol::fact::Fact;
 use protocol::line::{ClientLine, ServerLine};
-use protocol::message::{Beat, HookOutcome};
+use protocol::message::HookOutcome;
 use protocol::name::Identity;
 use protocol::session::Heard;
-use protocol::shutdown::{Afterwards, Party, Shutdown};
+use protocol::shutdown::{Party, Shutdown};
 use protocol::time::earliest;
-use protocol::{Cause, Epoch, HostName, Instant, Message, frame};
+use protocol::{HostName, Instant, Message, frame};
 use report::Memory;
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use strangers::Attempt;
+pub use vocabulary::{Action, ControlId, Input, Level, PeerId, Released, Rules, Via};
 
-/// New peers hear a beat once a second.
-pub const BEAT_EVERY: Duration = Duration::from_secs(1);
-/// The beats of a second are spread over this many moments, so that 10,000 peers never answer at once.
-const SLOTS: u64 = 20;
-/// How far apart those moments are.
-const MOMENT: Duration = Duration::from_millis(BEAT_EVERY.as_millis() as u64 / SLOTS);
 /// So many lines of text of one link go to the log; a start script writes a few.
 const MOST_TEXTS: u32 = 500;
 /// One machine that reconnects so often, each time on top of a living link, is two machines.
 const MOST_TAKEOVERS: u32 = 3;
 /// A link over which something came within this time is alive.
 const ALIVE: Duration = Duration::from_millis(2500);
-/// How many beat moments are remembered for round trips: longer than any lease.
-const REMEMBERED: usize = 600;
 /// Words of a peer are cut at so many bytes before they go to a log or into memory.
 const MOST_WORDS: usize = 200;
-
-/// One link, in the order of arrival.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PeerId(pub u64);
-
-/// One connection on the control socket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ControlId(pub u64);
-
-/// How a peer reached us.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Via {
-    /// A TCP connection of our own.
-    Tcp,
-    /// The local socket of a `--ucspi` child.
-    Ucspi,
-}
-
-/// What the machine has to know of the settings.
-#[derive(Debug, Clone)]
-pub struct Rules {
-    /// Our own name.
-    pub name: HostName,
-    /// Where we listen, for people.
-    pub listening: Vec<String>,
-    /// Which run this is.
-    pub epoch: Epoch,
-    /// Our own machine.
-    pub identity: Identity,
-    /// Program and version.
-    pub program: String,
-    /// Peers in all.
-    pub most_peers: usize,
-    /// Peers from one address.
-    pub most_per_address: usize,
-    /// A new peer that stays silent for so long is gone.
-    pub lease: Duration,
-    /// How long a shutdown waits if nobody says otherwise.
-    pub deadline: Duration,
-    /// When a restarted service is back if nobody says otherwise.
-    pub back_within: Duration,
-    /// When our machine is back after it has started again.
-    pub reboot_within: Duration,
-    /// Who may ask for a shutdown over the network.
-    pub shutdown_from: Vec<IpAddr>,
-    /// Which old clients are let in.
-    pub old_peers: OldPeers,
-    /// New clients that are not paired are let in from here, for presence alone.
-    pub presence_only_from: Vec<Network>,
-}
-
-/// What the loop tells the machine.
-#[derive(Debug)]
-pub enum Input {
-    /// A link was made.
-    Arrived {
-        /// Its number.
-        peer: PeerId,
-        /// The other end, if it is known.
-        address: Option<IpAddr>,
-        /// How it came.
-        via: Via,
-        /// An earlier run of this server has greeted it.
-        greeted: bool,
-    },
-    /// A peer said something.
-    Heard(PeerId, Heard<ClientLine>),
-    /// A link ended; for a clean end there are no words.
-    Ended(PeerId, Option<String>),
-    /// Something was asked on the control socket; never [`Request::Join`].
-    Asked(ControlId, Request),
-    /// Nobody waits for that answer any more.
-    AskerGone(ControlId),
-    /// We are to end, and what that means.
-    Terminate {
-        /// [`Cause::Shutdown`] or [`Cause::Restart`].
-        cause: Cause,
-        /// What becomes of our machine, in a shutdown.
-        then: Afterwards,
-        /// What the verdict rests on.
-        evidence: Vec<String>,
-    },
-    /// Our machine is about to go down and waits for us: [`Action::LetMachineGo`] is expected.
-    MachineGoes(Afterwards),
-    /// It does not, after all.
-    MachineStays,
-    /// The hooks of a shutdown have ended.
-    HooksEnded(Vec<HookOutcome>),
-    /// The machines that an earlier run of this server knew as here.
-    Known(Vec<HostName>),
-    /// How a handshake went on, after [`Action::Shake`].
-    Shaken(PeerId, Shaken),
-    /// Who is paired, and whether only they may follow.
-    Listed(Arc<Authorized>, bool),
-    /// A machine that has joined is written down, or why it is not; and the bytes that tell it so.
-    Enrolled(PeerId, Vec<u8>, Result<(), String>),
-    /// A machine is off the list; whether it was on it, or why it still is.
-    Struck(ControlId, HostName, Result<bool, String>),
-    /// Nothing but time.
-    Tick,
-}
-
-/// What the loop is to do, in this order.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Action {
-    /// Send these bytes to each of these peers.
-    Send(Vec<PeerId>, Rc<[u8]>),
-    /// When everything is sent, tell these peers that nothing more follows, and let them close.
-    HalfClose(Vec<PeerId>),
-    /// The same, and close soon, whatever the other end does.
-    TurnAway(PeerId),
-    /// Close this link now; what was not sent is lost.
-    Close(PeerId),
-    /// Close it by reset: an old client takes a reset for an error and not for the server's end.
-    Reset(PeerId),
-    /// Keep these old peers' links open beyond our own end, for the next run of this server.
-    Keep(Vec<PeerId>),
-    /// Take new links, or leave them waiting in the kernel.
-    Accept(bool),
-    /// Answer a question.
-    Reply(ControlId, Reply),
-    /// Run the hooks of a shutdown that has been committed.
-    RunHooks(Released),
-    /// Our machine need not wait for us any longer.
-    LetMachineGo,
-    /// Say something about this machine on the event bus.
-    Tell(HostName, Fact),
-    /// Take a handshake one step further with these bytes; this is the client's name. Answered by [`Input::Shaken`].
-    Shake(PeerId, HostName, Vec<u8>),
-    /// Make a code that is good until then, and tell it to that asker alone.
-    Offer(ControlId, Instant),
-    /// The code is good no longer.
-    Withdraw,
-    /// Write this machine down as paired, and answer with [`Input::Enrolled`].
-    Enroll(PeerId, Paired),
-    /// Take this machine off the list, and answer with [`Input::Struck`].
-    Strike(ControlId, HostName),
-    /// The link to this host carries events from now on, as far as these roles go.
-    BusUp(PeerId, HostName, Roles),
-    /// What it carries.
-    Bus(PeerId, Message),
-    /// Nothing waits for this host any more.
-    BusForget(HostName),
-    /// It carries none any more.
-    BusDown(PeerId),
-    /// Write a line to the log.
-    Note(Level, String),
-    /// Flush and end.
-    Exit,
-}
-
-/// What the hooks of `clients-released` and `going-down` are told.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Released {
-    /// The shutdown's id.
-    pub id: protocol::ShutdownId,
-    /// The operator's words.
-    pub reason: String,
-    /// Who did not finish.
-    pub late: Vec<String>,
-    /// Our machine goes down, and nothing else stops sharing and unmounts.
-    pub going_down: bool,
-    /// It starts again: a restart, and no shutdown.
-    pub returns: bool,
-}
-
-impl Released {
-    /// What the hooks are told.
-    pub fn cause(&self) -> Cause {
-        if self.returns { Cause::Restart } else { Cause::Shutdown }
-    }
-}
-
-/// How important a line of the log is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Level {
-    /// As it should be.
-    Info,
-    /// Somebody should look at it.
-    Warn,
-}
 
 /// What we know of the other end.
 #[derive(Debug)]
@@ -300,8 +120,9 @@ struct Peer {
 pub struct House {
     rules: Rules,
     began: Instant,
-    peers: BTreeMap<PeerId, Peer>,
-    hosts: HashMap<HostName, PeerId>,
+    /// Boxed, since a tree that grows at its end is half full.
+    peers: BTreeMap<PeerId, Box<Peer>>,
+    hosts: BTreeMap<HostName, PeerId>,
     per_address: HashMap<IpAddr, u32>,
     beats: VecDeque<(u64, Instant)>,
     moment: u64,
@@ -336,7 +157,7 @@ impl House {
             rules,
             began: now,
             peers: BTreeMap::new(),
-            hosts: HashMap::new(),
+            hosts: BTreeMap::new(),
             per_address: HashMap::new(),
             beats: VecDeque::new(),
             moment: 0,
@@ -363,7 +184,7 @@ impl House {
 
     /// When [`Input::Tick`] is due.
     pub fn deadline(&self) -> Option<Instant> {
-        let beat = self.next_moment().map(|moment| self.began + MOMENT * moment as u32);
+        let beat = self.next_beat();
         let stopping = self.shutdown.as_ref().and_then(Shutdown::deadline);
         let strangers = earliest(self.guard_deadline(), self.pairing_deadline());
         earliest(earliest(beat, self.grace), earliest(stopping, strangers))
@@ -397,7 +218,8 @@ impl House {
         if let Some(refusal) = self.over_address_cap(id, address, now) {
             return refusal;
         }
-        self.peers.insert(id, Peer { address, via, since: now, heard: now, texts: 0, speaker: Speaker::Unclassified });
+        let peer = Peer { address, via, since: now, heard: now, texts: 0, speaker: Speaker::Unclassified };
+        self.peers.insert(id, Box::new(peer));
         if let Some(address) = address {
             *self.per_address.entry(address).or_default() += 1;
         }
@@ -534,21 +356,6 @@ impl House {
         actions
     }
 
-    fn beat(&self) -> Rc<[u8]> {
-        let number = self.beats.back().map_or(0, |(number, _)| *number);
-        let next_ms = BEAT_EVERY.as_millis() as u32;
-        frame::encode(&Message::Beat(Beat { number, next_ms })).into()
-    }
-
-    fn echo(&mut self, id: PeerId, number: u64, now: Instant) -> Vec<Action> {
-        let sent = self.beats.binary_search_by_key(&number, |&(number, _)| number);
-        let round_trip = sent.ok().map(|index| now.since(self.beats[index].1));
-        if let Some(Peer { speaker: Speaker::New(client), .. }) = self.peers.get_mut(&id) {
-            client.round_trip = round_trip.or(client.round_trip);
-        }
-        Vec::new()
-    }
-
     fn ended(&mut self, id: PeerId, why: Option<String>, now: Instant) -> Vec<Action> {
         if !self.peers.contains_key(&id) {
             return vec![Action::Close(id)];
@@ -574,7 +381,7 @@ impl House {
     /// Takes a peer out of all books; a shutdown may have waited for just that.
     fn forget(&mut self, id: PeerId, now: Instant) -> Vec<Action> {
         let full = self.peers.len() == self.rules.most_peers;
-        let Some(peer) = self.peers.remove(&id) else { return Vec::new() };
+        let Some(peer) = self.peers.remove(&id).map(|peer| *peer) else { return Vec::new() };
         self.leave_address(peer.address);
         self.guard.proven(id);
         let told = self.tell_gone(&peer.speaker);
@@ -615,52 +422,12 @@ impl House {
     }
 
     fn tick(&mut self, now: Instant) -> Vec<Action> {
-        let mut actions = Vec::new();
-        let current = (now.since(self.began).as_nanos() / MOMENT.as_nanos()) as u64;
-        let missed = (self.moment + 1).max((current + 1).saturating_sub(SLOTS));
-        for moment in missed..=current {
-            if self.leased[(moment % SLOTS) as usize] > 0 {
-                actions.extend(self.beat_moment(moment, now));
-            }
-        }
-        self.moment = self.moment.max(current);
+        let mut actions = self.beat_until(now);
         actions.extend(self.review(now));
         actions.extend(self.end_grace(now));
         actions.extend(self.end_unproven(now));
         actions.extend(self.end_old_pairing(now));
         actions
-    }
-
-    /// The next moment at which somebody is due; a house of three wakes up three times a second and not twenty.
-    fn next_moment(&self) -> Option<u64> {
-        (self.moment + 1..=self.moment + SLOTS).find(|moment| self.leased[(moment % SLOTS) as usize] > 0)
-    }
-
-    /// Beats for the peers of one slot, and a look at their leases.
-    fn beat_moment(&mut self, moment: u64, now: Instant) -> Vec<Action> {
-        self.beats.push_back((moment, now));
-        if self.beats.len() > REMEMBERED {
-            self.beats.pop_front();
-        }
-        let (mut here, mut gone) = (Vec::new(), Vec::new());
-        for (&id, peer) in self.peers.iter().filter(|(id, _)| slot(**id) as u64 == moment % SLOTS) {
-            match &peer.speaker {
-                Speaker::Unclassified | Speaker::Old => {}
-                _ if now.since(peer.heard) > self.rules.lease => gone.push(id),
-                Speaker::New(_) => here.push(id),
-                Speaker::Greeted(_) => {}
-            }
-        }
-        let mut actions = if here.is_empty() { Vec::new() } else { vec![Action::Send(here, self.beat())] };
-        for id in gone {
-            actions.extend(self.expire(id, now));
-        }
-        actions
-    }
-
-    fn expire(&mut self, id: PeerId, now: Instant) -> Vec<Action> {
-        let silence = self.peers.get(&id).map_or(Duration::ZERO, |peer| now.since(peer.heard));
-        self.ended(id, Some(format!("is gone: no sign of life for {:.0} s", silence.as_secs_f64())), now)
     }
 
     fn address(&self, id: PeerId) -> String {
@@ -671,11 +438,6 @@ impl House {
     fn label(&self, id: PeerId) -> String {
         self.host(id).map_or_else(|| self.address(id), |host| host.to_string())
     }
-}
-
-/// In which of a second's moments a peer hears its beat.
-fn slot(id: PeerId) -> usize {
-    (id.0 % SLOTS) as usize
 }
 
 /// A stranger's words, printable and at most [`MOST_WORDS`] bytes of them.

@@ -3,123 +3,38 @@
 
 mod guard;
 mod hooks;
+mod opening;
 
-use crate::announce::{self, Probe};
+use crate::announce::Probe;
 use crate::config::Config;
 use crate::gate::Gate;
 use crate::keep::{self, Kept};
-use crate::listen::{self, Listeners};
-use crate::local::{self, Local};
-use crate::logind::{self, Said};
-use crate::machine::{Action, ControlId, House, Input, Level, PeerId, Rules, Via};
-use crate::peers::{Event, Peers, READ_BUFFER, Read, Ready, Stream};
+use crate::listen::Listeners;
+use crate::local::Local;
+use crate::logind::Said;
+use crate::machine::{Action, ControlId, House, Input, Level, PeerId, Via};
+use crate::peers::{Event, Peers, Read, Ready, Stream};
 use bus::agent::{Agent, Order, Out};
-use bus::options::{self, Host};
-use bus::secure::SecretKey;
-use guard::{LOOK_EVERY, List};
+use guard::List;
+pub use opening::{Server, open};
 use protocol::control::{Join, Reply, Request, ShutdownRequest};
 use protocol::message::HookOutcome;
 use protocol::shutdown::Afterwards;
-use protocol::{Cause, Epoch, HostName};
+use protocol::{Cause, Epoch};
 use runner::clock::Clock;
 use runner::exit::Failure;
 use runner::signals::{Signal, Signals};
-use runner::state::StateDir;
 use runner::supervisor::{self, Meaning, Verdict};
 use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::Interval;
 use tokio_util::task::TaskTracker;
 
 /// How long the last bytes may take when the server ends.
 const LAST_WORDS: Duration = Duration::from_secs(2);
-/// How many events of its tasks may wait for the loop.
-const MOST_EVENTS: usize = 4096;
-
-/// A server whose sockets are open and whose settings are checked.
-pub struct Server {
-    config: Config,
-    rules: Rules,
-    clock: Clock,
-    signals: Signals,
-    listeners: Vec<TcpListener>,
-    local: local::Socket,
-    bus: Option<(Agent, mpsc::UnboundedReceiver<Out>)>,
-    key: Result<SecretKey, String>,
-    _state: StateDir,
-}
-
-impl Server {
-    /// Where it listens.
-    pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
-    }
-}
-
-/// Opens everything that can fail.
-pub fn open(config: Config) -> Result<Server, Failure> {
-    runner::limits::raise_open_files();
-    let signals = Signals::listen().map_err(|why| Failure::Temporary(format!("signals cannot be heard: {why}")))?;
-    let state = StateDir::open(&config.state_dir)?;
-    let listeners = listeners(&config)?;
-    let rules = rules(&config, &state, &listeners)?;
-    let local = local::open(&config.control)?;
-    let bus = bus(&config, &rules)?;
-    let key = guard::key(&config.state_dir);
-    Ok(Server { config, rules, clock: Clock::start(), signals, listeners, local, bus, key, _state: state })
-}
-
-/// The agent of this machine's event bus. Presence and shutdown do without it.
-fn bus(config: &Config, rules: &Rules) -> Result<Option<(Agent, mpsc::UnboundedReceiver<Out>)>, Failure> {
-    let (node, program) = (rules.name.clone(), &rules.program);
-    let (hooks, hook_timeout) = (config.hooks.clone(), config.hook_timeout);
-    let (epoch, state_dir) = (Some(rules.epoch), &*config.state_dir);
-    let identity = Some(rules.identity);
-    let host = Host { node, program, epoch, state_dir, server: true, identity, hooks, hook_timeout };
-    let Some(plan) = options::plan(&config.settings, host)? else { return Ok(None) };
-    let started = Agent::start(plan).map_err(|why| tracing::error!("no event bus: {why}"));
-    Ok(started.ok())
-}
-
-fn rules(config: &Config, state: &StateDir, listeners: &[TcpListener]) -> Result<Rules, Failure> {
-    let settings = &config.settings;
-    Ok(Rules {
-        name: config.name.clone(),
-        listening: listeners.iter().filter_map(|l| l.local_addr().ok()).map(|address| address.to_string()).collect(),
-        epoch: state.next_epoch()?,
-        identity: state.identity()?,
-        program: concat!("fserver ", env!("CARGO_PKG_VERSION")).into(),
-        most_peers: settings.number("maxdaemons")?,
-        most_per_address: settings.number("max-per-address")?,
-        lease: settings.seconds("client-lease")?,
-        deadline: settings.seconds("shutdown-deadline")?,
-        back_within: settings.seconds("back-within")?,
-        reboot_within: settings.seconds("reboot-within")?,
-        shutdown_from: config.shutdown_from.clone(),
-        old_peers: config.old_peers.clone(),
-        presence_only_from: config.presence_only_from.clone(),
-    })
-}
-
-/// Opens all addresses; of those that nobody asked for by name one is enough.
-fn listeners(config: &Config) -> Result<Vec<TcpListener>, Failure> {
-    let (mut open, mut failed) = (Vec::new(), None);
-    for &address in &config.listen {
-        match listen::open(address) {
-            Ok(listener) => open.push(listener),
-            Err(why) if config.listen_anywhere && address.is_ipv6() && !machine_has_ipv6() => failed = Some(why),
-            Err(why) => return Err(why),
-        }
-    }
-    if open.is_empty() { Err(failed.expect("an empty list of addresses is refused by the settings")) } else { Ok(open) }
-}
-
-fn machine_has_ipv6() -> bool {
-    std::path::Path::new("/proc/net/if_inet6").exists()
-}
 
 /// What the loop holds besides the machine.
 struct Loop {
@@ -144,87 +59,31 @@ struct Loop {
     over: bool,
 }
 
+/// Where the loop hears of things. Each waits without losing anything.
+struct Ears {
+    signals: Signals,
+    listeners: Listeners,
+    event: mpsc::Receiver<Event>,
+    probe: mpsc::Receiver<Probe>,
+    local: mpsc::Receiver<Local>,
+    hooks: mpsc::UnboundedReceiver<Vec<HookOutcome>>,
+    verdict: mpsc::UnboundedReceiver<Verdict>,
+    machine: mpsc::Receiver<Said>,
+    out: Option<mpsc::UnboundedReceiver<Out>>,
+    look: Interval,
+    answering: TaskTracker,
+}
+
 /// Serves until the end that a signal brings.
 pub async fn run(server: Server) -> Result<(), Failure> {
-    let addresses = server.addresses();
-    let Server { config, rules, clock, mut signals, listeners, local, bus, key, _state } = server;
-    let (bus, mut out) = bus.unzip();
-    let (events, mut event) = mpsc::channel(MOST_EVENTS);
-    let peers = Peers::new(events).map_err(|why| Failure::Temporary(format!("sockets cannot be watched: {why}")))?;
-    let (probes, mut probe) = mpsc::channel::<Probe>(1024);
-    let (arrivals, mut arrival) = mpsc::channel(16);
-    let (hooks_ended, mut hooks) = mpsc::unbounded_channel();
-    let (verdicts, mut verdict) = mpsc::unbounded_channel();
-    let (say, mut machine) = mpsc::channel(4);
-    let (let_machine_go, lock) = mpsc::channel(4);
-    let answering = TaskTracker::new();
-    let (name, epoch) = (rules.name.clone(), rules.epoch);
-    let mut look = interval(LOOK_EVERY);
-    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    say_who_is_here(&addresses, config.announce, (&name, epoch), &probes);
-    if config.machine_lock {
-        tokio::spawn(logind::watch(rules.deadline + config.hook_timeout, say, lock));
-    }
-    tokio::spawn(local::accept(local, arrivals, answering.clone()));
-    let mut listeners = Listeners::new(listeners);
-    runner::ready::ready("listening");
-    let mut this = Loop {
-        house: House::new(rules, clock.now()),
-        peers,
-        gate: Gate::new(key, name, epoch),
-        list: List::at(&config.authorized_peers),
-        buffer: vec![0; READ_BUFFER],
-        askers: HashMap::new(),
-        arrived: 0,
-        kept: Vec::new(),
-        ending: false,
-        over: false,
-        config,
-        epoch,
-        clock,
-        accepting: true,
-        hooks_ended,
-        verdicts,
-        let_machine_go,
-        bus,
-    };
+    let (mut this, mut ears, _state) = opening::begin(server)?;
     this.read_first_list();
     this.order(Order::Tell(this.house.own_state()));
     while !this.over {
-        let due = this.house.deadline().map(|at| this.clock.tokio(at));
-        tokio::select! {
-            ready = this.peers.ready() => this.sockets(&ready),
-            Some(event) = event.recv() => this.event(event),
-            (stream, from) = listeners.accept(), if this.accepting => this.link(stream, from),
-            Some(local) = arrival.recv() => this.local(local),
-            Some(probe) = probe.recv() => probe.answer(this.epoch),
-            Some(verdict) = verdict.recv() => this.verdict(verdict),
-            Some(said) = machine.recv() => this.machine(said),
-            Some(out) = next_out(&mut out) => this.out(out),
-            Some(outcomes) = hooks.recv() => this.feed(Input::HooksEnded(outcomes)),
-            signal = signals.next() => this.signal(signal),
-            _ = look.tick() => this.look_at_list(),
-            () = sleep_until(due) => this.feed(Input::Tick),
-        }
+        this.hear_next(&mut ears).await;
     }
-    this.finish(&mut event, answering).await;
+    this.finish(&mut ears.event, ears.answering).await;
     Ok(())
-}
-
-/// Tells those who ask at these addresses, and those who listen to the group.
-fn say_who_is_here(
-    addresses: &[SocketAddr],
-    group: Option<SocketAddrV4>,
-    (name, epoch): (&HostName, Epoch),
-    probes: &mpsc::Sender<Probe>,
-) {
-    for &address in addresses {
-        announce::listen(address, probes.clone());
-        tracing::info!("listening on {address} as {name}, run {epoch}");
-    }
-    if let Some(group) = group {
-        tokio::spawn(announce::announce(group, name.clone(), epoch));
-    }
 }
 
 /// What the bus asks for, if there is one.
@@ -245,6 +104,25 @@ async fn sleep_until(due: Option<tokio::time::Instant>) {
 }
 
 impl Loop {
+    /// Waits for the next thing that happens, and does what follows from it.
+    async fn hear_next(&mut self, ears: &mut Ears) {
+        let due = self.house.deadline().map(|at| self.clock.tokio(at));
+        tokio::select! {
+            ready = self.peers.ready() => self.sockets(&ready),
+            Some(event) = ears.event.recv() => self.event(event),
+            (stream, from) = ears.listeners.accept(), if self.accepting => self.link(stream, from),
+            Some(local) = ears.local.recv() => self.local(local),
+            Some(probe) = ears.probe.recv() => probe.answer(self.epoch),
+            Some(verdict) = ears.verdict.recv() => self.verdict(verdict),
+            Some(said) = ears.machine.recv() => self.machine(said),
+            Some(out) = next_out(&mut ears.out) => self.out(out),
+            Some(outcomes) = ears.hooks.recv() => self.feed(Input::HooksEnded(outcomes)),
+            signal = ears.signals.next() => self.signal(signal),
+            _ = ears.look.tick() => self.look_at_list(),
+            () = sleep_until(due) => self.feed(Input::Tick),
+        }
+    }
+
     fn feed(&mut self, input: Input) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
@@ -277,7 +155,9 @@ impl Loop {
             Action::RunHooks(released) => self.run_hooks(released),
             Action::LetMachineGo => self.let_machine_go(),
             Action::Tell(host, fact) => self.order(Order::TellOf(host, fact)),
-            Action::BusUp(peer, host, roles) => self.order(Order::LinkUp { link: peer.0, host, roles }),
+            Action::BusUp(peer, host, roles, stranger) => {
+                self.order(Order::LinkUp { link: peer.0, host, roles, stranger })
+            }
             Action::Bus(peer, message) => self.order(Order::Heard(peer.0, message)),
             Action::BusForget(host) => self.order(Order::Forget(host)),
             Action::BusDown(peer) => self.order(Order::LinkDown(peer.0)),

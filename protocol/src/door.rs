@@ -99,7 +99,8 @@ pub enum Tell {
 pub struct Waiting {
     /// The consumer: `hooks`, `link:kitchen`, `mqtt`, or the name of a subscription.
     pub consumer: String,
-    /// Events that it has not finished with, counted up to 10,000.
+    /// Events that it has not finished with, counted up to 10,000; if much waits for very many, also those that it does
+    /// not want.
     pub events: u64,
     /// Of those it was handed, and has not finished with.
     pub open: u64,

@@ -59,7 +59,8 @@ impl House {
         let roles = self.roles(paired.as_deref()).filter(|_| carries);
         let Hello { name, identity, .. } = hello;
         let bus = roles.is_some();
-        actions.extend(roles.map(|roles| Action::BusUp(id, name.clone(), roles)));
+        let stranger = self.peers.get(&id).and_then(|peer| peer.address).filter(|_| paired.is_none());
+        actions.extend(roles.map(|roles| Action::BusUp(id, name.clone(), roles, stranger)));
         let (round_trip, last_hook, unknown_frames) = (None, None, 0);
         let client = Client { name, identity, round_trip, last_hook, unknown_frames, takeovers, carries, bus, paired };
         if let Some(peer) = self.peers.get_mut(&id) {
@@ -97,7 +98,7 @@ impl House {
     }
 
     fn objection(&self, id: PeerId, hello: &Hello) -> Option<String> {
-        let Some(Peer { speaker: Speaker::Greeted(greeted), .. }) = self.peers.get(&id) else {
+        let Some(Peer { speaker: Speaker::Greeted(greeted), .. }) = self.peers.get(&id).map(Box::as_ref) else {
             return Some("a second hello on one link".into());
         };
         let name = &greeted.name;
@@ -128,7 +129,7 @@ impl House {
 
     /// How often in a row this name has been taken over from a link that was alive.
     fn takeovers(&self, name: &HostName, now: Instant) -> u32 {
-        match self.hosts.get(name).and_then(|id| self.peers.get(id)) {
+        match self.hosts.get(name).and_then(|id| self.peers.get(id)).map(Box::as_ref) {
             Some(Peer { speaker: Speaker::New(client), heard, .. }) if now.since(*heard) < ALIVE => {
                 client.takeovers + 1
             }

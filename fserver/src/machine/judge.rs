@@ -32,7 +32,7 @@ impl House {
         match &peer.speaker {
             Speaker::New(client) => match client.paired.clone() {
                 Some(paired) => self.judge_paired(id, &paired, now),
-                None if self.lets_unpaired_in(address) => self.judge_bus(id, None),
+                None if self.lets_unpaired_in(address) => self.judge_bus(id, None, now),
                 None => {
                     let name = client.name.clone();
                     self.refuse_unpaired(id, &name, now)
@@ -67,23 +67,35 @@ impl House {
             Some(Speaker::Greeted(greeted)) => greeted.stage = Stage::Sealed(line.clone()),
             _ => {}
         }
-        if line.roles == paired.roles { Vec::new() } else { self.judge_bus(id, Some(&line)) }
+        if line.roles == paired.roles { Vec::new() } else { self.judge_bus(id, Some(&line), now) }
     }
 
     /// The roles of a link have changed, or are looked at again.
-    fn judge_bus(&mut self, id: PeerId, paired: Option<&Paired>) -> Vec<Action> {
+    fn judge_bus(&mut self, id: PeerId, paired: Option<&Paired>, now: Instant) -> Vec<Action> {
         let roles = self.roles(paired);
         let Some(Speaker::New(client)) = self.peers.get_mut(&id).map(|peer| &mut peer.speaker) else {
             return Vec::new();
         };
         let (carried, name) = (client.bus, client.name.clone());
-        client.bus = client.carries && roles.is_some();
-        match (carried, client.bus, roles) {
+        let carries = client.carries && roles.is_some();
+        if carries && !carried {
+            return self.link_anew(id, now);
+        }
+        client.bus = carries;
+        match (carried, carries, roles) {
             (true, true, _) if paired.is_none() => Vec::new(),
             // The other end is not told, so a link that carries events goes on, with other roles.
-            (_, true, Some(roles)) => vec![Action::BusUp(id, name, roles)],
+            (true, true, Some(roles)) => vec![Action::BusUp(id, name, roles, None)],
             (true, false, _) => vec![Action::BusDown(id)],
             _ => Vec::new(),
         }
+    }
+
+    /// What a link asked for and sent while it was there for presence alone was heard by nobody, and the other end does
+    /// not know: over a new link it says all of it again.
+    fn link_anew(&mut self, id: PeerId, now: Instant) -> Vec<Action> {
+        let note =
+            info(format!("{} may use the event bus now; its link is reset, so that it begins anew", self.label(id)));
+        [Action::Reset(id), note].into_iter().chain(self.forget(id, now)).collect()
     }
 }

@@ -254,7 +254,7 @@ impl House {
     pub(super) fn progress(&mut self, id: PeerId, host: HostName, told: Progress, now: Instant) -> Vec<Action> {
         let outcomes = told.outcomes.into_iter().take(MOST_OUTCOMES).map(cut_outcome).collect();
         let progress = Progress { outcomes, ..told };
-        if let Some(super::Peer { speaker: Speaker::New(client), .. }) = self.peers.get_mut(&id) {
+        if let Some(super::Peer { speaker: Speaker::New(client), .. }) = self.peers.get_mut(&id).map(Box::as_mut) {
             client.last_hook = progress.outcomes.last().cloned().map(Box::new).or(client.last_hook.take());
         }
         let mut actions = Vec::new();

@@ -4,11 +4,12 @@ mod guard;
 mod pairing;
 
 use super::*;
-use protocol::control::ShutdownRequest;
+use protocol::control::{Reply, Request, ShutdownRequest};
+use protocol::fact::Fact;
 use protocol::message::{Hello, HookResult, Prepare, Progress, Stage};
 use protocol::name::Identity;
 use protocol::shutdown::Afterwards;
-use protocol::{ShutdownId, frame::Frame};
+use protocol::{Cause, Epoch, ShutdownId, frame::Frame};
 
 struct Scene {
     house: House,

@@ -12,7 +12,7 @@
 //! | [`machine`] | what may be on the way to a peer, what a peer may say. Pure |
 //! | `links`, `owed`, `patterns` | what goes to other machines, and what comes from them |
 //! | `backlog`, `incoming`, `outbox` | what peers said and is not heard yet, or not kept; and the frames for many of them |
-//! | `absent` | machines that are not waited for any more |
+//! | `absent`, `newcomers` | machines that are not waited for any more, and those that nobody knew |
 //! | `door`, `connection` | programs of this machine, over a Unix socket |
 //! | `clerk`, `missed` | what the agent itself has to say |
 //! | `renamed`, `places` | what is left from under another name, or where the journal was before |
@@ -34,6 +34,7 @@ mod kept;
 mod links;
 pub mod machine;
 mod missed;
+mod newcomers;
 mod outbox;
 mod owed;
 mod patterns;
@@ -57,6 +58,7 @@ use links::Links;
 use protocol::fact::Fact;
 use protocol::{Epoch, Filter, HostName, Message};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -110,6 +112,8 @@ pub struct Settings {
     pub server: bool,
     /// A server waits so long for a machine that has no link, in time that its journal is open; for ever if there is none.
     pub forget_after: Option<Duration>,
+    /// So many machines that nobody knew before and that prove nothing an address may name at a time.
+    pub strangers_per_address: u32,
     /// Where it is remembered in which places the journal was, if anywhere.
     pub state_dir: Option<PathBuf>,
 }
@@ -125,6 +129,8 @@ pub enum Order {
         host: HostName,
         /// What it may say.
         roles: Roles,
+        /// Where it is, if it proves nothing: one address may name only so many machines.
+        stranger: Option<IpAddr>,
     },
     /// It carries none any more.
     LinkDown(u64),
@@ -273,6 +279,7 @@ pub(crate) struct Shared {
     /// What is to be looked at, each with its remedy.
     findings: std::cell::RefCell<Vec<String>>,
     refusals: std::cell::RefCell<refusals::Refusals>,
+    newcomers: std::cell::RefCell<newcomers::Newcomers>,
     began: std::time::Instant,
 }
 
@@ -383,15 +390,18 @@ async fn begin(parts: Parts, out: UnboundedSender<Out>, ending: &CancellationTok
         summing: Notify::new(),
         findings: Default::default(),
         refusals: Default::default(),
+        newcomers: Default::default(),
         began: std::time::Instant::now(),
     });
     tokio::task::spawn_local(shared.clone().settle_again_and_again());
     tokio::task::spawn_local(missed::sum_up(shared.clone()));
-    renamed::take_up(&shared).await;
+    let mut closed = Some(door);
+    let mut open = || closed.take().map(|door| tokio::task::spawn_local(door.serve(shared.clone())));
+    renamed::take_up(&shared, &mut || drop(open())).await;
     tokio::task::spawn_local(look_behind(shared.clone()));
     tokio::task::spawn_local(absent::watch(shared.clone()));
     notices.into_iter().for_each(|notice| shared.clerk.notice(notice));
-    tokio::task::spawn_local(door.serve(shared.clone()));
+    drop(open());
     tokio::task::spawn_local(verbs::serve(shared.clone()));
     let plan = shared.settings.hooks.clone();
     if let Some(plan) = &plan {
@@ -409,7 +419,7 @@ async fn begin(parts: Parts, out: UnboundedSender<Out>, ending: &CancellationTok
 /// Does what the host program says, but for ending: then, whom to tell.
 fn obey(links: &mut Links, shared: &Shared, order: Order) -> Option<oneshot::Sender<()>> {
     match order {
-        Order::LinkUp { link, host, roles } => links.up(link, host, roles),
+        Order::LinkUp { link, host, roles, stranger } => links.up(link, host, roles, stranger),
         Order::LinkDown(link) => links.down(link),
         Order::Heard(link, message) => links.heard(link, message),
         Order::Forget(host) => links.forget(&host),

@@ -141,7 +141,7 @@ impl Journal {
     /// Appends a record; it is kept when this returns. If the caller does not wait for that, it may be kept or not.
     ///
     /// A record whose key was here before is not kept twice. Keys are remembered longer than records, as far as the
-    /// bounds of `sources.rs` go: of the last 1024 runs of programs, with 1023 holes in the numbers of each.
+    /// bounds of `sources.rs` go: of the last 1024 runs of programs, with 512 holes in the numbers of each.
     ///
     /// # Errors
     /// The disk refused (temporary) or the record is none that could be kept; then it is not in the journal.

@@ -98,6 +98,7 @@ pub fn plan(settings: &Settings, host: Host<'_>) -> Result<Option<Agent>, BadCon
         group: settings.text(DOOR_GROUP.key).map(str::to_owned),
         follow: if server { Vec::new() } else { follow(settings)? },
         forget_after: if server { forget_after(settings)? } else { None },
+        strangers_per_address: u32::MAX,
         state_dir: Some(state_dir.into()),
         server,
     }))

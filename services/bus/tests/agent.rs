@@ -177,7 +177,7 @@ async fn a_machine_that_comes_back_asks_at_once_for_what_its_hooks_want() {
     let folder = tempfile::tempdir().unwrap();
     let (agent, outs) = Agent::start(Settings { hooks: Some(plan), ..settings("hall", &folder, false) }).unwrap();
     let mut hall = Machine { agent, outs, node: host("hall"), folder };
-    hall.agent.order(Order::LinkUp { link: 1, host: attic.node.clone(), roles: Roles::all() });
+    hall.agent.order(Order::LinkUp { link: 1, host: attic.node.clone(), roles: Roles::all(), stranger: None });
     let first = timeout(PATIENCE, hall.outs.recv()).await.unwrap().unwrap();
     let Out::Send(_, bytes) = first else { panic!("{first:?}") };
     let Ok(Some((Frame::Known(Message::Follow(filters)), _))) = frame::take(&bytes) else { panic!("no wishes") };
@@ -257,7 +257,7 @@ async fn all_that_a_broken_link_had_on_the_way_comes_again_at_once() {
         bus.say_text(topic.clone(), class, None, vec![b'.'; 11_000]).await.unwrap();
     }
     for number in 1..=2 {
-        kitchen.agent.order(Order::LinkUp { link: number, host: host("attic"), roles: Roles::all() });
+        kitchen.agent.order(Order::LinkUp { link: number, host: host("attic"), roles: Roles::all(), stranger: None });
         let sent = batches(&mut kitchen, number, 4).await;
         let sequences: Vec<u64> = sent.iter().flat_map(|batch| &batch.events).map(|event| event.id.sequence).collect();
         assert_eq!(sequences, [1, 2, 3, 4]);
@@ -270,7 +270,7 @@ async fn a_link_of_a_machine_takes_the_place_of_its_older_one() {
     let mut kitchen = Machine::start("kitchen", false);
     let bus = kitchen.bus();
     for number in 1..=2 {
-        kitchen.agent.order(Order::LinkUp { link: number, host: host("attic"), roles: Roles::all() });
+        kitchen.agent.order(Order::LinkUp { link: number, host: host("attic"), roles: Roles::all(), stranger: None });
     }
     while !matches!(timeout(PATIENCE, kitchen.outs.recv()).await.unwrap(), Some(Out::Send(links, _)) if links == [2]) {}
     for _ in 0..4 {
@@ -282,7 +282,7 @@ async fn a_link_of_a_machine_takes_the_place_of_its_older_one() {
 #[tokio::test]
 async fn a_program_with_many_wishes_costs_its_machine_nothing() {
     let mut kitchen = Machine::start("kitchen", false);
-    kitchen.agent.order(Order::LinkUp { link: 1, host: host("attic"), roles: Roles::all() });
+    kitchen.agent.order(Order::LinkUp { link: 1, host: host("attic"), roles: Roles::all(), stranger: None });
     let bus = kitchen.bus();
     let long = "x".repeat(60);
     let filters: Vec<String> = (0..256).map(|n| format!("{long}/{long}/{long}/{long}/{long}/{n}")).collect();
@@ -311,7 +311,7 @@ async fn who_asks_again_and_again_for_all_states_is_told_them_as_fast_as_it_read
     for number in 0..20 {
         bus.say_text(format!("attic/st/host/note/{number}"), class, None, vec![b'.'; 11_000]).await.unwrap();
     }
-    attic.agent.order(Order::LinkUp { link: 1, host: host("kitchen"), roles: Roles::all() });
+    attic.agent.order(Order::LinkUp { link: 1, host: host("kitchen"), roles: Roles::all(), stranger: None });
     for round in 0..100 {
         let filters = if round % 2 == 0 { vec!["#".into()] } else { vec!["+/#".into()] };
         attic.agent.order(Order::Heard(1, Message::Follow(filters)));
@@ -335,7 +335,7 @@ async fn a_machine_whose_roles_change_goes_on_hearing_what_it_asked_for() {
     let mut attic = Machine::start("attic", true);
     let bus = attic.bus();
     let roles = |text: &[&str]| Roles::parse(text).unwrap();
-    let up = |roles| Order::LinkUp { link: 1, host: host("kitchen"), roles };
+    let up = |roles| Order::LinkUp { link: 1, host: host("kitchen"), roles, stranger: None };
     attic.agent.order(up(roles(&["follow", "publish:*"])));
     attic.agent.order(Order::Heard(1, Message::Follow(vec!["+/evt/camera/#".into()])));
     attic.agent.order(up(roles(&["follow"])));
@@ -359,6 +359,22 @@ async fn queue(machine: &Machine) -> Vec<Waiting> {
 }
 
 #[tokio::test]
+async fn a_state_that_lies_behind_other_events_comes_in_its_turn_and_once() {
+    let mut attic = Machine::start("attic", true);
+    attic.agent.order(Order::LinkUp { link: 1, host: host("kitchen"), roles: Roles::all(), stranger: None });
+    while !queue(&attic).await.iter().any(|one| one.consumer == "link:kitchen") {}
+    let bus = attic.bus();
+    bus.publish(&motion("cam1")).await.unwrap();
+    let (camera, encoder) = ("cam1".into(), "x264".into());
+    bus.publish(&Fact::Camera { camera, online: true, recording: true, encoder }).await.unwrap();
+    bus.publish(&motion("cam1")).await.unwrap();
+    attic.agent.order(Order::Heard(1, Message::Follow(vec!["+/evt/camera/#".into(), "+/st/camera/#".into()])));
+    let sent = batches(&mut attic, 1, 3).await;
+    let topics: Vec<&str> = sent.iter().flat_map(|batch| &batch.events).map(|event| event.topic.as_str()).collect();
+    assert_eq!(topics, ["attic/evt/camera/motion", "attic/st/camera/camera/cam1", "attic/evt/camera/motion"]);
+}
+
+#[tokio::test]
 async fn a_program_is_here_while_it_is_connected() {
     let attic = Machine::start("attic", true);
     let is_here = async || queue(&attic).await.iter().any(|one| one.consumer == "sub:gallery" && one.here);
@@ -379,7 +395,7 @@ async fn the_queue_of_a_large_house_is_told_whole() {
     let attic = Machine::start("attic", true);
     for number in 0..3000 {
         let roles = Roles::parse(&["follow"]).unwrap();
-        attic.agent.order(Order::LinkUp { link: number, host: host(&format!("host{number}")), roles });
+        attic.agent.order(Order::LinkUp { link: number, host: host(&format!("host{number}")), roles, stranger: None });
     }
     let links = async {
         while queue(&attic).await.iter().filter(|one| one.consumer.starts_with("link:host") && one.here).count() < 3000

@@ -3,11 +3,15 @@
 
 mod common;
 
+use bus::agent::{Agent, Order, Out, Settings};
+use bus::client::{Bus, ask};
 use bus::journal::{Bounds, Class, Clock, Failure, Journal, Keep, Key, Place, Position, Record, Start, wait};
-use common::{Machine, PATIENCE, event, wanted};
-use protocol::door::From;
+use bus::secure::Roles;
+use common::{Machine, PATIENCE, event, host, settings, wanted};
+use protocol::door::{Ask, From};
 use protocol::fact::Fact;
-use protocol::{Epoch, HostName};
+use protocol::frame::{self, Frame};
+use protocol::{Epoch, HostName, Message};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -91,6 +95,46 @@ fn agent_child() {
         attic.agent.stop().await;
     });
     println!("went on");
+}
+
+/// Nor is this: a machine that got another name, and whose disk is full.
+#[test]
+fn renamed_child() {
+    let Some(mount) = std::env::var_os(CHILD).map(PathBuf::from) else { return };
+    let (folder, ballast) = (tempfile::tempdir().unwrap(), mount.join("ballast"));
+    let door = folder.path().join("bus.sock");
+    let named = |name| Settings { place: Place::Directory(mount.join("journal")), ..settings(name, &folder, false) };
+    let motion = Fact::Motion { camera: "cam1".into(), percent: 5.0 };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (agent, _outs) = Agent::start(named("kitchen")).unwrap();
+        Bus::open(&door, "test 1").publish(&motion).await.unwrap();
+        agent.stop().await;
+        while std::fs::write(&ballast, vec![0; 4 << 20]).is_ok() {}
+        let (agent, mut outs) = Agent::start(named("pantry")).unwrap();
+        let asked = async { while ask(&door, "test 1", Ask::Room).await.is_err() {} };
+        timeout(PATIENCE, asked).await.expect("whoever asks what is the matter is answered");
+        std::fs::remove_file(ballast).unwrap();
+        agent.order(Order::LinkUp { link: 1, host: host("attic"), roles: Roles::all(), stranger: None });
+        let sent = async {
+            while let Some(out) = outs.recv().await {
+                let Out::Send(_, bytes) = out else { continue };
+                if let Ok(Some((Frame::Known(Message::Events(batch)), _))) = frame::take(&bytes) {
+                    return batch.events;
+                }
+            }
+            Vec::new()
+        };
+        let sent = timeout(PATIENCE, sent).await.expect("it goes on when there is room");
+        assert_eq!(sent[0].topic, "pantry/evt/camera/motion");
+        agent.stop().await;
+    });
+    println!("said again");
+}
+
+#[test]
+fn a_machine_with_another_name_and_a_full_disk_answers_its_programs() {
+    on_a_small_disk("renamed_child", "said again");
 }
 
 #[test]

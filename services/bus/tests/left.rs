@@ -49,7 +49,7 @@ async fn missed(heard: &mut Subscription) -> (String, u64) {
 
 /// A machine was here and has gone, and something is said that it would hear.
 async fn gone(attic: &Machine, name: &str) -> Subscription {
-    attic.agent.order(Order::LinkUp { link: 1, host: host(name), roles: Roles::all() });
+    attic.agent.order(Order::LinkUp { link: 1, host: host(name), roles: Roles::all(), stranger: None });
     attic.agent.order(Order::LinkDown(1));
     let mut heard = attic.bus().subscribe(wanted(None, &["+/evt/host/events-missed"], From::Next));
     heard.live().await;
@@ -62,7 +62,7 @@ async fn a_machine_that_never_returns_is_given_up_and_that_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let forget_after = Some(Duration::from_secs(2));
     let attic = start(Settings { forget_after, ..settings("attic", &folder, true) }, folder);
-    attic.agent.order(Order::LinkUp { link: 2, host: host("hall"), roles: Roles::all() });
+    attic.agent.order(Order::LinkUp { link: 2, host: host("hall"), roles: Roles::all(), stranger: None });
     let mut heard = gone(&attic, "kitchen").await;
     assert!(waits_for(&attic, "link:kitchen").await);
     assert_eq!(missed(&mut heard).await, ("kitchen".into(), 1));
@@ -178,9 +178,28 @@ async fn a_machine_that_is_renamed_before_it_ever_had_a_link_sends_all() {
     let id = kitchen.bus().publish(&motion("cam1")).await.unwrap();
     kitchen.agent.stop().await;
     let mut pantry = Machine::again("pantry", false, kitchen.folder, &[]);
-    pantry.agent.order(Order::LinkUp { link: 1, host: host("attic"), roles: Roles::all() });
+    pantry.agent.order(Order::LinkUp { link: 1, host: host("attic"), roles: Roles::all(), stranger: None });
     let sent = batch(&mut pantry, 1).await.events.remove(0).id;
     assert_eq!((sent.node, sent.epoch, sent.sequence), (host("pantry"), id.epoch, id.sequence));
+}
+
+#[tokio::test]
+async fn what_was_on_its_way_when_a_machine_was_renamed_is_not_sent_under_its_old_name_again() {
+    let mut kitchen = Machine::start("kitchen", false);
+    kitchen.bus().publish(&motion("cam1")).await.unwrap();
+    let up = || Order::LinkUp { link: 1, host: host("attic"), roles: Roles::all(), stranger: None };
+    kitchen.agent.order(up());
+    assert_eq!(batch(&mut kitchen, 1).await.events.len(), 1);
+    kitchen.agent.stop().await;
+    let mut pantry = Machine::again("pantry", false, kitchen.folder, &[]);
+    pantry.bus().publish(&motion("cam2")).await.unwrap();
+    pantry.agent.order(up());
+    let mut sent = Vec::new();
+    while !sent.iter().any(|event: &protocol::Event| String::from_utf8_lossy(&event.body.0).contains("cam2")) {
+        sent.extend(batch(&mut pantry, 1).await.events);
+    }
+    assert_eq!(sent.len(), 2);
+    assert!(sent.iter().all(|event| event.id.node == host("pantry")), "{sent:?}");
 }
 
 #[tokio::test]
@@ -189,7 +208,7 @@ async fn what_a_peer_missed_is_told_it_though_the_link_breaks_before_it_hears() 
     let drop_oldest = Bound { bytes: 64 * 1024, ..Bounds::in_memory().drop_oldest };
     let bounds = Bounds { drop_oldest, segment: 16 * 1024, ..Bounds::in_memory() };
     let mut kitchen = start(Settings { bounds, ..settings("kitchen", &folder, false) }, folder);
-    let up = |link| Order::LinkUp { link, host: host("attic"), roles: Roles::all() };
+    let up = |link| Order::LinkUp { link, host: host("attic"), roles: Roles::all(), stranger: None };
     kitchen.agent.order(up(1));
     kitchen.agent.order(Order::LinkDown(1));
     let class = Class { keep: Keep::DropOldest, durable: true };
@@ -213,7 +232,7 @@ async fn what_a_peer_missed_is_told_it_though_the_link_breaks_before_it_hears() 
 #[tokio::test]
 async fn a_peer_that_says_with_each_batch_that_something_is_lost_fills_no_journal() {
     let mut attic = Machine::start("attic", true);
-    attic.agent.order(Order::LinkUp { link: 1, host: host("kitchen"), roles: Roles::all() });
+    attic.agent.order(Order::LinkUp { link: 1, host: host("kitchen"), roles: Roles::all(), stranger: None });
     for through in 1..=1000 {
         attic.agent.order(Order::Heard(1, Message::Events(Batch { through, events: Vec::new(), lost: 3 })));
     }
@@ -230,4 +249,31 @@ async fn a_peer_that_says_with_each_batch_that_something_is_lost_fills_no_journa
     let mut heard = again.bus().subscribe(wanted(None, &["+/evt/host/events-missed"], From::Oldest));
     let told = [missed(&mut heard).await, missed(&mut heard).await];
     assert_eq!(told, [("attic".to_owned(), 3), ("attic".to_owned(), 3 * 999)], "the rest is told at the end");
+}
+
+#[tokio::test]
+async fn one_address_names_only_so_many_machines_and_those_that_are_known_are_not_affected() {
+    let folder = tempfile::tempdir().unwrap();
+    let attic = start(Settings { strangers_per_address: 3, ..settings("attic", &folder, true) }, folder);
+    let mut told = attic.bus().subscribe(wanted(None, &["+/evt/host/stranger-refused"], From::Next));
+    told.live().await;
+    let comes = |link: u64, name: &str, from: &str| {
+        let stranger = from.parse().ok();
+        attic.agent.order(Order::LinkUp { link, host: host(name), roles: Roles::open_house(), stranger });
+        attic.agent.order(Order::LinkDown(link));
+    };
+    for number in 0..9 {
+        comes(number + 1, &format!("host{number}"), "10.0.0.66");
+    }
+    comes(20, "host1", "10.0.0.66");
+    comes(21, "kitchen", "10.0.0.7");
+    let (_, refused) = event(&mut told).await;
+    let text = String::from_utf8_lossy(&refused.body.0).into_owned();
+    assert!(
+        text.contains("10.0.0.66") && text.contains("host3 among them") && text.contains("MAX_PER_ADDRESS"),
+        "{text}"
+    );
+    let mut known: Vec<String> = queue(&attic.door()).await.into_iter().map(|one| one.consumer).collect();
+    known.retain(|name| name.starts_with("link:"));
+    assert_eq!(known, ["link:host0", "link:host1", "link:host2", "link:kitchen"]);
 }

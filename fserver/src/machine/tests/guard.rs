@@ -61,7 +61,7 @@ impl Scene {
 
     fn roles(&self, of: PeerId) -> Option<String> {
         self.done.iter().rev().find_map(|action| match action {
-            Action::BusUp(peer, _, roles) if *peer == of => Some(roles.to_string()),
+            Action::BusUp(peer, _, roles, _) if *peer == of => Some(roles.to_string()),
             Action::BusDown(peer) if *peer == of => Some("none".into()),
             _ => None,
         })
@@ -279,4 +279,19 @@ fn a_plain_word_in_the_middle_of_a_handshake_ends_it() {
     let kitchen = scene.proves("kitchen", key, "10.0.0.7");
     scene.sends(kitchen, Message::Handshake(vec![1]));
     assert!(scene.was_reset(kitchen), "and one on a link that is sealed");
+}
+
+#[test]
+fn who_was_here_for_presence_alone_begins_anew_when_the_house_is_opened() {
+    let (mut scene, _) = Scene::closed(|rules| rules.presence_only_from = vec!["10.0.0.0/24".parse().unwrap()]);
+    let bath = scene.begins("bath", "10.0.0.66");
+    scene.hello(bath, "bath");
+    scene.sends(bath, Message::Follow(vec!["#".into()]));
+    scene.feed(Input::Listed(list(&[]), false));
+    assert!(scene.was_reset(bath) && scene.roles(bath).is_none(), "what it asked for was heard by nobody");
+    let bath = scene.begins("bath", "10.0.0.66");
+    scene.hello(bath, "bath");
+    assert!(scene.roles(bath).is_some());
+    scene.feed(Input::Listed(list(&[]), false));
+    assert!(!scene.was_reset(bath), "once is enough");
 }

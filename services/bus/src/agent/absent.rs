@@ -54,7 +54,7 @@ impl Shared {
         let Some(standing) = self.journal.consumers().into_iter().find(|standing| standing.name == consumer) else {
             return;
         };
-        let (count, _) = report::count(self, &standing);
+        let count = report::count(self, &standing);
         if let Err(why) = self.journal.forget(&consumer) {
             return tracing::error!("{why}");
         }

@@ -141,7 +141,7 @@ impl Connection {
                 self.done(&positions, |name, position| self.shared.journal.give_back(name, position).map(drop))?
             }
             Ask::Forget(name) => self.forget(&name)?,
-            Ask::Queue => report::queue(&self.shared).into_iter().for_each(|part| self.answer(part)),
+            Ask::Queue => report::queue(&self.shared).await.into_iter().for_each(|part| self.answer(part)),
             Ask::Health => self.answer(Tell::Health(report::health(&self.shared))),
             Ask::Room => self.answer(Tell::Room(self.shared.fill().most)),
         }

@@ -33,12 +33,26 @@ pub(super) fn read(place: &Path) -> io::Result<Option<String>> {
 /// # Errors
 /// The disk refused, or it is more than would be read again; then the file is as it was.
 pub(super) fn write(place: &Path, text: &str) -> io::Result<()> {
+    put(place, text, true)
+}
+
+/// The same without waiting for the disk: what outlives this program, and not always the power.
+///
+/// # Errors
+/// As above.
+pub(super) fn jot(place: &Path, text: &str) -> io::Result<()> {
+    put(place, text, false)
+}
+
+fn put(place: &Path, text: &str, durable: bool) -> io::Result<()> {
     if text.len() as u64 > MOST {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
     let aside = place.with_extension("new");
     let mut file = File::create(&aside)?;
     file.write_all(text.as_bytes())?;
-    file.sync_all()?;
+    if durable {
+        file.sync_all()?;
+    }
     fs::rename(&aside, place)
 }

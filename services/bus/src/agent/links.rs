@@ -15,6 +15,7 @@ use protocol::event::{Batch, Event};
 use protocol::fact::Fact;
 use protocol::{Filter, HostName, Message, frame};
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -41,7 +42,7 @@ struct Link {
     /// What a follower asked for; before it has, nothing is read for it.
     filters: Option<Patterns>,
     /// How often it has asked.
-    asking: u64,
+    asking: u32,
     /// Nothing is read for it until its cursor is on the disk.
     settling: bool,
     flow: Flow,
@@ -63,7 +64,7 @@ pub(super) enum News {
     /// The batch of a peer with this number is in the journal.
     Appended(u64, u64),
     /// The cursor of a follower is on the disk: what it asked for, at this time of asking, can be read for it.
-    Settled(u64, u64, Vec<Filter>),
+    Settled(u64, u32, Vec<Filter>),
 }
 
 impl Links {
@@ -71,7 +72,8 @@ impl Links {
         let (tell, news) = unbounded_channel();
         let (links, roles) = Default::default();
         let outbox = Outbox::new(shared.out.clone());
-        Links { shared, links, roles, news, tell, owed: Owed::default(), outbox }
+        let owed = Owed::open(&shared.settings.place);
+        Links { shared, links, roles, news, tell, owed, outbox }
     }
 
     /// What a task of a link has done next.
@@ -87,7 +89,7 @@ impl Links {
         }
     }
 
-    pub(super) fn up(&mut self, number: u64, host: HostName, roles: Roles) {
+    pub(super) fn up(&mut self, number: u64, host: HostName, roles: Roles, stranger: Option<IpAddr>) {
         if *self.roles != roles {
             self.roles = Rc::new(roles);
         }
@@ -98,6 +100,9 @@ impl Links {
         }
         let server = self.shared.settings.server;
         let consumer: Rc<str> = if server { format!("link:{host}").into() } else { TO_SERVER.into() };
+        if stranger.is_some_and(|address| server && !self.shared.welcomes(&host, &consumer, address)) {
+            return;
+        }
         let start = if server { Start::Latest } else { Start::Earliest };
         if let Err(why) = self.shared.consume(&consumer, start) {
             return tracing::error!("no events for {host}: {why}");
@@ -198,7 +203,7 @@ impl Links {
             }
         };
         link.asked = None;
-        link.asking += 1;
+        link.asking = link.asking.wrapping_add(1);
         let (asked, before) = (link.asking, self.shared.subscriptions.of(&link.consumer));
         let is_more = before.is_some_and(|before| filters.iter().any(|filter| !before.contains(filter)));
         if !is_more {
@@ -209,7 +214,7 @@ impl Links {
         tokio::task::spawn_local(settle(self.shared.clone(), number, asked, filters, self.tell.clone()));
     }
 
-    fn settled(&mut self, number: u64, asked: u64, filters: Vec<Filter>) {
+    fn settled(&mut self, number: u64, asked: u32, filters: Vec<Filter>) {
         if self.links.get(&number).is_some_and(|link| link.asking == asked) {
             self.follows(number, filters);
             self.go_on(number);
@@ -257,8 +262,9 @@ impl Links {
             let Some(link) = self.links.get_mut(&number) else { return };
             let positions = entries.iter().map(|entry| entry.position).collect();
             let through = link.flow.send(positions, bytes);
-            if gap > 0 {
-                self.shared.missed(link.host.as_str(), gap);
+            // What an agent that was killed had found is told in the house, and to the peer only if it did not hear.
+            if let Some(gap) = gap.filter(|&gap| !self.owed.knows(&link.consumer, gap)) {
+                self.shared.missed(link.host.as_str(), gap.count());
             }
             let lost = self.owed.send(&link.consumer, through, gap);
             self.outbox.batch(number, through, entries, lost, self.shared.unix());
@@ -266,15 +272,15 @@ impl Links {
     }
 
     /// A batch of nothing for a peer that is still to be told what it missed.
-    fn owes(&self, number: u64) -> Option<(Vec<Arc<Entry>>, u64)> {
+    fn owes(&self, number: u64) -> Option<(Vec<Arc<Entry>>, Option<Gap>)> {
         let link = self.links.get(&number).filter(|link| self.owed.is_due(&link.consumer))?;
         let server = self.shared.settings.server;
         let listens = !server || link.filters.is_some() && link.roles.may_follow();
-        (listens && !link.settling && link.flow.room() > 0).then(|| (Vec::new(), 0))
+        (listens && !link.settling && link.flow.room() > 0).then(|| (Vec::new(), None))
     }
 
-    /// What comes next for a peer: the records, and how many of what it wanted are lost.
-    fn next(&mut self, number: u64) -> Option<(Vec<Arc<Entry>>, u64)> {
+    /// What comes next for a peer: the records, and where something that it may have wanted is lost.
+    fn next(&mut self, number: u64) -> Option<(Vec<Arc<Entry>>, Option<Gap>)> {
         let shared = self.shared.clone();
         let link = self.links.get_mut(&number)?;
         let room = link.flow.room();
@@ -285,7 +291,7 @@ impl Links {
         if let Some(states) = &mut link.states {
             let some = some_states(&mut states.0, room);
             link.states.take_if(|states| states.0.is_empty());
-            return Some((some, 0));
+            return Some((some, None));
         }
         let (filters, host, own) = (link.filters.clone(), &link.host, &shared.settings.node);
         if server && filters.is_none() {
@@ -298,27 +304,25 @@ impl Links {
             }
             None => entry.record.key.node == *own,
         };
-        let mut lost = 0;
-        loop {
-            if link.seen >= shared.journal.next() {
-                return (lost > 0).then_some((Vec::new(), lost));
-            }
+        let mut lost: Option<Gap> = None;
+        while link.seen < shared.journal.next() {
             let batch = match shared.journal.take(&link.consumer, &wanted, room) {
                 Ok(batch) => batch,
                 Err(why) => {
                     tracing::error!("{why}");
-                    return (lost > 0).then_some((Vec::new(), lost));
+                    break;
                 }
             };
-            link.seen = batch.next;
-            lost += batch.gap.map_or(0, Gap::count);
+            let before = std::mem::replace(&mut link.seen, batch.next);
+            lost = lost.into_iter().chain(batch.gap).reduce(Gap::and);
             if !batch.entries.is_empty() {
                 return Some((batch.entries, lost));
             }
-            if batch.next >= shared.journal.next() {
-                return (lost > 0).then_some((Vec::new(), lost));
+            if batch.next == before {
+                break;
             }
         }
+        lost.map(|lost| (Vec::new(), Some(lost)))
     }
 
     fn kept_ours(&mut self, number: u64, through: u64) {
@@ -426,9 +430,20 @@ impl Shared {
 }
 
 /// Writes down how far everybody is. A disk that refuses is told; what is lost by a crash then is order, and no event.
-async fn settle(shared: Rc<Shared>, number: u64, asked: u64, filters: Vec<Filter>, tell: UnboundedSender<News>) {
+async fn settle(shared: Rc<Shared>, number: u64, asked: u32, filters: Vec<Filter>, tell: UnboundedSender<News>) {
     if let Err(why) = shared.journal.settle().await {
         tracing::error!("{why}");
     }
     let _ = tell.send(News::Settled(number, asked, filters));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With more than that an allocator takes the next larger piece, for each of thousands of followers.
+    #[test]
+    fn a_link_is_no_larger_than_its_piece_of_memory() {
+        assert!(size_of::<Link>() <= 120, "{} bytes", size_of::<Link>());
+    }
 }

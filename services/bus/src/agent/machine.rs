@@ -7,7 +7,6 @@ use crate::secure::Roles;
 use protocol::event::{Event, Keep, MAX_BODY};
 use protocol::topic::{Kind, Topic};
 use protocol::{Filter, HostName};
-use std::collections::VecDeque;
 
 /// So many bytes of events may be on the way to one peer and not yet acknowledged: below what the presence loop keeps for
 /// one that does not read (64 KiB), and many times what a house says in a second.
@@ -31,9 +30,10 @@ pub struct Flow {
     on_the_way: Option<Box<OnTheWay>>,
 }
 
+/// An event for a house has thousands of these at the same time, each with one batch of one event.
 #[derive(Debug, Default)]
 struct OnTheWay {
-    batches: VecDeque<Sent>,
+    batches: Vec<Sent>,
     bytes: usize,
 }
 
@@ -56,7 +56,10 @@ impl Flow {
         self.number += 1;
         let way = self.on_the_way.get_or_insert_default();
         way.bytes += bytes;
-        way.batches.push_back(Sent { number: self.number, positions, bytes });
+        if way.batches.is_empty() {
+            way.batches.reserve_exact(1);
+        }
+        way.batches.push(Sent { number: self.number, positions, bytes });
         self.number
     }
 
@@ -64,7 +67,8 @@ impl Flow {
     pub fn kept(&mut self, through: u64) -> Vec<Position> {
         let mut settled = Vec::new();
         let Some(way) = &mut self.on_the_way else { return settled };
-        while let Some(batch) = way.batches.pop_front_if(|batch| batch.number <= through) {
+        let count = way.batches.partition_point(|batch| batch.number <= through);
+        for batch in way.batches.drain(..count) {
             way.bytes -= batch.bytes;
             settled.extend(batch.positions);
         }

@@ -1,6 +1,7 @@
 //! A machine that was given another name. The server takes from a machine what it says of itself and under its own name,
 //! so what it had said under the old one and the server does not have yet is said again under the new one, before anybody
-//! here says anything. The run and the number of each event stay, so a crash in between makes nothing twice.
+//! here says anything, if the disk takes it at once. The run and the number of each event stay, so a crash in between
+//! makes nothing twice; under the old name none of it is sent any more.
 
 use super::{Shared, TO_SERVER, kept};
 use crate::journal::{Entry, Failure, Position, Record};
@@ -21,8 +22,8 @@ pub(super) fn node_at(directory: &Path) -> Option<HostName> {
     HostName::parse(kept::read(&directory.join(FILE)).ok()??.trim()).ok()
 }
 
-/// Takes up what is left from under another name.
-pub(super) async fn take_up(shared: &Shared) {
+/// Takes up what is left from under another name. If the disk does not take it, that is told to `waits`, each time.
+pub(super) async fn take_up(shared: &Shared, waits: &mut dyn FnMut()) {
     let Some(place) = kept::beside(&shared.settings.place, FILE) else { return };
     let node = &shared.settings.node;
     let before = match kept::read(&place) {
@@ -35,7 +36,7 @@ pub(super) async fn take_up(shared: &Shared) {
         return;
     }
     if let Some(before) = before.filter(|_| !shared.settings.server) {
-        match say_again(shared, &before).await {
+        match say_again(shared, &before, waits).await {
             Ok((0, 0)) => {}
             Ok((said, left)) => told(shared, &before, said, left),
             Err(why) => return tracing::error!("what {before} said and the server does not have yet waits: {why}"),
@@ -60,25 +61,28 @@ fn told(shared: &Shared, before: &HostName, said: u64, left: u64) {
 }
 
 /// How many are said again, and how many are left out: commands, whose answers would go to nobody, and answers.
-async fn say_again(shared: &Shared, before: &HostName) -> Result<(u64, u64), Failure> {
+async fn say_again(shared: &Shared, before: &HostName, waits: &mut dyn FnMut()) -> Result<(u64, u64), Failure> {
     let journal = &shared.journal;
     let standing = journal.consumers().into_iter().find(|standing| standing.name == TO_SERVER);
     // One that never had a link has sent nothing.
-    let mut at = standing.map_or(Position::START, |standing| standing.waits_at);
+    let (had_link, mut at) = standing.map_or((false, Position::START), |standing| (true, standing.waits_at));
     let (end, unix, mut counts) = (*journal.end().borrow(), shared.unix(), (0, 0));
     while at < end {
         let wanted = |entry: &Entry| entry.record.key.node == *before && !entry.is_expired(unix);
         let batch = journal.read(at, &wanted, HANDFUL)?;
-        let old = batch.entries.iter().filter(|entry| entry.position < end);
-        let (again, left): (Vec<_>, Vec<_>) =
-            old.map(|entry| renamed(&entry.record, &shared.settings.node)).partition(Option::is_some);
-        counts = (counts.0 + again.len() as u64, counts.1 + left.len() as u64);
-        keep(shared, again.into_iter().flatten().collect()).await?;
+        let old: Vec<_> = batch.entries.iter().filter(|entry| entry.position < end).collect();
+        let again: Vec<_> = old.iter().filter_map(|entry| renamed(&entry.record, &shared.settings.node)).collect();
+        counts = (counts.0 + again.len() as u64, counts.1 + (old.len() - again.len()) as u64);
+        keep(shared, again, waits).await?;
+        if had_link {
+            old.iter().try_for_each(|entry| journal.acknowledge(TO_SERVER, entry.position).map(drop))?;
+        }
         if batch.next <= at {
             break;
         }
         at = batch.next;
     }
+    journal.settle().await?;
     Ok(counts)
 }
 
@@ -94,7 +98,7 @@ fn renamed(record: &Record, node: &HostName) -> Option<Record> {
     Some(record)
 }
 
-async fn keep(shared: &Shared, records: Vec<Record>) -> Result<(), Failure> {
+async fn keep(shared: &Shared, records: Vec<Record>, waits: &mut dyn FnMut()) -> Result<(), Failure> {
     let mut left = records;
     while !left.is_empty() {
         let answers = shared.journal.append_all(left.clone()).await?;
@@ -102,6 +106,7 @@ async fn keep(shared: &Shared, records: Vec<Record>) -> Result<(), Failure> {
         left = left.into_iter().zip(answers).filter(|(_, answer)| refused(answer)).map(|(it, _)| it).collect();
         if !left.is_empty() {
             tracing::error!("the disk does not take what this machine said under its old name; it is tried again");
+            waits();
             tokio::time::sleep(PAUSE).await;
         }
     }

@@ -6,7 +6,7 @@ use protocol::door::{Ask, Subscribe, Tell};
 use protocol::event::{Event, EventId};
 use runner::framing;
 use runner::retry::Backoff;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::PathBuf;
@@ -41,6 +41,8 @@ pub struct Subscription {
 enum Finished {
     Done(u64),
     Again(u64),
+    /// It was told again, at this place and over this connection, and is finished already.
+    Known(u64, u64),
 }
 
 /// So many sendings wait for a subscriber that is slow; the rest waits at the agent.
@@ -125,6 +127,7 @@ impl Follower {
                 if !std::mem::replace(&mut first, false) && self.tell.send(vec![Item::Restarted]).await.is_err() {
                     return;
                 }
+                self.heard().connected();
                 match self.listen(connection, &mut finish).await {
                     Ok(()) => return,
                     Err(why) => tracing::debug!("the agent went: {why}"),
@@ -160,8 +163,7 @@ impl Follower {
         };
         let finish = async {
             while let Some(one) = finish.recv().await {
-                let asks = together(one, finish);
-                self.heard().finished(&asks);
+                let asks = self.heard().asks(together(one, finish));
                 for ask in asks.iter().filter(|ask| !matches!(ask, Ask::Done(all) | Ask::Again(all) if all.is_empty()))
                 {
                     framing::write(&mut write, ask).await?;
@@ -178,10 +180,7 @@ impl Follower {
 
     fn items(&self, tell: Tell) -> Vec<Item> {
         match tell {
-            Tell::Events(events) => {
-                let new = events.into_iter().filter(|(number, event)| self.is_new(*number, &event.id));
-                new.map(|(number, event)| Item::Event(number, Box::new(event))).collect()
-            }
+            Tell::Events(events) => events.into_iter().filter_map(|(place, event)| self.event(place, event)).collect(),
             Tell::Missed(count) => vec![Item::Missed(count)],
             Tell::Live => vec![Item::Live],
             Tell::Error(why) => vec![Item::Refused(why)],
@@ -189,10 +188,13 @@ impl Follower {
         }
     }
 
-    fn is_new(&self, number: u64, id: &EventId) -> bool {
+    fn event(&self, place: u64, event: Event) -> Option<Item> {
         // Without a name nothing is told twice, and nothing acknowledged.
-        let Some(finish) = self.finished.upgrade().filter(|_| self.named) else { return true };
-        self.heard().is_new(number, id, &finish)
+        let number = match self.finished.upgrade().filter(|_| self.named) {
+            Some(finish) => self.heard().hear(place, &event.id, &finish)?,
+            None => place,
+        };
+        Some(Item::Event(number, Box::new(event)))
     }
 
     /// Each change of it leaves it whole.
@@ -202,62 +204,102 @@ impl Follower {
 }
 
 /// What was finished meanwhile goes together.
-fn together(first: Finished, finished: &mut mpsc::UnboundedReceiver<Finished>) -> [Ask; 2] {
-    let (mut done, mut again) = (Vec::new(), Vec::new());
-    let mut next = Some(first);
-    while let Some(one) = next {
-        match one {
-            Finished::Done(number) => done.push(number),
-            Finished::Again(number) => again.push(number),
-        }
-        next = if done.len() + again.len() < TOGETHER { finished.try_recv().ok() } else { None };
+fn together(first: Finished, finished: &mut mpsc::UnboundedReceiver<Finished>) -> Vec<Finished> {
+    let mut all = vec![first];
+    while let Some(one) = if all.len() < TOGETHER { finished.try_recv().ok() } else { None } {
+        all.push(one);
     }
-    [Ask::Done(done), Ask::Again(again)]
+    all
 }
 
 /// What this program has heard. An agent that crashed has forgotten the last second of acknowledgements and tells those
-/// events again; here they are told once. An agent with another journal counts anew, so a number alone says nothing.
+/// events again; here they are told once.
+///
+/// An agent counts places in its journal, and the next agent may have another one: on the disk, or in RAM as the disk is
+/// broken. So the program finishes numbers of our own, and an agent hears only of what it has told over this connection;
+/// what was finished between two is acknowledged when it is told again.
 #[derive(Debug, Default)]
 struct Heard {
-    numbers: BTreeMap<u64, Told>,
+    /// By place.
+    told: BTreeMap<u64, Told>,
+    /// The places of what is not finished, by our numbers.
+    places: HashMap<u64, u64>,
+    last: u64,
+    connection: u64,
 }
 
-/// What stands under a number.
+/// What stands at a place.
 #[derive(Debug)]
 struct Told {
     /// A digest of the event's id.
     id: u64,
+    /// Our number.
+    number: u64,
+    /// Over which connection it was told last.
+    connection: u64,
     finished: bool,
 }
 
 impl Heard {
-    /// Whether an event is to be told; one that was finished already is to be acknowledged again.
-    fn is_new(&mut self, number: u64, id: &EventId, finish: &mpsc::UnboundedSender<Finished>) -> bool {
-        let id = digest(id);
-        match self.numbers.get(&number).filter(|told| told.id == id) {
-            Some(Told { finished: true, .. }) => {
-                let _ = finish.send(Finished::Done(number));
-                false
+    /// Another connection begins.
+    fn connected(&mut self) {
+        self.connection += 1;
+    }
+
+    /// The number of an event that is to be told; one that was finished already is to be acknowledged again.
+    fn hear(&mut self, place: u64, id: &EventId, finish: &mpsc::UnboundedSender<Finished>) -> Option<u64> {
+        let (id, connection) = (digest(id), self.connection);
+        if let Some(told) = self.told.get_mut(&place).filter(|told| told.id == id) {
+            told.connection = connection;
+            if told.finished {
+                let _ = finish.send(Finished::Known(place, connection));
             }
-            Some(Told { finished: false, .. }) => false,
-            None => {
-                self.numbers.insert(number, Told { id, finished: false });
-                if self.numbers.len() > REMEMBERED {
-                    self.numbers.pop_first();
-                }
-                true
-            }
+            return None;
+        }
+        self.last += 1;
+        let told = Told { id, number: self.last, connection, finished: false };
+        if let Some(before) = self.told.insert(place, told) {
+            self.places.remove(&before.number);
+        }
+        self.places.insert(self.last, place);
+        self.forget();
+        Some(self.last)
+    }
+
+    /// The oldest that is finished goes, if there are too many.
+    fn forget(&mut self) {
+        if self.told.len() > REMEMBERED
+            && let Some(&place) = self.told.iter().find(|(_, told)| told.finished).map(|(place, _)| place)
+        {
+            self.told.remove(&place);
         }
     }
 
-    fn finished(&mut self, asks: &[Ask; 2]) {
-        let [Ask::Done(done), Ask::Again(again)] = asks else { return };
-        for number in done {
-            self.numbers.entry(*number).and_modify(|told| told.finished = true);
+    /// What is to be said to the agent.
+    fn asks(&mut self, finished: Vec<Finished>) -> [Ask; 2] {
+        let (mut done, mut again) = (Vec::new(), Vec::new());
+        for one in finished {
+            match one {
+                Finished::Done(number) => done.extend(self.done(number)),
+                Finished::Again(number) => again.extend(self.again(number)),
+                Finished::Known(place, connection) if connection == self.connection => done.push(place),
+                Finished::Known(..) => {}
+            }
         }
-        for number in again {
-            self.numbers.remove(number);
-        }
+        [Ask::Done(done), Ask::Again(again)]
+    }
+
+    fn done(&mut self, number: u64) -> Option<u64> {
+        let place = self.places.remove(&number)?;
+        let told = self.told.get_mut(&place)?;
+        told.finished = true;
+        (told.connection == self.connection).then_some(place)
+    }
+
+    fn again(&mut self, number: u64) -> Option<u64> {
+        let place = self.places.remove(&number)?;
+        let told = self.told.remove(&place)?;
+        (told.connection == self.connection).then_some(place)
     }
 }
 
@@ -276,15 +318,45 @@ mod tests {
         EventId { node: HostName::parse("attic").expect("a name"), epoch: Epoch(1), sequence }
     }
 
+    fn done(heard: &mut Heard, finished: Finished) -> Vec<u64> {
+        match heard.asks(vec![finished]) {
+            [Ask::Done(places), Ask::Again(_)] => places,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
-    fn an_event_is_told_once_and_one_of_another_journal_under_its_number_as_well() {
+    fn an_event_is_told_once_and_acknowledged_again() {
         let (finish, mut finished) = mpsc::unbounded_channel();
         let mut heard = Heard::default();
-        assert!(heard.is_new(1, &id(7), &finish) && !heard.is_new(1, &id(7), &finish));
-        heard.finished(&[Ask::Done(vec![1]), Ask::Again(vec![])]);
-        assert!(!heard.is_new(1, &id(7), &finish));
-        assert!(matches!(finished.try_recv(), Ok(Finished::Done(1))), "it is acknowledged again");
-        assert!(heard.is_new(1, &id(8), &finish), "the journal is another one");
-        assert!(!heard.is_new(1, &id(8), &finish) && finished.try_recv().is_err());
+        let number = heard.hear(7, &id(7), &finish).expect("it is new");
+        assert_eq!(heard.hear(7, &id(7), &finish), None);
+        assert_eq!(done(&mut heard, Finished::Done(number)), [7]);
+        assert_eq!(heard.hear(7, &id(7), &finish), None);
+        assert_eq!(done(&mut heard, finished.try_recv().expect("it is acknowledged again")), [7]);
+        let number = heard.hear(8, &id(8), &finish).expect("it is new");
+        assert_eq!(heard.asks(vec![Finished::Again(number)]), [Ask::Done(vec![]), Ask::Again(vec![8])]);
+        assert!(heard.hear(8, &id(8), &finish).is_some());
+    }
+
+    #[test]
+    fn what_is_done_reaches_no_other_journal() {
+        let (finish, mut finished) = mpsc::unbounded_channel();
+        let mut heard = Heard::default();
+        let (one, two) = (heard.hear(1, &id(1), &finish).unwrap(), heard.hear(2, &id(2), &finish).unwrap());
+        heard.connected();
+        let at_first = done(&mut heard, Finished::Done(one));
+        assert!(at_first.is_empty(), "what the next agent has at that place is not known");
+        let other = heard.hear(2, &id(9), &finish).expect("another event at that place");
+        assert!(done(&mut heard, Finished::Done(two)).is_empty());
+        assert_eq!(done(&mut heard, Finished::Done(other)), [2]);
+        heard.connected();
+        assert_eq!(heard.hear(1, &id(1), &finish), None, "the first journal is there again");
+        let known = finished.try_recv().expect("it is acknowledged now");
+        assert_eq!(done(&mut heard, known), [1]);
+        assert!(heard.hear(2, &id(2), &finish).is_some(), "rather twice than never");
+        heard.hear(1, &id(1), &finish);
+        heard.connected();
+        assert!(done(&mut heard, finished.try_recv().unwrap()).is_empty(), "that connection is over");
     }
 }

@@ -73,6 +73,11 @@ impl Journal {
         self.changed(&mut state).map(|()| true)
     }
 
+    /// For so many more consumers there are places.
+    pub fn room_for_consumers(&self) -> usize {
+        MAX_CONSUMERS - self.core.lock().shelf.consumers.len()
+    }
+
     /// Takes a consumer's cursor away.
     ///
     /// # Errors

@@ -94,7 +94,12 @@ impl Cursor {
     pub fn hand(&mut self, positions: impl IntoIterator<Item = Position>, next: Position) {
         for position in positions {
             if position >= self.next {
-                self.out_mut().open.push_back(position);
+                let open = &mut self.out_mut().open;
+                if open.is_empty() {
+                    // One event for each of thousands is what there is most often.
+                    open.reserve_exact(1);
+                }
+                open.push_back(position);
             }
             self.out.iter_mut().for_each(|out| out.forget_again(position));
         }

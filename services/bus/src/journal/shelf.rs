@@ -12,7 +12,7 @@ use super::codec;
 use super::cursor::Cursor;
 use super::notice::{Bounded, Dropped, Gap, MAX_UNREAD};
 use super::record::{Entry, Keep, Position, Record};
-use super::sources::Sources;
+use super::sources::{Known, Sources};
 use recent::Recent;
 pub(crate) use segment::{MARK_EVERY, Segment, Share};
 use serde::{Deserialize, Serialize};
@@ -156,16 +156,15 @@ impl Shelf {
 
     /// Whether a record was here, as far as that is known: none if it was not; else where it is, if that is known.
     pub(crate) fn knows(&self, record: &Record) -> Option<Option<Position>> {
-        let here = || Some(self.recent.find(&record.key));
-        if record.class.keep != Keep::LatestPerSubject {
-            return if self.sources.contains(&record.key) { here() } else { None };
-        }
-        // A state may come late, when it is asked for only then: what is kept of its subject knows best, and a hole that
-        // was closed says nothing.
-        match self.subjects.outdates(record) {
+        let is_state = record.class.keep == Keep::LatestPerSubject;
+        // A state may come late, when it is asked for only then: what is kept of its subject knows best.
+        match is_state.then(|| self.subjects.outdates(record)).flatten() {
             Some((position, same)) => Some(same.then_some(position)),
-            None if self.sources.surely_contains(&record.key) => here(),
-            None => None,
+            None => match self.sources.knows(&record.key) {
+                Known::No => None,
+                Known::Perhaps => self.recent.find(&record.key).map(Some),
+                Known::Surely => Some(self.recent.find(&record.key)),
+            },
         }
     }
 

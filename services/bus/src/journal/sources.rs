@@ -1,9 +1,10 @@
 //! Which keys were here already, so that a record that is sent again is kept once. Pure.
 //!
-//! Exact, as long as at most [`MAX_RUNS`] holes are in the numbers of a run of a program, and at most [`MAX_SOURCES`]
-//! runs of programs are known. Beyond: a record that fills the oldest of all those holes is taken for a repetition, and
-//! repetitions from the program that has been silent longest are kept twice. Not so states, which may come long after
-//! their time: the newest one of each subject is known by itself (`shelf/subjects.rs`).
+//! Exact, as long as at most half of [`MAX_RUNS`] holes are in the numbers of a run of a program, and at most
+//! [`MAX_SOURCES`] runs of programs are known. Beyond, what may be new is kept: so repetitions of the oldest numbers of
+//! such a run, and from the program that has been silent longest, may be kept twice, and nothing that is new is left
+//! out. Of states, which may come long after their time, the newest one of each subject is known by itself
+//! (`shelf/subjects.rs`).
 
 use super::record::{Key, Position};
 use super::runs::Runs;
@@ -23,6 +24,17 @@ pub struct Sources {
     count: usize,
 }
 
+/// What is known of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// It was not here.
+    No,
+    /// It lies where holes were closed: it may have been one of them.
+    Perhaps,
+    /// It was here.
+    Surely,
+}
+
 #[derive(Debug, Clone, Default)]
 struct Source {
     runs: Runs,
@@ -40,19 +52,14 @@ pub struct Kept {
 
 impl Sources {
     /// Whether the key was here.
-    pub fn contains(&self, key: &Key) -> bool {
+    pub fn knows(&self, key: &Key) -> Known {
         let source = self.nodes.get(&key.node).and_then(|epochs| epochs.get(&key.epoch));
-        source.is_some_and(|source| source.runs.contains(key.sequence))
-    }
-
-    /// The same, but not for numbers among which holes may have been closed.
-    pub fn surely_contains(&self, key: &Key) -> bool {
-        let source = self.nodes.get(&key.node).and_then(|epochs| epochs.get(&key.epoch));
-        let runs = source.map(|source| &source.runs);
-        runs.is_some_and(|runs| {
-            let is_closed = runs.count() > MAX_RUNS / 2 && runs.is_in_lowest(key.sequence);
-            !is_closed && runs.contains(key.sequence)
-        })
+        match source.map(|source| &source.runs) {
+            Some(runs) if !runs.contains(key.sequence) => Known::No,
+            Some(runs) if runs.count() > MAX_RUNS / 2 && runs.is_in_lowest(key.sequence) => Known::Perhaps,
+            Some(_) => Known::Surely,
+            None => Known::No,
+        }
     }
 
     /// Remembers the key of the record at `position`.
@@ -127,9 +134,9 @@ mod tests {
             sources.insert(&key(7, sequence), Position(sequence));
         }
         for sources in [Sources::from(sources.kept()), sources] {
-            let known: Vec<_> = (0..6).filter(|&n| sources.contains(&key(7, n))).collect();
+            let known: Vec<_> = (0..6).filter(|&n| sources.knows(&key(7, n)) == Known::Surely).collect();
             assert_eq!(known, [1, 2, 4]);
-            assert!(!sources.contains(&key(8, 1)));
+            assert_eq!(sources.knows(&key(8, 1)), Known::No);
         }
     }
 
@@ -141,18 +148,18 @@ mod tests {
             sources.insert(&key(0, number), Position(number + 1));
         }
         assert_eq!(sources.kept().len(), MAX_SOURCES);
-        assert!(sources.contains(&key(0, 1)) && !sources.contains(&key(1, 1)) && sources.contains(&key(2, 1)));
+        let known = [key(0, 1), key(1, 1), key(2, 1)].map(|key| sources.knows(&key));
+        assert_eq!(known, [Known::Surely, Known::No, Known::Surely]);
     }
 
     #[test]
-    fn holes_are_bounded() {
+    fn holes_are_bounded_and_what_fills_a_closed_one_may_be_new() {
         let mut sources = Sources::default();
         for number in 0..3000 {
             sources.insert(&key(1, 2 * number), Position(number));
         }
-        assert!(sources.contains(&key(1, 3)) && !sources.contains(&key(1, 5997)));
-        assert!(!sources.surely_contains(&key(1, 3)) && !sources.surely_contains(&key(1, 2)));
-        assert!(sources.surely_contains(&key(1, 5998)) && !sources.surely_contains(&key(1, 5997)));
+        let known = [2, 3, 5997, 5998].map(|sequence| sources.knows(&key(1, sequence)));
+        assert_eq!(known, [Known::Perhaps, Known::Perhaps, Known::No, Known::Surely]);
         assert_eq!(Vec::<(u64, u64)>::from(sources.kept()[0].runs.clone()).len(), MAX_RUNS);
     }
 }

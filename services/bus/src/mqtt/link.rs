@@ -162,7 +162,10 @@ async fn drive(mut events: EventLoop, forward: Sender<Result<Box<Packet>, Troubl
 }
 
 async fn published(mark: Mark, notice: PublishNotice) -> Heard {
-    Heard::Answered(mark, told::verdict(notice.wait_async().await))
+    match told::verdict(notice.wait_async().await) {
+        Some(verdict) => Heard::Answered(mark, verdict),
+        None => std::future::pending().await,
+    }
 }
 
 async fn subscribed(names: Vec<String>, notice: SubscribeNotice) -> Heard {

@@ -32,7 +32,7 @@ use super::topic::{Prefix, VERSION};
 use crate::allowance::Allowance;
 use crate::told::{self, Told};
 use desk::{Desk, Taken};
-use flow::Flow;
+use flow::{Flow, Refused};
 use herald::Herald;
 use protocol::fact::{Condition, Fact};
 use protocol::{Epoch, Instant};
@@ -149,8 +149,7 @@ impl Machine {
     fn pump(&mut self, now: Now) -> Vec<Action> {
         let (Phase::Up(_) | Phase::Leaving(_)) = self.phase else { return Vec::new() };
         let (mut actions, refused) = self.flow.pump(now.instant);
-        for (about, position) in refused {
-            let why = "the broker takes no packets of that size; let it take larger ones".to_owned();
+        for Refused { about, why, position } in refused {
             actions.extend(self.refused("", &about, why, now));
             actions.extend(position.map(Action::Settle));
         }
@@ -263,11 +262,13 @@ impl Machine {
             return self.finish();
         }
         let was_up = self.is_up();
-        self.flow.end();
+        let ends_again = self.flow.broke();
         if let Some(herald) = &mut self.herald {
             herald.down();
         }
         let (pause, why) = match self.quarrel.down(now.instant, &trouble) {
+            // Rather an event that the broker does not bear: that is known after the next.
+            End::Quarrel if ends_again && trouble == Trouble::Closed => (Duration::ZERO, words(trouble)),
             End::Ordinary => (self.backoff.next(), words(trouble)),
             End::Suspicious => (Duration::ZERO, words(trouble)),
             End::Quarrel => (ASIDE, self.taken()),

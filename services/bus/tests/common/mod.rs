@@ -43,6 +43,7 @@ pub fn settings(name: &str, folder: &TempDir, server: bool) -> Settings {
         follow: vec![],
         server,
         forget_after: None,
+        strangers_per_address: u32::MAX,
         state_dir: None,
     }
 }
@@ -75,8 +76,8 @@ impl Machine {
 /// Carries what two agents say to each other until either ends; the first is the server.
 pub async fn link(server: &mut Machine, client: &mut Machine, number: u64) {
     let roles = Roles::parse(&["follow", "publish:*", "command:*"]).unwrap();
-    server.agent.order(Order::LinkUp { link: number, host: client.node.clone(), roles: roles.clone() });
-    client.agent.order(Order::LinkUp { link: number, host: server.node.clone(), roles });
+    server.agent.order(Order::LinkUp { link: number, host: client.node.clone(), roles: roles.clone(), stranger: None });
+    client.agent.order(Order::LinkUp { link: number, host: server.node.clone(), roles, stranger: None });
     carry(server, client, number).await;
     server.agent.order(Order::LinkDown(number));
     client.agent.order(Order::LinkDown(number));

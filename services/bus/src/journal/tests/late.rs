@@ -2,17 +2,30 @@
 
 use super::*;
 
-#[test]
-fn a_state_is_kept_however_late_it_comes_and_not_twice() {
-    let bench = Bench::new(Bounds { recent: 0, ..SMALL });
-    // What lies between was of no interest here: holes, more of them than are remembered.
+/// Holes, more of them than are remembered: what lies between was of no interest here.
+fn with_holes(recent: u64) -> Bench {
+    let bench = Bench::new(Bounds { recent, ..SMALL });
     for sequence in (4..3000).step_by(2) {
         bench.append(record(sequence, MOTION, "motion")).unwrap();
     }
-    assert!(matches!(bench.append(record(5, ALL, "all")), Ok(Appended::Already(_))), "its hole was closed");
+    bench
+}
+
+#[test]
+fn a_state_is_kept_however_late_it_comes_and_not_twice() {
+    let bench = with_holes(0);
     assert!(matches!(bench.append(record(5, STATE, "disk")), Ok(Appended::Stored(_))));
     assert!(matches!(bench.append(record(5, STATE, "disk")), Ok(Appended::Already(Some(_)))));
     assert!(matches!(bench.append(record(3, STATE, "disk")), Ok(Appended::Already(None))), "it is older");
+}
+
+#[test]
+fn an_event_that_was_never_here_is_kept_though_its_hole_was_closed() {
+    let bench = with_holes(SMALL.recent.max(4096));
+    let late = bench.append(record(5, ALL, "all"));
+    assert!(matches!(late, Ok(Appended::Stored(_))), "{late:?}");
+    assert!(matches!(bench.append(record(5, ALL, "all")), Ok(Appended::Already(Some(_)))), "it is among the newest");
+    assert!(matches!(bench.append(record(2998, MOTION, "motion")), Ok(Appended::Already(_))), "it was here");
 }
 
 #[test]

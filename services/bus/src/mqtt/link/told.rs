@@ -35,14 +35,15 @@ pub(super) fn message(publish: &Publish, token: u64) -> Message {
     }
 }
 
-/// What became of a publication.
-pub(super) fn verdict(answer: Result<PublishResult, PublishNoticeError>) -> Verdict {
+/// What became of a publication; nothing if the connection has ended, which is told by itself.
+pub(super) fn verdict(answer: Result<PublishResult, PublishNoticeError>) -> Option<Verdict> {
     let reason = match answer {
         Ok(PublishResult::Qos1(answer)) => answer.reason,
-        // Asked for once, answered otherwise, or the connection is gone: to be sent again.
-        Ok(_) | Err(_) => return Verdict::Later,
+        Err(PublishNoticeError::Recv | PublishNoticeError::SessionReset) => return None,
+        // Asked for once and answered otherwise, or not sent: to be sent again.
+        Ok(_) | Err(_) => return Some(Verdict::Later),
     };
-    match reason {
+    Some(match reason {
         PubAckReason::Success | PubAckReason::NoMatchingSubscribers => Verdict::Taken,
         PubAckReason::NotAuthorized => {
             Verdict::Never("the broker does not let us publish there; give our user the right to".into())
@@ -50,11 +51,11 @@ pub(super) fn verdict(answer: Result<PublishResult, PublishNoticeError>) -> Verd
         PubAckReason::TopicNameInvalid | PubAckReason::PayloadFormatInvalid => {
             Verdict::Never(format!("the broker does not take it ({reason:?})"))
         }
-        PubAckReason::UnspecifiedError
-        | PubAckReason::ImplementationSpecificError
-        | PubAckReason::PacketIdentifierInUse
-        | PubAckReason::QuotaExceeded => Verdict::Later,
-    }
+        PubAckReason::UnspecifiedError | PubAckReason::ImplementationSpecificError => {
+            Verdict::Unclear(format!("the broker does not take it ({reason:?}); its log may say why"))
+        }
+        PubAckReason::PacketIdentifierInUse | PubAckReason::QuotaExceeded => Verdict::Later,
+    })
 }
 
 /// What a broker does not let us subscribe to; that it keeps its version to itself is its right.
