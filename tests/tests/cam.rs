@@ -228,6 +228,9 @@ fn what_lies_in_ram_is_listed_and_only_deleted_by_who_says_so() {
     assert!(recorder.contents("cam1").foreign.is_empty() && recorder.contents("cam1").stray_labels.is_empty());
     recorder.cam_does(&["clean", "cam1", "--yes", "--evidence"]);
     assert_eq!(recorder.closed("cam1").len(), 1);
+    let lines = segments::ledger::read(&recorder.world.path("ram"), "cam1").unwrap();
+    let cleaned = lines.iter().filter(|line| matches!(line.what, segments::ledger::What::Cleaned { .. })).count();
+    assert_eq!(cleaned, all.len() - 1, "and so does the ledger");
     let told = facts(&door, "attic/evt/camera/segment-evicted");
     assert_eq!(told.len(), all.len() - 1, "the house knows: {told:?}");
     drop(lock);

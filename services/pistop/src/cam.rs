@@ -56,7 +56,7 @@ pub struct CamFlags {
 /// What to do with cameras.
 #[derive(Debug, Subcommand)]
 pub enum CamVerb {
-    /// What is missing of a day, and why; ends with 1 if something has no reason
+    /// What is missing of a day, and why; ends with 1 if something has no reason, or nothing is known of it
     Gaps(GapsFlags),
     /// Record them from now on
     Start(Aim),
