@@ -245,6 +245,8 @@ pub enum Fact {
     QueuePressure {
         /// It runs short.
         high: bool,
+        /// There is none: pictures are lost, whoever fills the disk.
+        full: bool,
         /// What recordings take, in bytes.
         bytes: u64,
         /// What they may take, in bytes.

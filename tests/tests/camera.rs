@@ -390,3 +390,37 @@ fn a_full_ram_disk_costs_the_oldest_segments_and_never_the_recorder() {
     process.stop(Signal::SIGTERM);
     assert!(!Path::new(&recorder.folder("cam1")).exists(), "outside nothing was mounted or written");
 }
+
+/// A recorder was killed, and somebody has filled the disk since.
+#[test]
+fn an_orphan_on_a_full_ram_disk_is_told_and_adopted_as_soon_as_there_is_room() {
+    let camera = Camera::start(vec![]).unwrap();
+    let mut recorder = Recorder::of("cam1");
+    let attic = agent(&mut recorder);
+    recorder.camera("cam1", &camera, &format!("{STILL}\nSEGMENT_SEC=1"));
+    let process = recorder.start();
+    let orphan = recorder.wait_for("cam1", 1).remove(0);
+    end(process);
+    let (wanted, orphan) = (recorder.world.path("fill"), orphan.path.display().to_string());
+    fs::write(&wanted, "").unwrap();
+    let script = format!(
+        r#"cp '{orphan}' '{0}.ts' && mount -t tmpfs -o size=1m tmpfs "$RAM_DIR" && mkdir "$RAM_DIR/cam1" &&
+           cp '{0}.ts' "$RAM_DIR/cam1/{1}"; cat /dev/zero >"$RAM_DIR/filler" 2>/dev/null
+           (while [ -e '{0}' ]; do sleep 0.1; done; rm "$RAM_DIR/filler") & exec "$@""#,
+        wanted.display(),
+        segments::Name::new(1000, 9, 1).part(),
+    );
+    as_root_in_a_namespace(&mut recorder, &script);
+    let mut process = recorder.start();
+    let folder = inside(&recorder.world, process.pid());
+    recorder.world.until("it waits", || process.log().contains("is adopted as soon as there is room: No space left"));
+    recorder.world.until("it is told", || {
+        let told = facts(&attic.place().path("bus.sock"), "attic/st/camera/queue-pressure", 1);
+        told[0]["full"] == true && told[0]["high"] == true
+    });
+    fs::remove_file(&wanted).unwrap();
+    recorder.world.until("it is adopted", || {
+        segments::read(&folder).is_ok_and(|contents| contents.closed.iter().any(|found| found.label.boot == "00000009"))
+    });
+    process.stop(Signal::SIGTERM);
+}

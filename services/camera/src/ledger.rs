@@ -10,8 +10,6 @@ use std::time::Duration;
 
 /// The clocks have moved against each other if they are further apart than this.
 const STEP_MS: u64 = 500;
-/// Another one for each run of the kernel.
-const KERNEL: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The way to all of them; clones are the same one.
 #[derive(Debug, Clone)]
@@ -38,7 +36,7 @@ impl Ledgers {
 
     /// A run begins.
     pub fn begin(&self, camera: &str, run: u32) {
-        let kernel = std::fs::read_to_string(KERNEL).unwrap_or_default().trim().to_owned();
+        let kernel = self.wall.kernel().to_owned();
         let (at, clock) = self.wall.reading();
         self.write(camera, Line { at, what: What::Begun { run: format!("{run:08x}"), kernel, clock } });
         self.alive(camera, None);

@@ -61,6 +61,8 @@ pub enum Input {
     Encoder(&'static str),
     /// The server lets everybody go: what was recorded so far is to leave at once.
     Leaving,
+    /// The open segment takes as much room as one may.
+    Large,
     /// The deadline has passed.
     Tick,
     /// The program ends.
@@ -126,16 +128,16 @@ pub struct Machine {
     stirred: bool,
     presence: Presence,
     silent_at: Option<Duration>,
-    /// The open segment ends with the next picture.
-    leaving: bool,
+    /// The open segment ends with the next picture, for this reason.
+    ends: Option<Reason>,
 }
 
 impl Machine {
     /// A camera of which nothing is known yet.
     pub fn new(camera: &str, rules: Rules, encoder: &'static str) -> Machine {
         let (presence, camera) = (Presence::Unknown(None), camera.into());
-        let (told, open, moving, silent_at) = Default::default();
-        Machine { camera, rules, encoder, told, open, moving, stirred: false, presence, silent_at, leaving: false }
+        let (told, open, moving, silent_at, ends) = Default::default();
+        Machine { camera, rules, encoder, told, open, moving, stirred: false, presence, silent_at, ends }
     }
 
     /// When [`Input::Tick`] is due.
@@ -161,13 +163,16 @@ impl Machine {
                 self.encoder = encoder;
                 self.told.map(|(online, recording)| self.state(online, recording)).into_iter().collect()
             }
-            Input::Leaving => {
-                self.leaving = self.open.is_some();
-                Vec::new()
-            }
+            Input::Leaving => self.ends_with_the_next(Reason::Stopped),
+            Input::Large => self.ends_with_the_next(Reason::Length),
             Input::Tick => self.tick(now),
             Input::Stop => self.close(Reason::Stopped).into_iter().chain([self.state(false, false)]).collect(),
         }
+    }
+
+    fn ends_with_the_next(&mut self, reason: Reason) -> Vec<Action> {
+        self.ends = self.open.map(|_| reason);
+        Vec::new()
     }
 
     fn online(&mut self) -> Vec<Action> {
@@ -191,7 +196,7 @@ impl Machine {
         match self.cut(&picture) {
             Some(reason) => {
                 self.open = Some(Open { begun: picture.taken, key: picture.taken, size: picture.size });
-                self.leaving = false;
+                self.ends = None;
                 actions.extend([Action::Key, Action::Begin(reason)]);
                 actions.extend(self.moving.map(|_| Action::Mark));
             }
@@ -208,8 +213,8 @@ impl Machine {
         let nearest = picture.taken + picture.interval / 2;
         if open.size != picture.size {
             Some(Reason::Size)
-        } else if self.leaving {
-            Some(Reason::Stopped)
+        } else if self.ends.is_some() {
+            self.ends
         } else if nearest >= open.begun + self.rules.segment {
             Some(Reason::Length)
         } else {
@@ -296,7 +301,7 @@ impl Machine {
     /// A segment that ends with the camera is evidence.
     fn close(&mut self, reason: Reason) -> Vec<Action> {
         self.silent_at = None;
-        (self.stirred, self.leaving) = (false, false);
+        (self.stirred, self.ends) = (false, None);
         match self.open.take() {
             Some(_) if reason == Reason::Lost => vec![Action::Mark, Action::Close(reason)],
             Some(_) => vec![Action::Close(reason)],

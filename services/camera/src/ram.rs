@@ -1,10 +1,13 @@
 //! The RAM that recordings may take. It is a budget in bytes, below the size of the tmpfs: when it is used up the least valuable segments
 //! go, each with a fact, and recording goes on. A tmpfs of its own is mounted if there is none.
+//!
+//! What always holds: no segment goes before its room is needed, and none for what is not ours; open segments, which cannot go, take a
+//! quarter of the budget at most.
 
 use crate::house::House;
 use crate::ledger::Ledgers;
 use crate::wall::Wall;
-use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+use nix::sys::statfs::{Statfs, TMPFS_MAGIC, statfs};
 use protocol::fact::Fact;
 use runner::exit::Failure;
 use segments::ledger::{Closed, What};
@@ -14,9 +17,14 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Taken where recordings lie on a disk, and nobody said how much they may take.
 const ON_DISK: u64 = 1 << 30;
+/// Least room to make when there is none: not for each picture anew.
+pub const ROOM: u64 = 256 * 1024;
+/// All open segments together take the budget divided by this at most; those that are closed can make room for them.
+const OPEN_SHARE: u64 = 4;
 /// Marks the folder as ours.
 const LOCK: &str = ".recorder";
 
@@ -25,6 +33,9 @@ const LOCK: &str = ".recorder";
 pub struct Ram {
     dir: PathBuf,
     cap: u64,
+    share: u64,
+    /// So many writers have no room.
+    full: Arc<AtomicUsize>,
     house: House,
     ledgers: Ledgers,
     _lock: Arc<File>,
@@ -39,6 +50,7 @@ impl Ram {
         dir: &Path,
         cap: Option<u64>,
         mount: Option<&str>,
+        cameras: usize,
         house: House,
         wall: Arc<Wall>,
     ) -> Result<Ram, Failure> {
@@ -57,7 +69,9 @@ impl Ram {
             ))
         })?;
         let cap = budget(dir, used(dir), cap).map_err(bad)?;
-        Ok(Ram { dir: dir.into(), cap, house, ledgers: Ledgers::new(dir, wall), _lock: Arc::new(lock) })
+        let share = (cap / (OPEN_SHARE * cameras.max(1) as u64)).max(ROOM);
+        let (full, ledgers) = (Arc::default(), Ledgers::new(dir, wall));
+        Ok(Ram { dir: dir.into(), cap, share, full, house, ledgers, _lock: Arc::new(lock) })
     }
 
     /// Where a camera's recordings are.
@@ -80,16 +94,37 @@ impl Ram {
         self.cap
     }
 
+    /// Bytes that one open segment may take.
+    pub const fn share(&self) -> u64 {
+        self.share
+    }
+
+    /// Somebody has no room, as long as he keeps this.
+    pub fn full(&self) -> Full {
+        self.full.fetch_add(1, Ordering::Relaxed);
+        Full(self.full.clone())
+    }
+
+    /// Whether anybody has none.
+    pub fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether the file system has room, whoever made it.
+    pub fn has_room(&self) -> bool {
+        statfs(&self.dir).is_ok_and(|fs| fs.blocks_available() * unit(&fs) >= ROOM)
+    }
+
     /// Bytes that they take.
     pub fn used(&self) -> u64 {
         used(&self.dir)
     }
 
-    /// Lets go of as much as is needed for `more` bytes.
-    pub fn keep_within(&self, more: u64) {
-        let needed = (self.used() + more).saturating_sub(self.cap);
-        if needed > 0 {
-            self.evict(needed, "recordings take as much RAM as they may (RAM_BYTES)");
+    /// Lets go of what is too much.
+    pub fn keep_within(&self) {
+        let over = self.used().saturating_sub(self.cap);
+        if over > 0 {
+            self.evict(over, "recordings take as much RAM as they may (RAM_BYTES)");
         }
     }
 
@@ -132,10 +167,23 @@ impl Ram {
     }
 }
 
-fn size_of(folder: &Path) -> io::Result<u64> {
-    let sizes =
-        fs::read_dir(folder)?.map(|entry| entry.and_then(|entry| entry.metadata()).map_or(0, |meta| meta.len()));
-    Ok(sizes.sum())
+/// Somebody has no room. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Full(Arc<AtomicUsize>);
+
+impl Drop for Full {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Whether that is why it failed.
+pub fn is_full(why: &io::Error) -> bool {
+    matches!(why.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
+fn unit(fs: &Statfs) -> u64 {
+    u64::try_from(fs.block_size()).unwrap_or(4096)
 }
 
 /// Whether something of its own is mounted there.
@@ -146,7 +194,9 @@ fn is_mount(dir: &Path) -> bool {
 
 fn holds_recordings(dir: &Path) -> bool {
     let folders = segments::cameras(dir).unwrap_or_default();
-    folders.values().any(|folder| size_of(folder).unwrap_or_default() > 0)
+    let is_some =
+        |entry: io::Result<fs::DirEntry>| entry.and_then(|entry| entry.metadata()).is_ok_and(|about| about.len() > 0);
+    folders.values().any(|folder| fs::read_dir(folder).is_ok_and(|mut entries| entries.any(is_some)))
 }
 
 fn is_tmpfs(dir: &Path) -> bool {
@@ -193,7 +243,7 @@ fn lock(dir: &Path) -> io::Result<Option<File>> {
 
 fn used(dir: &Path) -> u64 {
     let folders = segments::cameras(dir).unwrap_or_default();
-    folders.values().map(|folder| size_of(folder).unwrap_or_default()).sum()
+    folders.values().map(|folder| segments::folder::size(folder).unwrap_or_default()).sum()
 }
 
 /// What recordings may take: what the owner said, if that is there; nine tenths of a tmpfs of our own; half of what is free in one that
@@ -201,7 +251,7 @@ fn used(dir: &Path) -> u64 {
 /// after each start.
 fn budget(dir: &Path, used: u64, wanted: Option<u64>) -> io::Result<u64> {
     let fs = statfs(dir)?;
-    let unit = u64::try_from(fs.block_size()).unwrap_or(4096);
+    let unit = unit(&fs);
     let (size, free) = (fs.blocks() * unit, fs.blocks_available() * unit + used);
     let share = match (is_tmpfs(dir), is_mount(dir)) {
         (true, true) => size / 10 * 9,
@@ -219,4 +269,69 @@ fn budget(dir: &Path, used: u64, wanted: Option<u64>) -> io::Result<u64> {
         return Ok(share);
     }
     Ok(wanted.unwrap_or(share))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use bus::client::Bus;
+    use segments::{Clock, Label, Name, Reason};
+
+    /// A folder with so many bytes for recordings; the bus leads nowhere.
+    pub(crate) fn ram(dir: &Path, cap: u64, cameras: usize) -> Ram {
+        let (house, wall) = (House::open(Bus::open(&dir.join("none"), "test 1")), Wall::start(dir.join("clock")));
+        Ram::prepare(&dir.join("ram"), Some(cap), None, cameras, house, Arc::new(wall)).unwrap()
+    }
+
+    fn close(folder: &Path, sequence: u64, bytes: usize) {
+        let name = Name::new(sequence * 1000, 9, sequence);
+        let text = format!(
+            r#"{{"camera":"cam1","start_unix_ms":{0}000,"duration_ms":20000,"frames":300,"bytes":{bytes},"width":640,"height":480,
+            "clock":"set","reason":"length","marked":true,"motion_percent":0.5,"md5":"","dropped_frames":0,
+            "boot":"00000009","sequence":{0},"monotonic_ms":{0}}}"#,
+            sequence
+        );
+        let label = Label::decode(text.as_bytes()).unwrap();
+        assert_eq!((label.clock, label.reason), (Clock::Set, Reason::Length));
+        fs::write(folder.join(name.part()), vec![0; bytes]).unwrap();
+        segments::close(folder, &name, &label).unwrap();
+    }
+
+    fn left(folder: &Path) -> Vec<u64> {
+        segments::read(folder).unwrap().closed.iter().map(|found| found.name.sequence()).collect()
+    }
+
+    #[tokio::test]
+    async fn evidence_does_not_go_for_recordings_of_others_nor_before_its_room_is_needed() {
+        let dir = tempfile::tempdir().unwrap();
+        let ram = ram(dir.path(), 4_000_000, 2);
+        let folder = ram.folder("cam1");
+        fs::create_dir_all(&folder).unwrap();
+        (1..=3).for_each(|sequence| close(&folder, sequence, 1_000_000));
+        fs::write(folder.join("home-cam-1-00042.ts"), vec![0; 9_000_000]).unwrap();
+        ram.keep_within();
+        assert_eq!(left(&folder), [1, 2, 3], "there is room for what is ours");
+        close(&folder, 4, 1_000_000);
+        ram.keep_within();
+        assert_eq!(left(&folder), [2, 3, 4]);
+        assert!(folder.join("home-cam-1-00042.ts").exists());
+    }
+
+    #[tokio::test]
+    async fn open_segments_take_a_quarter_of_the_budget_together() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(ram(dir.path(), 8_000_000, 2).share(), 1_000_000);
+        assert_eq!(ram(&dir.path().join("other"), 1_000_000, 8).share(), ROOM, "or what is worth a file");
+    }
+
+    #[tokio::test]
+    async fn who_has_no_room_is_counted_until_he_has_some() {
+        let dir = tempfile::tempdir().unwrap();
+        let ram = ram(dir.path(), 1_000_000, 1);
+        let (one, other) = (ram.full(), ram.clone().full());
+        drop(one);
+        assert!(ram.is_full());
+        drop(other);
+        assert!(!ram.is_full() && ram.has_room());
+    }
 }

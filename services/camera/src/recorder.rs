@@ -1,5 +1,6 @@
 //! One camera, from its pictures to its segments: the loop that performs what [`crate::machine`] decides.
 
+mod queue;
 mod writer;
 
 use crate::config::{Camera, Recording};
@@ -16,6 +17,7 @@ use crate::wall::Wall;
 use bytes::Bytes;
 use mjpeg::{Frame, Happening, Happenings};
 use protocol::fact::Fact;
+use queue::Sent;
 use runner::exit::Failure;
 use segments::ledger::What;
 use std::collections::VecDeque;
@@ -24,7 +26,7 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use writer::{Sent, Writer};
+use writer::Writer;
 
 /// So many pictures wait between the camera and the recorder.
 const WAITING: usize = 16;
@@ -80,6 +82,9 @@ pub async fn run(mut camera: watch::Receiver<Camera>, around: Surroundings, outl
     if !camera.borrow().recording.on {
         let camera = camera.borrow().name.clone();
         let encoder = around.encoder.name().into();
+        // Or the time since the last run was killed would be laid to that.
+        around.ram.ledgers().begin(&camera, around.boot);
+        around.ram.ledgers().note(&camera, What::Stopped);
         around.house.say(Fact::Camera { camera, online: false, recording: false, encoder });
     }
     while !around.stop.is_cancelled() {
@@ -377,7 +382,7 @@ impl Recorder {
         match output {
             Some(Output::Unit(unit)) => {
                 self.writer.unit(&unit);
-                Ok(())
+                if self.writer.is_large() { self.perform(Input::Large, None) } else { Ok(()) }
             }
             Some(Output::Broken(why)) => self.repair(&why),
             None => {
@@ -476,4 +481,41 @@ impl Recorder {
 
 fn rules(recording: &Recording) -> Rules {
     Rules { segment: recording.segment, motion_percent: recording.motion_percent }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bus::client::Bus;
+
+    #[tokio::test]
+    async fn a_camera_that_is_off_when_the_recorder_starts_is_written_down_as_stopped() {
+        let dir = tempfile::tempdir().unwrap();
+        let ram = crate::ram::tests::ram(dir.path(), 1_000_000, 1);
+        let wall = Arc::new(Wall::start(dir.path().into()));
+        let around = Surroundings {
+            house: House::open(Bus::open(&dir.path().join("none"), "test 1")),
+            encoder: Kind::X264,
+            patience: LOOK,
+            boot: 7,
+            sequence: Arc::default(),
+            leaving: watch::channel(0).1,
+            stop: CancellationToken::new(),
+            ram: ram.clone(),
+            wall: wall.clone(),
+        };
+        around.stop.cancel();
+        let recording = Recording { on: false, fps: 15.0, bitrate: 1000, segment: LOOK, motion_percent: None };
+        let (url, day_url, night_url) = ("http://192.168.1.33/stream".parse().unwrap(), None, None);
+        let camera = Camera { name: "cam1".into(), url, day_url, night_url, recording };
+        let outlets = Outlets {
+            picture: watch::channel(None).0,
+            board: Board::new(wall, ram.clone(), None),
+            back: mpsc::unbounded_channel().0,
+        };
+        run(watch::channel(camera).1, around, outlets).await.unwrap();
+        let lines = segments::ledger::read(ram.dir(), "cam1").unwrap();
+        assert!(matches!(&lines[0].what, What::Begun { run, .. } if run == "00000007"), "{lines:?}");
+        assert_eq!(lines[1].what, What::Stopped, "and not killed, as the run before may have been");
+    }
 }

@@ -4,6 +4,8 @@ use crate::config::{self, CAMERA, Camera, Config};
 use crate::foreign::Foreign;
 use crate::house::House;
 use crate::live::{self, Show};
+use crate::mend::Mending;
+use crate::orphans;
 use crate::pipeline::{self, encoder};
 use crate::presets::{self, Times};
 use crate::pressure::Pressure;
@@ -11,13 +13,10 @@ use crate::ram::Ram;
 use crate::recorder::{self, Outlets, Surroundings};
 use crate::status::Board;
 use crate::wall::Wall;
-use crate::{mend, orphans};
 use bus::client::{Bus, Shutdown, Shutdowns};
 use protocol::fact::Fact;
 use runner::exit::Failure;
 use runner::signals::{Signal, Signals};
-use segments::Label;
-use segments::ledger::{Closed, What};
 use segments::places::{Changed, Places};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,11 +45,12 @@ pub async fn run(config: Config) -> Result<(), Failure> {
     let house = House::open(bus);
     let wall = Arc::new(Wall::start(config.clock_dir.clone()));
     let mount = config.ram_mount.as_deref();
-    let ram = Ram::prepare(&config.ram_dir, config.ram_bytes, mount, house.clone(), wall.clone())?;
+    let cameras = config.cameras.len();
+    let ram = Ram::prepare(&config.ram_dir, config.ram_bytes, mount, cameras, house.clone(), wall.clone())?;
     pipeline::init()?;
     let (encoder, why) = encoder::choose(config.encoder);
     tracing::info!("{why}");
-    adopt(&ram, &house, &wall);
+    let orphans = adopt(&ram, &house, &wall, boot);
     for (name, bad) in &config.unusable {
         tracing::error!("camera `{name}` is not recorded: {bad}");
         house.say(Fact::CameraOffline { camera: name.clone(), why: format!("is not recorded: {bad}") });
@@ -83,7 +83,8 @@ pub async fn run(config: Config) -> Result<(), Failure> {
         around: around.clone(),
         board,
         pressure: Pressure::default(),
-        was_set: false,
+        mending: Mending::default(),
+        orphans,
         foreign: Foreign::default(),
     };
     let ended = wait(&mut signals, server, &mut tasks, &mut keeper).await;
@@ -149,27 +150,14 @@ impl Server {
     }
 }
 
-fn adopt(ram: &Ram, house: &House, wall: &Wall) {
+/// What lies there from before; whether some of it waits for room.
+fn adopt(ram: &Ram, house: &House, wall: &Wall, boot: u32) -> bool {
+    let wait = orphans::adopt_all(ram, house, wall, boot);
     for (camera, folder) in segments::cameras(ram.dir()).unwrap_or_default() {
-        let mut note = |label: &Label| ram.ledgers().note(&camera, What::Closed(Closed::of(label)));
-        let adopted = orphans::adopt(&camera, &folder, &mut note).unwrap_or_else(|why| {
-            tracing::error!("{}: {why}", folder.display());
-            Vec::new()
-        });
         ram.ledgers().complete(&camera, &segments::read(&folder).unwrap_or_default().closed);
-        for (path, label) in adopted {
-            let path = mend::one(wall, path, &label);
-            tracing::info!("{}: adopted from a recorder that was killed", path.display());
-            house.say(Fact::SegmentClosed {
-                camera: label.camera.clone(),
-                file: path.display().to_string(),
-                bytes: label.bytes,
-                duration_ms: label.duration_ms,
-                motion: label.motion_percent > 0.0,
-            });
-        }
     }
-    ram.keep_within(0);
+    ram.keep_within();
+    wait
 }
 
 type Pictures = BTreeMap<String, watch::Receiver<Option<bytes::Bytes>>>;
@@ -222,20 +210,26 @@ struct Keeper {
     around: Surroundings,
     board: Board,
     pressure: Pressure,
-    was_set: bool,
+    mending: Mending,
+    /// Some wait for room.
+    orphans: bool,
     foreign: Foreign,
 }
 
 impl Keeper {
     fn look(&mut self) {
-        let Surroundings { wall, ram, house, .. } = &self.around;
-        let used = ram.used();
-        self.pressure.look(used, ram.cap()).into_iter().for_each(|fact| house.say(fact));
-        ram.keep_within(0);
+        let Surroundings { wall, ram, house, boot, .. } = &self.around;
+        let full = ram.is_full() || self.orphans;
+        self.pressure.look(ram.used(), ram.cap(), full).into_iter().for_each(|fact| house.say(fact));
+        ram.keep_within();
+        if self.orphans && ram.has_room() {
+            self.orphans = orphans::adopt_all(ram, house, wall, *boot);
+        }
         self.foreign.look(ram.dir());
         self.board.write();
-        if wall.is_set() && !std::mem::replace(&mut self.was_set, wall.is_set()) {
-            mend::all(wall, ram);
+        // Not at once: between two of its steps a label lies there that looks like a stray one.
+        if !self.orphans {
+            self.mending.go_on(wall, ram.dir());
         }
         self.watched.iter_mut().for_each(|watched| watched.look(&self.places));
     }

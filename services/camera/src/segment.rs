@@ -23,8 +23,10 @@ pub struct Beginning {
     pub size: (u32, u32),
     /// The first picture was taken then, on the recorder's clock,
     pub begun: Duration,
-    /// and on the kernel's.
+    /// and on the kernel's,
     pub monotonic_ms: u64,
+    /// in this run of it.
+    pub kernel: String,
 }
 
 /// An open one.
@@ -56,7 +58,7 @@ impl Segment {
     /// # Errors
     /// There is no room, or the folder cannot be written to.
     pub fn open(folder: &Path, beginning: Beginning) -> io::Result<Segment> {
-        let Beginning { camera, name, clock, size: (width, height), begun, monotonic_ms } = beginning;
+        let Beginning { camera, name, clock, size: (width, height), begun, monotonic_ms, kernel } = beginning;
         let label = Label {
             camera,
             start_unix_ms: name.start_unix_ms(),
@@ -75,10 +77,13 @@ impl Segment {
             sequence: name.sequence(),
             monotonic_ms,
             adopted: true,
+            kernel,
         };
         let file = File::create_new(folder.join(name.part()))?;
-        std::fs::write(folder.join(name.label()), label.encode()?)
-            .inspect_err(|_| drop(std::fs::remove_file(folder.join(name.part()))))?;
+        let nothing_stays = |_: &io::Error| {
+            [name.part(), name.label()].iter().for_each(|file| drop(std::fs::remove_file(folder.join(file))));
+        };
+        std::fs::write(folder.join(name.label()), label.encode()?).inspect_err(nothing_stays)?;
         Ok(Segment { folder: folder.into(), file, stream: Stream::default(), name, begun, label, sum: Md5::new() })
     }
 
@@ -154,18 +159,19 @@ pub fn hex(sum: &[u8]) -> String {
     sum.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The MD5 of some bytes, as in a label.
-pub fn md5_of(bytes: &[u8]) -> String {
-    hex(&Md5::digest(bytes))
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
+    /// As in a label.
+    pub(crate) fn md5_of(bytes: &[u8]) -> String {
+        hex(&Md5::digest(bytes))
+    }
+
     fn beginning(sequence: u64) -> Beginning {
-        let (name, begun) = (Name::new(1_795_658_040_123, 1, sequence), Duration::from_secs(7));
-        Beginning { camera: "cam1".into(), name, clock: Clock::Set, size: (640, 480), begun, monotonic_ms: 7000 }
+        let (camera, kernel, begun) = ("cam1".into(), "k".into(), Duration::from_secs(7));
+        let name = Name::new(1_795_658_040_123, 1, sequence);
+        Beginning { camera, name, clock: Clock::Set, size: (640, 480), begun, monotonic_ms: 7000, kernel }
     }
 
     #[test]
@@ -184,7 +190,7 @@ mod tests {
         assert_eq!((label.bytes, label.md5.clone()), (bytes.len() as u64, md5_of(&bytes)));
         assert_eq!((label.frames, label.duration_ms, label.dropped_frames), (30, 1980, 2));
         assert!(label.marked && !label.adopted && label.reason == Reason::Motion);
-        assert_eq!(crate::ts::remains(&bytes).pictures, 30);
+        assert_eq!(crate::ts::remains(&mut &bytes[..], |_| ()).unwrap().pictures, 30);
         assert_eq!(segments::read(dir.path()).unwrap().closed[0].label, label);
     }
 

@@ -9,7 +9,7 @@ use mpeg2ts::ts::{
     AdaptationField, ContinuityCounter, EsInfo, Pid, ProgramAssociation, TransportScramblingControl, TsHeader,
     TsPacket, TsPacketWriter, TsPayload, VersionNumber, WriteTsPacket,
 };
-use std::io;
+use std::io::{self, Read};
 use std::time::Duration;
 
 /// The time of the first picture of a file: a player's buffer is full by then.
@@ -137,18 +137,34 @@ pub struct Remains {
     pub length: Duration,
 }
 
-/// Looks through a file. Nothing of ours is left of a packet without its first byte, so there it ends.
-pub fn remains(file: &[u8]) -> Remains {
-    let packets = file.chunks_exact(TsPacket::SIZE).take_while(|packet| packet[0] == TsPacket::SYNC_BYTE);
-    let (mut whole, mut times) = (0, Vec::new());
-    for packet in packets {
-        whole += TsPacket::SIZE as u64;
-        times.extend(time_of(packet));
+/// Looks through a file, packet by packet, since it may be larger than what memory is left; each whole one goes to `whole`. Nothing of
+/// ours is left of a packet without its first byte, so there it ends.
+///
+/// # Errors
+/// It cannot be read.
+pub fn remains(file: &mut impl Read, mut whole: impl FnMut(&[u8])) -> io::Result<Remains> {
+    let (mut bytes, mut pictures) = (0, 0);
+    let (mut first, mut last) = (u64::MAX, 0);
+    let mut packet = [0; TsPacket::SIZE];
+    while is_read(file, &mut packet)? && packet[0] == TsPacket::SYNC_BYTE {
+        whole(&packet);
+        bytes += TsPacket::SIZE as u64;
+        if let Some(time) = time_of(&packet) {
+            pictures += 1;
+            (first, last) = (time.min(first), time.max(last));
+        }
     }
-    let span = times.iter().max().zip(times.iter().min()).map_or(0, |(last, first)| last - first);
-    let pictures = times.len() as u64;
+    let span = last.saturating_sub(first);
     let each = if pictures > 1 { span / (pictures - 1) } else { 0 };
-    Remains { whole, pictures, length: Duration::from_micros((span + each) * 100 / 9) }
+    Ok(Remains { whole: bytes, pictures, length: Duration::from_micros((span + each) * 100 / 9) })
+}
+
+/// Whether there was another packet.
+fn is_read(file: &mut impl Read, packet: &mut [u8]) -> io::Result<bool> {
+    match file.read_exact(packet) {
+        Err(why) if why.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
+        read => read.map(|()| true),
+    }
 }
 
 /// The time stamp in a packet that begins a picture.
@@ -191,12 +207,31 @@ mod tests {
         }
         let whole = file.len() as u64;
         file.extend([0x47; 100]);
-        let found = remains(&file);
+        let look = |file: &[u8]| remains(&mut &*file, |_| ()).unwrap();
+        let found = look(&file);
         assert_eq!((found.whole, found.pictures), (whole, 30));
         assert!((found.length.as_secs_f64() - 2.0).abs() < 0.001, "{found:?}");
         file.truncate(whole as usize);
         file.extend([0; 400]);
-        assert_eq!(remains(&file), found);
-        assert_eq!(remains(b""), Remains { whole: 0, pictures: 0, length: Duration::ZERO });
+        assert_eq!(look(&file), found);
+        let mut pieces = Pieces { file: &file, most: 0 };
+        let mut sum = 0;
+        let told = remains(&mut io::BufReader::with_capacity(1024, &mut pieces), |packet| sum += packet.len());
+        assert_eq!((told.unwrap(), sum as u64, pieces.most), (found, whole, 1024), "never more of it at once");
+        assert_eq!(look(b""), Remains { whole: 0, pictures: 0, length: Duration::ZERO });
+    }
+
+    /// A file that comes a few bytes at a time, and knows how many were wanted at once.
+    struct Pieces<'a> {
+        file: &'a [u8],
+        most: usize,
+    }
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            self.most = self.most.max(into.len());
+            let few = into.len().min(101);
+            self.file.read(&mut into[..few])
+        }
     }
 }

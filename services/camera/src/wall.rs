@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 /// No machine that this program runs on lives before it: 2026, in milliseconds since 1970.
 pub const EPOCH_MS: u64 = 1_767_225_600_000;
 
+/// Another one for each run of the kernel.
+const KERNEL: &str = "/proc/sys/kernel/random/boot_id";
 /// Longer than this nobody takes to read two clocks, unless he is held up.
 const BETWEEN_MS: u64 = 50;
 
@@ -19,6 +21,8 @@ pub struct Wall {
     start: Instant,
     /// The kernel's monotonic clock then.
     monotonic: Duration,
+    /// Which run of the kernel that is.
+    kernel: String,
     clock_dir: PathBuf,
 }
 
@@ -26,7 +30,9 @@ impl Wall {
     /// Starts to count. `clock_dir` is where systemd-timesyncd makes a file `synchronized`; without that folder, the clock is believed.
     pub fn start(clock_dir: PathBuf) -> Wall {
         let monotonic = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
-        Wall { start: Instant::now(), monotonic, clock_dir }
+        let start = Instant::now();
+        let kernel = std::fs::read_to_string(KERNEL).unwrap_or_default().trim().to_owned();
+        Wall { start, monotonic, kernel, clock_dir }
     }
 
     /// Now.
@@ -49,15 +55,20 @@ impl Wall {
         (self.monotonic + at).as_millis() as u64
     }
 
-    /// The time of day at a time, in milliseconds since 1970, as the clock tells it now.
-    pub fn unix_ms(&self, at: Duration) -> u64 {
-        (unix_now() + at).saturating_sub(self.now()).as_millis() as u64
+    /// The run of the kernel to which they belong; empty if it does not say.
+    pub fn kernel(&self) -> &str {
+        &self.kernel
     }
 
-    /// The same for a reading of [`Wall::monotonic_ms`].
+    /// The time of day at a time, in milliseconds since 1970, as the clock tells it now.
+    pub fn unix_ms(&self, at: Duration) -> u64 {
+        self.unix_ms_of(self.monotonic_ms(at))
+    }
+
+    /// The same for a reading of [`Wall::monotonic_ms`] in this run of the kernel.
     pub fn unix_ms_of(&self, monotonic_ms: u64) -> u64 {
-        let now = (self.monotonic + self.now()).as_millis() as u64;
-        (unix_now().as_millis() as u64 + monotonic_ms).saturating_sub(now)
+        let (now, clock) = self.reading();
+        (clock.unix + monotonic_ms).saturating_sub(now)
     }
 
     /// Both clocks at one moment: the kernel's monotonic one in milliseconds, and what the ledger is told of the other.

@@ -27,7 +27,7 @@ pub mod ram;
 pub mod target;
 pub mod view;
 
-use crate::drive::Verb as Drive;
+use crate::drive::{Verb as Drive, which};
 use crate::logs::{self, LogFlags};
 use clap::{Args, Subcommand};
 use gaps::GapsFlags;
@@ -35,6 +35,9 @@ use place::{Cameras, Find};
 use runner::exit::Failure;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// So long it may take to find out whether there is an uploader.
+const ANSWER: Duration = Duration::from_secs(10);
 
 /// The flags of `cam`.
 #[derive(Debug, Args)]
@@ -53,7 +56,7 @@ pub struct CamFlags {
 /// What to do with cameras.
 #[derive(Debug, Subcommand)]
 pub enum CamVerb {
-    /// What is missing of a day, and why; ends with 1 if something has no reason
+    /// What is missing of a day, and why; ends with 1 if something has no reason, or nothing is known of it
     Gaps(GapsFlags),
     /// Record them from now on
     Start(Aim),
@@ -133,7 +136,7 @@ pub struct Look {
 /// The flags of `logs`.
 #[derive(Debug, Clone, Args)]
 pub struct CamLogFlags {
-    /// A camera, all, or a unit: of cameras the recorder's log is shown, of uploader-NAME the uploader's, of all both
+    /// A camera, all, or a unit: of cameras and of all both logs are shown, of seg-NAME the recorder's, of uploader-NAME the uploader's
     pub name: String,
     /// Where logs are kept that are not in the service directory, in a folder of the service's name
     #[arg(long, value_name = "DIR", default_value = "/var/log/svc")]
@@ -175,6 +178,13 @@ pub async fn run(flags: &CamFlags, variables: Option<PathBuf>, door: &Path) -> R
 
 async fn show_logs(cameras: &Cameras, flags: &CamLogFlags) -> Result<(), Failure> {
     let CamLogFlags { name, logdir, follow, lines } = flags.clone();
-    let names = cameras.target(&name)?.services().iter().map(|&name| name.to_owned()).collect();
+    let services = cameras.target(&name)?.services();
+    let mut names = vec![services[0].to_owned()];
+    for service in &services[1..] {
+        // Somebody may send recordings by other means.
+        if which(service, &cameras.place, ANSWER).await.is_ok() {
+            names.push((*service).into());
+        }
+    }
     logs::run(&LogFlags { names, place: cameras.place.clone(), logdir, follow, lines }).await
 }

@@ -17,6 +17,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::mpsc;
 use std::time::Duration;
 
 /// Between two looks while nothing comes.
@@ -49,15 +50,17 @@ pub async fn run(flags: &LogFlags) -> Result<(), Failure> {
     let (mut folders, mut units) = (Vec::new(), Vec::new());
     for name in &flags.names {
         match which(name, &flags.place, ANSWER).await? {
-            Service::Daemontools(directory) => folders.push((name, folder(&directory, flags)?)),
+            Service::Daemontools(directory) => folders.push((name, folder(&directory, flags))),
             Service::Systemd(_, unit, _) => units.push(unit),
         }
     }
-    if flags.follow && !folders.is_empty() && flags.names.len() > 1 {
-        return Err(Failure::Permanent(format!(
-            "one log at a time can be followed; give one of {}",
-            flags.names.join(", ")
-        )));
+    let folders = those_that_are_there(folders)?;
+    if flags.follow && !folders.is_empty() && !units.is_empty() {
+        let names = flags.names.join(", ");
+        return Err(Failure::Permanent(format!("logs of both kinds cannot be followed at once; give one of {names}")));
+    }
+    if flags.follow && folders.len() > 1 {
+        return follow_all(folders, flags);
     }
     for (name, folder) in &folders {
         if flags.names.len() > 1 {
@@ -66,6 +69,31 @@ pub async fn run(flags: &LogFlags) -> Result<(), Failure> {
         print(folder, flags)?;
     }
     if units.is_empty() { Ok(()) } else { Err(journal(&units, flags)) }
+}
+
+/// One that has logged nothing yet keeps nobody from reading the others.
+fn those_that_are_there<T>(folders: Vec<(T, Result<PathBuf, Failure>)>) -> Result<Vec<(T, PathBuf)>, Failure> {
+    let is_any = folders.iter().any(|(_, folder)| folder.is_ok());
+    let mut there = Vec::new();
+    for (name, folder) in folders {
+        match folder {
+            Ok(folder) => there.push((name, folder)),
+            Err(why) if is_any => eprintln!("pistop: {why}"),
+            Err(why) => return Err(why),
+        }
+    }
+    Ok(there)
+}
+
+/// Their lines as they come; each begins with the program's name. It ends when one of them cannot be followed any longer.
+fn follow_all<T>(folders: Vec<(T, PathBuf)>, flags: &LogFlags) -> Result<(), Failure> {
+    let (end, ended) = mpsc::channel();
+    for (_, folder) in folders {
+        let (end, flags) = (end.clone(), flags.clone());
+        // Whoever waits for an end has one already if nobody takes this one.
+        std::thread::spawn(move || drop(end.send(print(&folder, &flags))));
+    }
+    ended.recv().unwrap_or(Ok(()))
 }
 
 /// Where multilog writes.
@@ -239,6 +267,14 @@ mod tests {
         assert_eq!(rest("a\nb\n", 9), "a\nb\n");
         assert_eq!(rest("a\nb\n", 0), "");
         assert_eq!(rest("", 3), "");
+    }
+
+    #[test]
+    fn one_that_has_logged_nothing_keeps_nobody_from_the_others() {
+        let none = || Err(Failure::Permanent("there is no log".into()));
+        let there = those_that_are_there(vec![("camera", Ok("log".into())), ("upload", none())]);
+        assert_eq!(there.unwrap(), [("camera", "log".into())]);
+        assert!(those_that_are_there(vec![("camera", none())]).is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The account of a stretch of time: what the ledger says of each moment in it, and no moment twice or not at all. Pure.
 //!
 //! What always holds: the pieces follow each other without a hole from the beginning to the end. What nobody has a reason for is
-//! [`Reason::Unexplained`], and stays so.
+//! [`Reason::Unexplained`], and stays so; of what no ledger speaks nothing is known, which is no reason either.
 
 mod canvas;
 mod clocks;
@@ -68,13 +68,14 @@ pub struct Account {
 }
 
 impl Account {
-    /// Milliseconds that are recorded, that are explained, and that are neither.
-    pub fn sums(&self) -> [u64; 3] {
-        let mut sums = [0; 3];
+    /// Milliseconds that are recorded, that are explained, that nobody can explain, and of which nothing is known.
+    pub fn sums(&self) -> [u64; 4] {
+        let mut sums = [0; 4];
         for piece in &self.pieces {
             let kind = match piece.gap() {
                 None => 0,
                 Some(Reason::Unexplained) => 2,
+                Some(Reason::Unknown | Reason::Forgotten) => 3,
                 Some(_) => 1,
             };
             sums[kind] += piece.ms();
@@ -101,10 +102,10 @@ pub fn account(lines: &[Line], from: u64, to: u64) -> Account {
     if let Some((begins, shortened)) = begins {
         match shortened {
             true => walk.claim(Layer::Forgotten, (0, begins), State::Gap(Reason::Forgotten)),
-            false => walk.claim(Layer::Before, (0, begins), State::Gap(Reason::NoRecorder)),
+            false => walk.claim(Layer::Before, (0, begins), State::Gap(Reason::Unknown)),
         }
     } else if segments.is_empty() {
-        walk.claim(Layer::Before, (0, to), State::Gap(Reason::NoRecorder));
+        walk.claim(Layer::Before, (0, to), State::Gap(Reason::Unknown));
     }
     let (claims, frozen) = walk.end();
     let mut canvas = Canvas::new(from, to);
@@ -128,7 +129,8 @@ type Segments<'a> = BTreeMap<(&'a str, u64), Segment<'a>>;
 /// The last word about each segment: one that was adopted was closed twice, and one that could not be deleted is closed once more.
 fn segments(lines: &[Line]) -> Segments<'_> {
     let mut all = Segments::new();
-    let mut vanished = Vec::new();
+    // Whoever is not the recorder says so elsewhere, so nobody knows whether it was before or after.
+    let (mut others, mut sent) = (Vec::new(), Vec::new());
     for line in lines {
         match &line.what {
             What::Closed(closed) => drop(all.insert(closed.id(), Segment { closed, given_up: None })),
@@ -137,13 +139,22 @@ fn segments(lines: &[Line]) -> Segments<'_> {
                     segment.given_up = Some(Reason::Evicted);
                 }
             }
-            What::Vanished { run, sequence } => vanished.push((run.as_str(), *sequence)),
+            What::Cleaned { run, sequence } => others.push((Reason::Cleaned, (run.as_str(), *sequence))),
+            What::Vanished { run, sequence } => others.push((Reason::Vanished, (run.as_str(), *sequence))),
+            What::Sent { run, sequence } => sent.push((run.as_str(), *sequence)),
             _ => {}
         }
     }
-    for id in vanished {
+    // Whoever only missed it knows less than who deleted it.
+    others.sort_by_key(|(reason, _)| *reason == Reason::Vanished);
+    for (reason, id) in others {
         if let Some(segment) = all.get_mut(&id) {
-            segment.given_up.get_or_insert(Reason::Vanished);
+            segment.given_up.get_or_insert(reason);
+        }
+    }
+    for id in sent {
+        if let Some(segment) = all.get_mut(&id) {
+            segment.given_up = None;
         }
     }
     all

@@ -2,8 +2,9 @@
 //! the recorder's next run finds.
 
 use crate::{Held, Label, Name};
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Ends a segment: its `.ts.part` becomes a `.ts` with a label.
@@ -11,7 +12,12 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// There is no `.ts.part`, or no room for the label; then the `.part` stands as it was.
 pub fn close(folder: &Path, name: &Name, label: &Label) -> io::Result<PathBuf> {
-    put_label(folder, name, label)?;
+    match put_label(folder, name, label) {
+        Err(why) if why.kind() == io::ErrorKind::StorageFull => {
+            write_over(&folder.join(name.label()), label).map_err(|_| why)?;
+        }
+        put => put?,
+    }
     let path = folder.join(name.segment());
     fs::rename(folder.join(name.part()), &path)?;
     Ok(path)
@@ -39,6 +45,13 @@ fn put_label(folder: &Path, name: &Name, label: &Label) -> io::Result<()> {
     put.inspect_err(|_| drop(fs::remove_file(&aside)))
 }
 
+/// Where no other file finds room, the label that was there since the part was begun has some. Nobody reads it before there is a `.ts`.
+fn write_over(path: &Path, label: &Label) -> io::Result<()> {
+    let (bytes, file) = (label.encode()?, OpenOptions::new().write(true).open(path)?);
+    file.write_all_at(&bytes, 0)?;
+    file.set_len(bytes.len() as u64)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,6 +69,22 @@ mod tests {
         let contents = read(dir.path()).unwrap();
         assert!(contents.closed.len() == 1 && contents.closed[0].label.marked && contents.parts.is_empty());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing else is left");
+    }
+
+    #[test]
+    fn on_a_full_disk_a_label_takes_the_place_of_the_one_that_was_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, label) = (dir.path().join(NAME.label()), label(&NAME, true));
+        assert_eq!(
+            write_over(&path, &label).unwrap_err().kind(),
+            io::ErrorKind::NotFound,
+            "it takes no room of its own"
+        );
+        for before in [vec![b'x'; 2000], b"{}".to_vec()] {
+            fs::write(&path, before).unwrap();
+            write_over(&path, &label).unwrap();
+            assert_eq!(Label::decode(&fs::read(&path).unwrap()).unwrap(), label);
+        }
     }
 
     #[test]

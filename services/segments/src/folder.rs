@@ -123,6 +123,21 @@ pub fn foreign_recordings(folder: &Path) -> io::Result<Vec<String>> {
     Ok(all)
 }
 
+/// Bytes of what a recorder of this kind wrote to a camera's folder: segments, finished or not, and their labels.
+///
+/// # Errors
+/// It cannot be read; one that is not there has none.
+pub fn size(folder: &Path) -> io::Result<u64> {
+    let mut bytes = 0;
+    for entry in entries(folder)? {
+        let entry = entry?;
+        if kind(&entry.file_name().to_string_lossy()).is_some() {
+            bytes += entry.metadata().map_or(0, |about| about.len());
+        }
+    }
+    Ok(bytes)
+}
+
 /// The label of a segment, if there is one that can be read.
 pub fn label_of(folder: &Path, name: &Name) -> Option<Label> {
     let file = fs::File::open(folder.join(name.label())).ok()?;
@@ -192,6 +207,20 @@ mod tests {
         assert_eq!(contents.stray_labels, [folder.join(stray.label())]);
         assert_eq!(contents.foreign, ["seg-00000.ts"]);
         assert_eq!(contents.bytes(), 5 + 2 + 3 + 1 + 1);
+    }
+
+    #[test]
+    fn recordings_of_others_take_nothing_from_the_budget_of_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        let (name, other) = (Name::new(1000, 7, 1), Name::new(2000, 7, 2));
+        for file in [name.segment(), name.label(), other.part()] {
+            put(dir.path(), &file, b"hello");
+        }
+        for file in ["home-cam-1-00042.ts", "old.mp4", ".20261126.json.new"] {
+            put(dir.path(), file, &[0; 10_000]);
+        }
+        assert_eq!(size(dir.path()).unwrap(), 15);
+        assert_eq!(size(&dir.path().join("none")).unwrap(), 0);
     }
 
     #[test]

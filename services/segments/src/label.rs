@@ -69,6 +69,9 @@ pub struct Label {
     /// The recorder that wrote it died before it was closed.
     #[serde(default)]
     pub adopted: bool,
+    /// The kernel's run, to which `monotonic_ms` belongs; empty if nobody knows.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub kernel: String,
 }
 
 impl Label {
@@ -125,6 +128,7 @@ pub(crate) mod tests {
             sequence: name.sequence(),
             monotonic_ms: 1000,
             adopted: false,
+            kernel: "k".into(),
         }
     }
 
@@ -146,8 +150,9 @@ pub(crate) mod tests {
         let text = String::from_utf8(label(&Name::new(1, 2, 3), false).encode().unwrap()).unwrap();
         let more = text.replace('{', r#"{"colour":"red","#);
         assert!(Label::decode(more.as_bytes()).is_ok());
-        let less = text.replace(r#","adopted":false"#, "");
-        assert!(less != text && !Label::decode(less.as_bytes()).unwrap().adopted);
+        let less = text.replace(r#","adopted":false,"kernel":"k""#, "");
+        let less = (less != text).then(|| Label::decode(less.as_bytes()).unwrap()).unwrap();
+        assert!(!less.adopted && less.kernel.is_empty());
         assert!(Label::decode(b"{}").is_err() && Label::decode(b"").is_err());
     }
 }

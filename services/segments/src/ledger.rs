@@ -9,7 +9,7 @@
 
 mod pen;
 
-pub use pen::{KEPT_MS, MOST, Pen, Vanished, cameras, read};
+pub use pen::{KEPT_MS, MOST, Pen, cameras, read, tell};
 
 use crate::{Label, Reason};
 use serde::{Deserialize, Serialize};
@@ -64,7 +64,7 @@ impl Closed {
     }
 }
 
-/// What a recorder or an uploader knew.
+/// What a recorder, an uploader or `pistop cam clean` knew.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "what", rename_all = "kebab-case")]
 pub enum What {
@@ -95,6 +95,20 @@ pub enum What {
     },
     /// A segment was gone before it was sent.
     Vanished {
+        /// Its run.
+        run: String,
+        /// Its place.
+        sequence: u64,
+    },
+    /// A segment was deleted by the owner's own word.
+    Cleaned {
+        /// Its run.
+        run: String,
+        /// Its place.
+        sequence: u64,
+    },
+    /// A segment is in the storage, whoever deleted it here.
+    Sent {
         /// Its run.
         run: String,
         /// Its place.

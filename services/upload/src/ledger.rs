@@ -321,6 +321,7 @@ pub(crate) mod tests {
             sequence,
             monotonic_ms: start_unix_ms,
             adopted: false,
+            kernel: String::new(),
         }
     }
 

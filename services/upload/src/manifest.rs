@@ -103,7 +103,12 @@ impl Hour<'_> {
             if !known.contains(&(run.clone(), sequence)) {
                 lines.push(Line { at: 0, what: What::Closed(Closed { from: 0, ..Closed::of(label) }) });
             }
-            lines.extend((*state == State::Lost).then_some(Line { at: 0, what: What::Vanished { run, sequence } }));
+            let what = match state {
+                State::Lost => What::Vanished { run, sequence },
+                State::Done => What::Sent { run, sequence },
+                State::Reserved => continue,
+            };
+            lines.push(Line { at: 0, what });
         }
         lines
     }
@@ -241,13 +246,22 @@ mod tests {
         let gaps: Vec<_> =
             manifest["gaps"].as_array().unwrap().iter().map(|gap| gap["why"].as_str().unwrap()).collect();
         let expected = [
-            "no recorder ran, as far as is known",
+            "unknown: there is no ledger of that time",
             "the camera refused the connection",
             "the camera sent nothing",
             "recorded, and given up before it was sent, to make room",
         ];
         assert_eq!(gaps, expected);
         assert_eq!(manifest["unexplained-ms"], 0);
+    }
+
+    #[test]
+    fn what_is_in_the_storage_is_no_gap_whoever_deleted_it_here() {
+        let entries = [entry(State::Done, label(2, NOW, 20_000)), entry(State::Done, label(3, NOW + 20_000, 20_000))];
+        let evicted = What::Evicted { run: "0000000a".into(), sequence: 2 };
+        let closed = |place: usize| Line { at: NOW, what: What::Closed(Closed::of(&entries[place].label)) };
+        let ledger = vec![closed(0), closed(1), Line { at: NOW + 50_000, what: evicted }];
+        assert_eq!(Hour { ledger, ..hour(&entries, None) }.manifest()["gaps"], json!([]));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::deliver::{Courier, Manners};
 use crate::hours::{Hours, Standing};
 use crate::key;
-use crate::ledger::{Ledger, Told, id_of};
+use crate::ledger::{Ledger, State, Told, id_of};
 use crate::machine::{Action, Id, Input, Item, Machine, Outcome};
 use crate::manifest::Hour;
 use crate::pacer::Pacer;
@@ -20,7 +20,7 @@ use runner::exit::Failure;
 use runner::ready;
 use runner::signals::{Signal, Signals};
 use segments::Label;
-use segments::ledger::Vanished;
+use segments::ledger::What;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -247,8 +247,15 @@ impl Loop {
 
     fn vanished(&mut self, item: &Item) {
         let Some(label) = self.labels.remove(&item.id) else { return };
-        tracing::warn!("{} went before it was uploaded", item.path.display());
-        let told = Vanished::tell(&self.config.ram_dir, &item.id.camera, &label.boot, label.sequence);
+        let (run, sequence) = (label.boot.clone(), label.sequence);
+        let what = match self.courier.ledger().get(&item.id).is_some_and(|entry| entry.state == State::Done) {
+            true => What::Sent { run, sequence },
+            false => {
+                tracing::warn!("{} went before it was uploaded", item.path.display());
+                What::Vanished { run, sequence }
+            }
+        };
+        let told = segments::ledger::tell(&self.config.ram_dir, &item.id.camera, what);
         if let Err(why) = told {
             tracing::warn!("{}: its ledger takes nothing: {why}", item.id.camera);
         }

@@ -94,8 +94,10 @@ fn accounted(checks: &mut Checks, over: &Over) {
     for (camera, sums) in over.accounts.iter().enumerate() {
         let name = format!("cam{}", camera + 1);
         let all = sums.iter().sum::<u64>().max(1) as f64;
-        let [recorded, explained, unexplained] = sums.map(|ms| 100.0 * ms as f64 / all);
-        let shown = format!("recorded {recorded:.1} %, explained {explained:.1} %, unexplained {unexplained:.1} %");
+        let [recorded, explained, unexplained, unknown] = sums.map(|ms| 100.0 * ms as f64 / all);
+        let shown = format!(
+            "recorded {recorded:.1} %, explained {explained:.1} %, unexplained {unexplained:.1} %, before the ledger {unknown:.1} %"
+        );
         checks.expect(sums[2] == 0 && sums[0] > 0, &format!("{name}: each moment is recorded or has a reason"), shown);
         let there: u64 = all_of(over, &name).map(Stored::duration_ms).sum();
         // The ledger takes half a second between two segments for none, and a second without a picture within one for a gap.

@@ -91,7 +91,7 @@ pub struct Over {
     /// When the day began, in milliseconds since 1970.
     pub began_ms: u64,
     /// What the ledger says of each camera from the beginning to the end: milliseconds that are recorded, explained, unexplained.
-    pub accounts: Vec<[u64; 3]>,
+    pub accounts: Vec<[u64; 4]>,
     /// Connections that came while a camera still had another one.
     pub overlaps: usize,
     /// What camera and upload wrote.
@@ -279,7 +279,7 @@ impl Stage {
         self.seen.untold.extend((0..CAMERAS).filter(|camera| self.cameras[*camera].preset().is_none()));
     }
 
-    fn account(&self, camera: usize) -> [u64; 3] {
+    fn account(&self, camera: usize) -> [u64; 4] {
         let lines = ledger::read(&self.pi.ram(), &name(camera)).expect("the ledger can be read");
         account(&lines, self.began_ms, self.ended_ms).sums()
     }

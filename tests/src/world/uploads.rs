@@ -156,6 +156,7 @@ pub fn close(
         sequence,
         monotonic_ms: start_unix_ms,
         adopted: false,
+        kernel: String::new(),
     };
     fs::write(folder.join(name.part()), content)?;
     segments::close(&folder, &name, &label).map(drop)

@@ -88,6 +88,19 @@ fn when_the_server_goes_the_next_picture_begins_another_segment_and_recording_go
 }
 
 #[test]
+fn a_segment_that_is_too_large_ends_with_the_next_picture_as_if_it_were_long_enough() {
+    let mut stage = Stage::new(15.0);
+    stage.tell(Input::Large);
+    stage.tell(Input::Online);
+    stage.run(7.0, 0.0);
+    stage.tell(Input::Large);
+    stage.tell(Input::Large);
+    stage.run(8.0, 0.0);
+    let reasons: Vec<Reason> = stage.cuts.iter().map(|cut| cut.1).collect();
+    assert_eq!((reasons, stage.lengths()), (vec![Reason::Lost, Reason::Length], vec![7.0]));
+}
+
+#[test]
 fn another_encoder_is_told_once_something_was() {
     let mut stage = Stage::new(15.0);
     stage.tell(Input::Encoder("v4l2h264enc"));

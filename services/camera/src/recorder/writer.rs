@@ -1,40 +1,19 @@
-//! Coded pictures into segments. Pictures go into the encoder and come out of it a little later, or not at all if it cannot decode them;
-//! cuts stand in a queue with the time of their picture, and happen when that comes out.
+//! Coded pictures into segments, as the queue says: where one begins and where one ends. What always holds: a segment that cannot be
+//! closed, or a picture for which there is no room, costs that and nothing else; the next key frame tries again.
 
 use super::Surroundings;
+use super::queue::{Cut, Queue, Sent};
 use crate::mend;
 use crate::pipeline::Unit;
+use crate::ram::{Full, ROOM, is_full};
 use crate::segment::{Beginning, Packets, Segment, millis};
 use protocol::fact::Fact;
 use segments::ledger::{Closed, What};
 use segments::{Clock, Label, Name, Reason};
-use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-/// What has not come out of the encoder by then does not come out any more.
-const LATEST: Duration = Duration::from_millis(400);
-/// Least room to make when there is none: not for each picture anew.
-const ROOM: u64 = 256 * 1024;
-/// An encoder that makes no key frame for so long, although it was asked for one, does not listen.
-const OVERDUE: Duration = Duration::from_secs(2);
-
-/// A picture that went into the encoder.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Sent {
-    pub(super) at: Duration,
-    pub(super) size: (u32, u32),
-    pub(super) interval: Duration,
-}
-
-#[derive(Debug)]
-struct Cut {
-    at: Duration,
-    reason: Reason,
-    mark: Option<f64>,
-}
 
 #[derive(Debug)]
 struct Open {
@@ -50,16 +29,12 @@ pub(super) struct Writer {
     camera: String,
     folder: PathBuf,
     around: Surroundings,
-    sent: VecDeque<Sent>,
-    cuts: VecDeque<Cut>,
+    queue: Queue,
     open: Option<Open>,
-    closing: Option<(Reason, Duration)>,
-    /// How large the last segment was.
-    usual: u64,
     /// The last one that was closed, until somebody asks.
     closed: Option<Label>,
-    /// There was no room, which was logged.
-    told: bool,
+    /// There is no room, which was told.
+    full: Option<Full>,
 }
 
 impl Writer {
@@ -68,45 +43,41 @@ impl Writer {
             camera: camera.into(),
             folder: around.ram.folder(camera),
             around: around.clone(),
-            sent: VecDeque::new(),
-            cuts: VecDeque::new(),
+            queue: Queue::default(),
             open: None,
-            closing: None,
-            usual: ROOM,
             closed: None,
-            told: false,
+            full: None,
         }
     }
 
     /// A picture went into the encoder.
     pub(super) fn sent(&mut self, sent: Sent) {
-        self.sent.push_back(sent);
+        self.queue.sent(sent);
     }
 
     /// A segment begins with the picture that was taken at `at`.
     pub(super) fn cut(&mut self, at: Duration, reason: Reason) {
-        self.cuts.push_back(Cut { at, reason, mark: None });
+        self.queue.cut(at, reason);
     }
 
     /// The newest segment is evidence.
     pub(super) fn mark(&mut self, percent: f64) {
-        match (self.cuts.back_mut(), &mut self.open) {
-            (Some(cut), _) => cut.mark = Some(cut.mark.unwrap_or_default().max(percent)),
-            (None, Some(open)) => open.segment.mark(percent),
-            (None, None) => {}
+        if !self.queue.mark(percent)
+            && let Some(open) = &mut self.open
+        {
+            open.segment.mark(percent);
         }
     }
 
     /// The newest segment ends when everything has come out of the encoder.
     pub(super) fn close(&mut self, reason: Reason, now: Duration) {
-        self.closing = Some((reason, now + LATEST));
-        self.close_if_all_is_out();
+        self.queue.end(reason, now);
+        self.end_if_over(None);
     }
 
     /// The pipeline is gone, and what was in it.
     pub(super) fn forget(&mut self) {
-        let lost = self.sent.len() as u64;
-        self.sent.clear();
+        let lost = self.queue.forget();
         if let Some(open) = &mut self.open {
             open.segment.dropped(lost);
             open.torn = true;
@@ -118,14 +89,19 @@ impl Writer {
         self.open.as_ref().map(|open| open.segment.begun())
     }
 
+    /// The open segment takes so much room that it has to end, lest others go for it.
+    pub(super) fn is_large(&self) -> bool {
+        let bytes = self.open.as_ref().map_or(0, |open| open.segment.label().bytes);
+        bytes >= self.around.ram.share() && !self.queue.is_cutting()
+    }
+
     /// A key frame was asked for and does not come, while pictures do.
     pub(super) fn is_overdue(&self) -> bool {
-        let last = self.open.as_ref().map(|open| open.last.at);
-        self.cuts.front().zip(last).is_some_and(|(cut, last)| last > cut.at + OVERDUE)
+        self.queue.is_overdue(self.open.as_ref().map(|open| open.last.at))
     }
 
     pub(super) fn deadline(&self) -> Option<Duration> {
-        self.closing.map(|(_, at)| at)
+        self.queue.deadline()
     }
 
     /// The segment that was closed since the last time.
@@ -134,58 +110,44 @@ impl Writer {
     }
 
     pub(super) fn tick(&mut self, now: Duration) {
-        if self.closing.is_some_and(|(_, at)| at <= now) {
-            self.forget();
-            self.close_if_all_is_out();
-        }
+        let late = self.queue.late(now);
+        self.dropped(late);
+        self.end_if_over(None);
     }
 
     /// A picture came out of the encoder.
     pub(super) fn unit(&mut self, unit: &Unit) {
-        let Some(sent) = self.arrived(unit.at) else { return };
-        if unit.key && self.cuts.front().is_some_and(|cut| cut.at <= unit.at) {
-            self.begin(sent);
+        let (undecoded, sent) = self.queue.arrived(unit.at);
+        self.dropped(undecoded);
+        let Some(sent) = sent else { return };
+        self.end_if_over(Some(unit.at));
+        if unit.key
+            && let Some(cut) = self.queue.begins(unit.at)
+        {
+            self.begin(sent, cut);
         }
         let written = unit.with_bytes(|bytes| self.write(bytes, sent, unit.key));
         if written.is_none() {
             tracing::error!("{}: a coded picture cannot be read", self.camera);
         }
-        self.close_if_all_is_out();
+        self.end_if_over(None);
     }
 
-    /// Which picture that is; those before it could not be decoded.
-    fn arrived(&mut self, at: Duration) -> Option<Sent> {
-        let before = self.sent.partition_point(|sent| sent.at < at);
-        if let Some(open) = self.open.as_mut().filter(|_| before > 0) {
-            open.segment.dropped(before as u64);
+    fn dropped(&mut self, pictures: u64) {
+        if let Some(open) = &mut self.open {
+            open.segment.dropped(pictures);
         }
-        self.sent.drain(..before);
-        self.sent.pop_front_if(|sent| sent.at == at)
     }
 
-    fn begin(&mut self, first: Sent) {
-        let due = self.cuts.iter().take_while(|cut| cut.at <= first.at).count();
-        let cuts: Vec<Cut> = self.cuts.drain(..due).collect();
-        let (Some(reason), mark) =
-            (cuts.first().map(|cut| cut.reason), cuts.iter().filter_map(|cut| cut.mark).reduce(f64::max))
-        else {
-            return;
-        };
-        // What was to be closed is closed here, and for the reason that it was to be closed for.
-        let reason = self.closing.take().map_or(reason, |(reason, _)| reason);
-        self.end(reason, Some(first.at));
-        self.around.ram.keep_within(self.usual);
+    fn begin(&mut self, first: Sent, cut: Cut) {
+        self.end(cut.reason, Some(first.at));
         match self.open_segment(first) {
             Ok(mut segment) => {
-                mark.into_iter().for_each(|percent| segment.mark(percent));
-                if std::mem::take(&mut self.told) {
-                    self.around.ram.ledgers().note(&self.camera, What::Roomy);
-                }
+                cut.mark.into_iter().for_each(|percent| segment.mark(percent));
                 self.open = Some(Open { segment, last: first, torn: false });
             }
             Err(why) => {
-                // The next key frame tries again.
-                self.cuts.push_front(Cut { at: first.at, reason, mark });
+                self.queue.again(Cut { at: first.at, ..cut });
                 self.no_room(&why);
             }
         }
@@ -198,10 +160,10 @@ impl Writer {
             let name = Name::new(wall.unix_ms(first.at), self.around.boot, sequence);
             let clock = if wall.is_set() { Clock::Set } else { Clock::Unset };
             let monotonic_ms = wall.monotonic_ms(first.at);
-            let camera = self.camera.clone();
+            let (camera, kernel) = (self.camera.clone(), wall.kernel().to_owned());
             Segment::open(
                 &self.folder,
-                Beginning { camera, name, clock, size: first.size, begun: first.at, monotonic_ms },
+                Beginning { camera, name, clock, size: first.size, begun: first.at, monotonic_ms, kernel },
             )
         };
         match open() {
@@ -228,6 +190,9 @@ impl Writer {
                 if let Some(open) = &mut self.open {
                     (open.last, open.torn) = (sent, false);
                 }
+                if self.full.take().is_some() {
+                    self.around.ram.ledgers().note(&self.camera, What::Roomy);
+                }
             }
             Err(why) => {
                 if let Some(open) = &mut self.open {
@@ -250,9 +215,13 @@ impl Writer {
     }
 
     fn no_room(&mut self, why: &io::Error) {
-        if !std::mem::replace(&mut self.told, true) {
-            let folder = self.folder.display();
-            tracing::error!("{}: pictures are lost, {folder} takes none: {why}; make RAM_MOUNT larger", self.camera);
+        if self.full.is_none() {
+            self.full = Some(self.around.ram.full());
+            tracing::error!(
+                "{}: pictures are lost, {} takes none: {why}; delete what else lies on that disk, or make RAM_MOUNT larger",
+                self.camera,
+                self.folder.display()
+            );
             self.around.ram.ledgers().note(&self.camera, What::Full);
         }
     }
@@ -265,12 +234,8 @@ impl Writer {
         }
     }
 
-    fn close_if_all_is_out(&mut self) {
-        if self.sent.is_empty()
-            && let Some((reason, _)) = self.closing.take()
-        {
-            // A cut that no picture came for: it could not be decoded.
-            self.cuts.clear();
+    fn end_if_over(&mut self, hand: Option<Duration>) {
+        if let Some(reason) = self.queue.over(hand) {
             self.end(reason, None);
         }
     }
@@ -288,7 +253,6 @@ impl Writer {
         };
         match closed {
             Ok(Some((path, label))) => {
-                self.usual = label.bytes;
                 let path = mend::one(&self.around.wall, path, &label);
                 self.around.house.say(Fact::SegmentClosed {
                     camera: self.camera.clone(),
@@ -303,8 +267,4 @@ impl Writer {
             Err(why) => tracing::error!("{}: a segment cannot be closed: {why}; the next start adopts it", self.camera),
         }
     }
-}
-
-fn is_full(why: &io::Error) -> bool {
-    matches!(why.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

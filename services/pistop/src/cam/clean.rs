@@ -1,6 +1,6 @@
 //! `pistop cam clean`: deletes what lies in RAM. All of it is what nobody has uploaded yet, so it is said first what would go, and somebody
 //! has to agree. What always holds: what is being recorded or uploaded stays, and so does evidence unless it is named; the house is told of
-//! each segment that goes.
+//! each segment that goes, and so does the ledger.
 
 use super::Cameras;
 use super::ram::refused;
@@ -9,6 +9,7 @@ use crate::words::{agreed, say, size};
 use clap::Args;
 use protocol::fact::Fact;
 use runner::exit::Failure;
+use segments::ledger::What;
 use segments::{Contents, Found, Held};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -105,6 +106,7 @@ fn perform(cameras: &Cameras, name: &str, plan: &Plan, told: &mut Vec<Fact>) -> 
         // Whoever holds it now sends it, or has just deleted it.
         if let Some(held) = Held::take(&found.path).map_err(|why| refused(&found.path, &why))? {
             held.delete().map_err(|why| refused(&found.path, &why))?;
+            write_down(cameras, name, found);
             told.push(evicted(name, found));
             gone += 1;
             bytes += found.bytes;
@@ -119,6 +121,14 @@ fn perform(cameras: &Cameras, name: &str, plan: &Plan, told: &mut Vec<Fact>) -> 
     let stay = if left > 0 { format!("; {left} are on their way to the storage") } else { String::new() };
     say(&format!("{name}: {gone} deleted, {}{stay}", size(bytes)));
     Ok(())
+}
+
+/// Or the uploader, which misses it, would have the last word about it.
+fn write_down(cameras: &Cameras, name: &str, found: &Found) {
+    let what = What::Cleaned { run: found.label.boot.clone(), sequence: found.label.sequence };
+    if let Err(why) = segments::ledger::tell(&cameras.ram_dir, name, what) {
+        say(&format!("{name}: its ledger takes nothing: {why}; `pistop cam gaps` will not know who deleted it"));
+    }
 }
 
 fn evicted(name: &str, found: &Found) -> Fact {

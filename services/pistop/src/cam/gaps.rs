@@ -1,5 +1,5 @@
-//! `pistop cam gaps`: what is missing of a day, and why. Each moment of it is recorded, explained or unexplained, and the three make up
-//! all of it.
+//! `pistop cam gaps`: what is missing of a day, and why. Each moment of it is recorded, explained, unexplained or, where no ledger is left of
+//! it, unknown, and the four make up all of it.
 
 use super::place::Cameras;
 use crate::local_time::Zone;
@@ -10,12 +10,15 @@ use runner::exit::Failure;
 use segments::account::{Account, account};
 use segments::ledger;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What this program ends with if something is unexplained.
+/// What this program ends with if something is unexplained or unknown.
 pub const UNEXPLAINED: i32 = 1;
 const ALL: &str = "all";
+/// In the order of [`Account::sums`].
+const SUMS: [&str; 4] = ["recorded", "explained", "unexplained", "unknown"];
 
 /// The flags of `gaps`.
 #[derive(Debug, Args)]
@@ -46,15 +49,17 @@ struct Day {
     account: Account,
 }
 
-/// Reads and prints. Does not return if something is unexplained.
+/// Reads and prints. Does not return if something is unexplained or unknown.
 ///
 /// # Errors
 /// There is no such day or camera, or a ledger cannot be read.
 pub fn run(cameras: &Cameras, flags: &GapsFlags) -> Result<(), Failure> {
     let ram_dir = flags.ram_dir.as_ref().unwrap_or(&cameras.ram_dir);
+    // Another folder may be that of another machine.
+    let configured = if flags.ram_dir.is_some() { &[][..] } else { &cameras.names };
     let zone = flags.zone.clone().unwrap_or_else(Zone::local);
     let (from, to) = when(flags.day, &zone)?;
-    let days: Result<Vec<Day>, Failure> = names(ram_dir, &flags.name)?
+    let days: Result<Vec<Day>, Failure> = names(ram_dir, configured, &flags.name)?
         .into_iter()
         .map(|camera| {
             let lines = ledger::read(ram_dir, &camera).map_err(|why| unread(ram_dir, &why))?;
@@ -63,7 +68,7 @@ pub fn run(cameras: &Cameras, flags: &GapsFlags) -> Result<(), Failure> {
         .collect();
     let days = days?;
     out(&if flags.json { format!("{}\n", json(&days)) } else { people(&days, &zone) })?;
-    if days.iter().any(|day| day.account.sums()[2] > 0) {
+    if days.iter().any(|day| day.account.sums()[2..].iter().any(|&ms| ms > 0)) {
         std::process::exit(UNEXPLAINED);
     }
     Ok(())
@@ -80,8 +85,11 @@ fn when(day: Option<Date>, zone: &Zone) -> Result<(u64, u64), Failure> {
     Ok((from, to.min(now)))
 }
 
-fn names(ram_dir: &Path, name: &str) -> Result<Vec<String>, Failure> {
-    let all = ledger::cameras(ram_dir).map_err(|why| unread(ram_dir, &why))?;
+/// Those that have a ledger, and those that should have one.
+fn names(ram_dir: &Path, configured: &[String], name: &str) -> Result<Vec<String>, Failure> {
+    let written = ledger::cameras(ram_dir).map_err(|why| unread(ram_dir, &why))?;
+    let all: BTreeSet<String> = written.into_iter().chain(configured.iter().cloned()).collect();
+    let all: Vec<String> = all.into_iter().collect();
     let dir = ram_dir.display();
     match (all.is_empty(), name) {
         (true, _) => Err(Failure::Permanent(format!(
@@ -127,7 +135,7 @@ impl Day {
     fn sums(&self) -> Vec<Vec<String>> {
         let sums = self.account.sums();
         let row = |((word, share), ms): ((&str, String), u64)| vec![word.to_owned(), share, span(unix(ms))];
-        ["recorded", "explained", "unexplained"].into_iter().zip(percent(sums)).zip(sums).map(row).collect()
+        SUMS.into_iter().zip(percent(sums)).zip(sums).map(row).collect()
     }
 
     /// A ledger in RAM is gone when the machine starts again.
@@ -145,7 +153,7 @@ impl Day {
     }
 
     fn json(&self) -> Value {
-        let [recorded, explained, unexplained] = self.account.sums();
+        let [recorded, explained, unexplained, unknown] = self.account.sums();
         let gap = |(piece, reason): (&segments::account::Piece, &segments::account::Reason)| {
             let (from, to) = (instant(piece.from), instant(piece.to));
             json!({ "from": from, "to": to, "ms": piece.ms(), "reason": reason.word(), "words": reason.to_string() })
@@ -159,6 +167,7 @@ impl Day {
             "recorded-ms": recorded,
             "explained-ms": explained,
             "unexplained-ms": unexplained,
+            "unknown-ms": unknown,
             "gaps": self.account.gaps().map(gap).collect::<Vec<_>>(),
             "frozen": self.account.frozen.iter().map(frozen).collect::<Vec<_>>(),
         })
@@ -180,11 +189,11 @@ fn instant(unix_ms: u64) -> String {
 }
 
 /// With two digits behind the point they make up 100, and what is not nothing is not 0.
-fn percent(parts: [u64; 3]) -> [String; 3] {
+fn percent<const N: usize>(parts: [u64; N]) -> [String; N] {
     let all = parts.iter().map(|&part| u128::from(part)).sum::<u128>().max(1);
     let mut hundredths = parts.map(|part| ((u128::from(part) * 10_000 / all) as u64).max(u64::from(part > 0)));
-    let largest = (0..3).max_by_key(|&place| parts[place]).unwrap_or_default();
-    let others: u64 = (0..3).filter(|&place| place != largest).map(|place| hundredths[place]).sum();
+    let largest = (0..N).max_by_key(|&place| parts[place]).unwrap_or_default();
+    let others: u64 = (0..N).filter(|&place| place != largest).map(|place| hundredths[place]).sum();
     hundredths[largest] = if parts[largest] > 0 { 10_000 - others } else { 0 };
     hundredths.map(|share| format!("{}.{:02} %", share / 100, share % 100))
 }
@@ -225,12 +234,13 @@ mod tests {
         let expected = "\
 cam1, 2026-11-26 07:23:00 to 2026-11-26 08:45:00
 from      to        length      not recorded because
-07:23:00  07:24:00  1 min 0 s   no recorder ran, as far as is known
+07:23:00  07:24:00  1 min 0 s   unknown: there is no ledger of that time
 08:24:00  08:28:10  4 min 10 s  the camera could not be reached
 from 08:29:50 to 08:32:20 the picture was frozen; it is recorded
-recorded     93.70 %  1 h 16 min
-explained    6.30 %   5 min 10 s
+recorded     93.71 %  1 h 16 min
+explained    5.08 %   4 min 10 s
 unexplained  0.00 %   0.0 s
+unknown      1.21 %   1 min 0 s
 the ledger in RAM begins at 07:24:00; what was before stands in the hourly lists in the bucket
 ";
         assert_eq!(people(&[day(true)], &zone), expected);
@@ -246,6 +256,7 @@ the ledger in RAM begins at 07:24:00; what was before stands in the hourly lists
         assert_eq!(day["gaps"][1]["from"], "2026-11-26T02:54:00.000Z");
         assert_eq!((&day["gaps"][1]["reason"], &day["gaps"][1]["ms"]), (&json!("unreachable"), &json!(250_000)));
         assert_eq!((&day["recorded-ms"], &day["unexplained-ms"]), (&json!(4_610_000), &json!(0)));
+        assert_eq!((&day["explained-ms"], &day["unknown-ms"]), (&json!(250_000), &json!(60_000)));
         assert_eq!(day["frozen"][0]["ms"], 150_000);
         assert_eq!(day["ledger-begins"], "2026-11-26T01:54:00.000Z");
     }
@@ -274,13 +285,19 @@ the ledger in RAM begins at 07:24:00; what was before stands in the hourly lists
     #[test]
     fn who_has_no_ledger_is_told_who_has() {
         let dir = tempfile::tempdir().unwrap();
-        let why = names(dir.path(), ALL).unwrap_err().to_string();
+        let told = |configured: &[&str], name: &str| {
+            let configured: Vec<String> = configured.iter().map(|&name| name.into()).collect();
+            names(dir.path(), &configured, name)
+        };
+        let why = told(&[], ALL).unwrap_err().to_string();
         assert!(why.contains("has no ledger: has camera run"), "{why}");
         let line = Line { at: 1, what: What::Stopped };
         ledger::Pen::open(dir.path(), "cam1", 0).unwrap().write(&line).unwrap();
-        assert_eq!(names(dir.path(), ALL).unwrap(), ["cam1"]);
-        assert_eq!(names(dir.path(), "cam1").unwrap(), ["cam1"]);
-        let why = names(dir.path(), "cam2").unwrap_err().to_string();
+        assert_eq!(told(&[], ALL).unwrap(), ["cam1"]);
+        assert_eq!(told(&[], "cam1").unwrap(), ["cam1"]);
+        assert_eq!(told(&["cam2", "cam1"], ALL).unwrap(), ["cam1", "cam2"], "one that should have one is not left out");
+        assert_eq!(told(&["cam2"], "cam2").unwrap(), ["cam2"]);
+        let why = told(&[], "cam2").unwrap_err().to_string();
         assert!(why.ends_with("has no ledger of cam2; it has those of cam1"), "{why}");
     }
 }

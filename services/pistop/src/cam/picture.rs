@@ -6,7 +6,7 @@ use crate::local_time::Zone;
 use crate::words::{out, say, size};
 use runner::clock::unix_now;
 use runner::exit::Failure;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -36,9 +36,21 @@ pub async fn snapshot(cameras: &Cameras, word: &str, file: Option<&Path>) -> Res
     }
     let usual = || PathBuf::from(format!("{name}-{}.jpg", Zone::local().compact(unix_now())));
     let file = file.map_or_else(usual, Path::to_owned);
-    fs::write(&file, jpeg).map_err(|why| refused(&file, &why))?;
+    put(&file, jpeg).map_err(|why| refused(&file, &why))?;
     say(&format!("{}: {}", file.display(), size(jpeg.len() as u64)));
     Ok(())
+}
+
+/// Whole or not at all: who looks there meanwhile sees the picture of before. What is no plain file, such as a pipe, is only written to.
+fn put(file: &Path, jpeg: &[u8]) -> io::Result<()> {
+    let file = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
+    if file.exists() && !file.is_file() {
+        return fs::write(file, jpeg);
+    }
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let aside = file.with_file_name(format!(".{name}.{}", std::process::id()));
+    let put = File::create_new(&aside).and_then(|mut aside| aside.write_all(jpeg));
+    put.and_then(|()| fs::rename(&aside, &file)).inspect_err(|_| drop(fs::remove_file(&aside)))
 }
 
 /// Prints where it is to be seen.
@@ -103,6 +115,23 @@ mod tests {
         let gone = body(b"HTTP/1.1 503 Service Unavailable\r\n\r\nthe camera sends no pictures\n");
         assert_eq!(gone, Err("the camera sends no pictures".into()));
         assert!(body(b"").is_err());
+    }
+
+    #[test]
+    fn a_snapshot_takes_the_place_of_the_last_one_whole_and_no_device_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("now.jpg"), dir.path().join("link.jpg"));
+        fs::write(&file, "the last one").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let mut before = File::open(&file).unwrap();
+        put(&link, b"new").unwrap();
+        let mut read = String::new();
+        io::Read::read_to_string(&mut before, &mut read).unwrap();
+        assert_eq!((read.as_str(), fs::read(&file).unwrap()), ("the last one", b"new".to_vec()));
+        assert!(link.is_symlink() && fs::read_dir(dir.path()).unwrap().count() == 2);
+        std::os::unix::fs::symlink("/dev/null", dir.path().join("null.jpg")).unwrap();
+        put(&dir.path().join("null.jpg"), b"new").unwrap();
+        assert!(put(&dir.path().join("none/now.jpg"), b"new").is_err());
     }
 
     #[test]

@@ -107,10 +107,10 @@ impl Meant {
         self.whole.iter().map(move |&(service, needed)| Step::Drive(verb, service, needed))
     }
 
-    /// The services that a camera needs to be recorded and sent.
-    fn with_services(&self) -> Meant {
+    /// The services that a camera needs to be recorded and sent; a recorder that runs is there already.
+    fn with_services(&self, runs: bool) -> Meant {
         let mut whole = self.whole.clone();
-        whole.push((RECORDER, Needed::Yes));
+        whole.extend((!runs).then_some((RECORDER, Needed::Yes)));
         whole.extend(self.uploads.then_some((UPLOADER, Needed::No)));
         whole.sort_by_key(|(service, _)| *service == UPLOADER);
         whole.dedup_by_key(|(service, _)| *service);
@@ -128,10 +128,7 @@ fn start(meant: &Meant, seen: Seen) -> Vec<Step> {
         steps.push(Step::Switch(meant.others.clone(), false));
     }
     steps.push(Step::Switch(meant.cameras.clone(), true));
-    match seen.runs {
-        true => steps.extend(meant.driven(Verb::Start)),
-        false => steps.extend(meant.with_services().driven(Verb::Start)),
-    }
+    steps.extend(meant.with_services(seen.runs).driven(Verb::Start));
     steps.push(Step::Await(meant.cameras.clone(), true));
     steps
 }
@@ -146,24 +143,23 @@ fn stop(meant: Meant, seen: Seen) -> Vec<Step> {
 }
 
 fn restart(meant: &Meant, seen: Seen) -> Vec<Step> {
-    let mut steps: Vec<Step> = meant.driven(Verb::Restart).collect();
-    match (meant.cameras.is_empty() || meant.has(RECORDER), seen.runs) {
-        (true, _) => {}
-        (false, true) => {
-            for on in [false, true] {
-                steps.extend([Step::Switch(meant.cameras.clone(), on), Step::Await(meant.cameras.clone(), on)]);
-            }
-        }
-        (false, false) => steps.extend(start(meant, seen)),
+    let switched = |on| Step::Switch(meant.cameras.clone(), on);
+    let awaited = |on| Step::Await(meant.cameras.clone(), on);
+    let driven = meant.driven(Verb::Restart);
+    match (meant.cameras.is_empty(), meant.has(RECORDER), seen.runs) {
+        (true, ..) => driven.collect(),
+        // What was switched off is meant, too: who names it wants it to run.
+        (_, true, _) => [switched(true)].into_iter().chain(driven).chain([awaited(true)]).collect(),
+        (_, _, true) => driven.chain([switched(false), awaited(false)]).chain(start(meant, seen)).collect(),
+        (_, _, false) => driven.chain(start(meant, seen)).collect(),
     }
-    steps
 }
 
 fn enable(meant: &Meant) -> Vec<Step> {
     match meant.cameras.is_empty() {
         true => meant.driven(Verb::Enable).collect(),
         false => std::iter::once(Step::Keep(meant.cameras.clone(), true))
-            .chain(meant.with_services().driven(Verb::Enable))
+            .chain(meant.with_services(false).driven(Verb::Enable))
             .collect(),
     }
 }
@@ -202,12 +198,31 @@ mod tests {
         let one = || names(&["cam1"]);
         for word in ["cam1", "seg-cam1"] {
             assert_eq!(steps(Stop, &[word], true), [Switch(one(), false), Await(one(), false)]);
-            assert_eq!(steps(Start, &[word], true), [Switch(one(), true), Await(one(), true)]);
             assert_eq!(steps(Disable, &[word], true), [Keep(one(), false)]);
         }
+        assert_eq!(steps(Start, &["seg-cam1"], true), [Switch(one(), true), Await(one(), true)]);
         let again = [Switch(one(), false), Await(one(), false), Switch(one(), true), Await(one(), true)];
-        assert_eq!(steps(Restart, &["cam1"], true), again);
+        assert_eq!(steps(Restart, &["seg-cam1"], true), again);
         assert_eq!(steps(Stop, &["cam1"], false), [Switch(one(), false)], "nobody is there to take it over");
+    }
+
+    #[test]
+    fn an_uploader_that_was_stopped_is_started_with_a_camera_that_is_recorded_again() {
+        let (one, sends) = (|| names(&["cam1"]), || Drive(Start, UPLOADER, No));
+        assert_eq!(steps(Start, &["cam1"], true), [Switch(one(), true), sends(), Await(one(), true)]);
+        let again = [Switch(one(), false), Await(one(), false), Switch(one(), true), sends(), Await(one(), true)];
+        assert_eq!(steps(Restart, &["cam1"], true), again);
+    }
+
+    #[test]
+    fn a_camera_that_was_switched_off_is_recorded_again_when_all_are_restarted() {
+        let all = names(&["cam1", "cam2"]);
+        let services = [Drive(Restart, RECORDER, Yes), Drive(Restart, UPLOADER, No)];
+        for runs in [true, false] {
+            let expected = [&[Switch(all.clone(), true)][..], &services, &[Await(all.clone(), true)]].concat();
+            assert_eq!(steps(Restart, &["all"], runs), expected);
+        }
+        assert_eq!(steps(Restart, &["camera"], true), services[..1], "a service alone changes no switch");
     }
 
     #[test]
@@ -229,7 +244,7 @@ mod tests {
     #[test]
     fn all_are_the_services() {
         let all = names(&["cam1", "cam2"]);
-        for verb in [Stop, Restart, Disable] {
+        for verb in [Stop, Disable] {
             assert_eq!(steps(verb, &["all"], true), [Drive(verb, RECORDER, Yes), Drive(verb, UPLOADER, No)]);
         }
         let services = |verb| [Drive(verb, RECORDER, Yes), Drive(verb, UPLOADER, No)];

@@ -53,9 +53,9 @@ impl Target {
     /// Whose log is to be shown.
     pub fn services(&self) -> &'static [&'static str] {
         match self {
-            Target::All => &[RECORDER, UPLOADER],
+            Target::All | Target::Camera(_) => &[RECORDER, UPLOADER],
             Target::Upload(_) | Target::Service(UPLOADER) => &[UPLOADER],
-            Target::Camera(_) | Target::Recording(_) | Target::Service(_) => &[RECORDER],
+            Target::Recording(_) | Target::Service(_) => &[RECORDER],
         }
     }
 }
@@ -107,7 +107,7 @@ mod tests {
         let services = |word: &str| meaning(word).unwrap().services().join(" ");
         assert_eq!(
             ["cam1", "seg-cam1", "uploader-cam1", "all", "upload", "camera"].map(services),
-            ["camera", "camera", "upload", "camera upload", "upload", "camera"]
+            ["camera upload", "camera", "upload", "camera upload", "upload", "camera"]
         );
     }
 }

@@ -10,8 +10,8 @@ pub(super) const STALLED: &str = "stalled";
 pub enum Reason {
     /// Nobody knows.
     Unexplained,
-    /// Before the first run.
-    NoRecorder,
+    /// Before the first line of a ledger: perhaps nobody recorded, or a ledger was lost with the RAM.
+    Unknown,
     /// Before the first line of a ledger that was longer once.
     Forgotten,
     /// A run had begun, and had no picture yet.
@@ -40,6 +40,8 @@ pub enum Reason {
     Full,
     /// It was recorded, and given up before it was sent, to make room.
     Evicted,
+    /// It was recorded, and the owner had it deleted before it was sent.
+    Cleaned,
     /// It was recorded, and somebody deleted it before it was sent.
     Vanished,
 }
@@ -49,7 +51,7 @@ impl Reason {
     pub fn word(&self) -> &str {
         match self {
             Reason::Unexplained => "unexplained",
-            Reason::NoRecorder => "no-recorder",
+            Reason::Unknown => "unknown",
             Reason::Forgotten => "forgotten",
             Reason::Starting => "starting",
             Reason::Camera(word) => word,
@@ -64,6 +66,7 @@ impl Reason {
             Reason::ClockSet => "clock-set",
             Reason::Full => "full",
             Reason::Evicted => "evicted",
+            Reason::Cleaned => "cleaned",
             Reason::Vanished => "vanished",
         }
     }
@@ -76,8 +79,8 @@ impl fmt::Display for Reason {
             Reason::GaveUp(why) => return write!(f, "the recorder gave up: {why}"),
             Reason::Unusable(why) => return write!(f, "the camera's settings could not be used: {why}"),
             Reason::Unexplained => "unexplained",
-            Reason::NoRecorder => "no recorder ran, as far as is known",
-            Reason::Forgotten => "the ledger does not go back so far",
+            Reason::Unknown => "unknown: there is no ledger of that time",
+            Reason::Forgotten => "unknown: the ledger does not go back so far",
             Reason::Starting => "the recorder was starting",
             Reason::Stopped => "the recorder was stopped",
             Reason::Killed => "the recorder was killed",
@@ -88,6 +91,7 @@ impl fmt::Display for Reason {
             Reason::ClockSet => "the clock was set forward",
             Reason::Full => "the RAM disk was full",
             Reason::Evicted => "recorded, and given up before it was sent, to make room",
+            Reason::Cleaned => "recorded, and deleted with `pistop cam clean` before it was sent",
             Reason::Vanished => "recorded, and deleted by somebody before it was sent",
         };
         f.write_str(words)

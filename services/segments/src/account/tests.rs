@@ -59,7 +59,7 @@ fn expect(lines: &[Line], from: u64, to: u64, expected: &[(u64, u64, &str)]) {
 fn segments_that_follow_each_other_are_one_and_the_open_one_goes_on() {
     let lines =
         [begun(1000, "a"), segment("a", 1, 1300, 20_000), segment("a", 2, 21_366, 20_000), alive(50_000, Some(41_400))];
-    let expected = [(0, 1000, "no-recorder"), (1000, 1300, "starting"), (1300, 52_000, "recorded")];
+    let expected = [(0, 1000, "unknown"), (1000, 1300, "starting"), (1300, 52_000, "recorded")];
     expect(&lines, 0, 52_000, &expected);
 }
 
@@ -84,6 +84,13 @@ fn an_outage_has_its_causes_and_begins_with_the_last_picture() {
         (46_400, 51_400, "recorded"),
     ];
     expect(&lines, 0, 51_400, &expected);
+}
+
+#[test]
+fn clocks_that_were_read_a_little_apart_leave_no_moment_unexplained() {
+    let apart = What::Begun { run: "a".into(), kernel: "k".into(), clock: clock(DAY + 1000 - 40) };
+    let lines = [at(1000, apart), segment("a", 1, 1000, 8_000), alive(10_000, Some(9_000))];
+    expect(&lines, 5_000, 12_000, &[(5_000, 12_000, "recorded")]);
 }
 
 #[test]
@@ -116,7 +123,7 @@ fn what_nobody_can_explain_is_unexplained() {
         [begun(0, "a"), segment("a", 1, 0, 20_000), segment("a", 3, 30_000, 20_000), alive(50_000, Some(50_000))];
     let expected = [(0, 20_000, "recorded"), (20_000, 30_000, "unexplained"), (30_000, 50_000, "recorded")];
     expect(&lines, 0, 50_000, &expected);
-    assert_eq!(account(&lines, DAY, DAY + 50_000).sums(), [40_000, 0, 10_000]);
+    assert_eq!(account(&lines, DAY, DAY + 50_000).sums(), [40_000, 0, 10_000, 0]);
     let slow = [begun(0, "a"), alive(60_000, None)];
     let expected = [(0, 15_000, "starting"), (15_000, 60_000, "unexplained")];
     expect(&slow, 0, 60_000, &expected);
@@ -137,6 +144,34 @@ fn what_was_given_up_is_a_gap_and_what_was_not_after_all_is_none() {
 }
 
 #[test]
+fn what_was_given_up_after_it_was_sent_is_no_loss_and_what_was_cleaned_did_not_vanish() {
+    let (run, told) = (|| "a".to_owned(), |what| at(0, what));
+    // The uploader finds both gone, and tells it before or after `clean` does.
+    let mut lines: Vec<Line> = (1..=3).map(|sequence| told(What::Vanished { run: run(), sequence })).collect();
+    lines.push(told(What::Cleaned { run: run(), sequence: 1 }));
+    lines.extend([2, 4].map(|sequence| told(What::Sent { run: run(), sequence })));
+    lines.push(begun(0, "a"));
+    lines.extend((1..=4).map(|n| segment("a", n, (n - 1) * 10_000, 10_000)));
+    lines.push(at(70_000, What::Evicted { run: run(), sequence: 4 }));
+    let expected = [
+        (0, 10_000, "cleaned"),
+        (10_000, 20_000, "recorded"),
+        (20_000, 30_000, "vanished"),
+        (30_000, 40_000, "recorded"),
+    ];
+    expect(&lines, 0, 40_000, &expected);
+}
+
+#[test]
+fn of_the_time_before_the_ledger_nothing_is_known_and_that_is_no_explanation() {
+    let lines = [begun(10_000, "a"), at(10_000, What::Stopped)];
+    assert_eq!(account(&lines, DAY, DAY + 15_000).sums(), [0, 5_000, 0, 10_000]);
+    assert_eq!(account(&[], DAY, DAY + 15_000).sums(), [0, 0, 0, 15_000]);
+    let shortened = [begun(0, "a"), at(2_000, What::Shortened), at(9_000, What::Back)];
+    assert_eq!(account(&shortened, DAY, DAY + 2_000).sums(), [0, 0, 0, 2_000]);
+}
+
+#[test]
 fn the_clock_is_believed_when_it_is_set_and_a_jump_is_no_loss() {
     let unset = |at| Line {
         at,
@@ -144,7 +179,7 @@ fn the_clock_is_believed_when_it_is_set_and_a_jump_is_no_loss() {
     };
     let set = |at, unix| Line { at, what: What::Clock { clock: clock(unix) } };
     let mended = [unset(1000), segment("a", 1, 1000, 20_000), set(15_000, DAY + 15_000), alive(21_000, Some(21_000))];
-    expect(&mended, 0, 21_000, &[(0, 1000, "no-recorder"), (1000, 21_000, "recorded")]);
+    expect(&mended, 0, 21_000, &[(0, 1000, "unknown"), (1000, 21_000, "recorded")]);
     let jumped = |unix: u64| {
         let alive = at(21_000, What::Alive { clock: clock(unix + 11_000), open: Some(21_000) });
         [begun(1000, "a"), segment("a", 1, 1000, 20_000), set(10_000, unix), alive]
@@ -176,7 +211,7 @@ fn another_kernel_has_another_clock() {
     ];
     let expected = [(900_000, 910_000, "recorded"), (910_000, 911_000, "killed")];
     expect(&lines[..4], 900_000, 911_000, &expected);
-    let expected = [(99_000, 100_000, "no-recorder"), (100_000, 110_000, "recorded")];
+    let expected = [(99_000, 100_000, "unknown"), (100_000, 110_000, "recorded")];
     expect(&lines[4..], 99_000, 110_000, &expected);
     let mut lines = lines;
     for line in &mut lines[4..5] {
@@ -235,7 +270,7 @@ fn a_hole_within_a_segment_is_a_gap_and_a_short_pause_is_none() {
 
 #[test]
 fn before_the_ledger_nothing_is_claimed_and_labels_alone_tell_something() {
-    expect(&[], 0, 10, &[(0, 10, "no-recorder")]);
+    expect(&[], 0, 10, &[(0, 10, "unknown")]);
     let shortened = [begun(0, "a"), away(500, 400, "silent"), at(2_000, What::Shortened), at(9_000, What::Back)];
     expect(&shortened, 0, 9_000, &[(0, 2_000, "forgotten"), (2_000, 9_000, "silent")]);
     let account = account(&shortened, DAY, DAY + 1);
@@ -281,6 +316,8 @@ fn what() -> impl Strategy<Value = What> {
         closed().prop_map(What::Closed),
         id().prop_map(|(run, sequence)| What::Evicted { run: run.to_string(), sequence }),
         id().prop_map(|(run, sequence)| What::Vanished { run: run.to_string(), sequence }),
+        id().prop_map(|(run, sequence)| What::Cleaned { run: run.to_string(), sequence }),
+        id().prop_map(|(run, sequence)| What::Sent { run: run.to_string(), sequence }),
         (moment(), cause()).prop_map(|(since, cause)| What::Away { since, cause }),
         Just(What::Back),
         (moment(), cause()).prop_map(|(since, cause)| What::Silent { since, cause }),

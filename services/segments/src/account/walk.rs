@@ -201,7 +201,8 @@ impl Walk {
             What::Unusable { why, .. } => self.over(now, at, Reason::Unusable(why.clone()), clocks),
             What::Closed(closed) => now.joins = (closed.from.saturating_add(closed.ms), tolerance(closed)),
             What::Shortened | What::Clock { .. } => {}
-            What::Evicted { .. } | What::Vanished { .. } | What::Alive { .. } => {}
+            What::Evicted { .. } | What::Vanished { .. } | What::Cleaned { .. } | What::Sent { .. } => {}
+            What::Alive { .. } => {}
         }
     }
 
@@ -216,7 +217,7 @@ impl Walk {
     fn over(&mut self, now: &mut Now, at: u64, reason: Reason, clocks: &Clocks) {
         self.thaw(now, at, clocks);
         self.roomy(now, at, clocks);
-        self.put(Layer::Hint, clocks, (at.saturating_sub(UNWRITTEN_MS), at), &reason);
+        self.put(Layer::Hint, clocks, (at.saturating_sub(UNWRITTEN_MS).max(now.begun), at), &reason);
         now.runs = false;
         self.turn(now, at, Some(reason), clocks);
     }
@@ -254,7 +255,9 @@ impl Walk {
     /// A run that has not said that it ended.
     fn living(&mut self, mut now: Now, sign: Sign, clocks: &Clocks, end: u64, open: bool) {
         let lives = open && end <= sign.day.saturating_add(LIVES_MS);
-        let until = sign.at.saturating_add(if lives { end.saturating_sub(sign.day) } else { 0 });
+        // Two readings may lie a little apart without a step, and the end has to be met.
+        let day = clocks.day(sign.at).unwrap_or(sign.day);
+        let until = sign.at.saturating_add(if lives { end.saturating_sub(day) } else { 0 });
         self.recording(&now, sign.recording, until, clocks);
         self.thaw(&mut now, until, clocks);
         self.roomy(&mut now, until, clocks);
@@ -262,7 +265,8 @@ impl Walk {
         if !lives {
             let reason = if open { Reason::Killed } else { Reason::MachineOff };
             self.claim(Layer::Doing, (sign.day, end), State::Gap(reason.clone()));
-            self.put(Layer::Hint, clocks, (sign.at.saturating_sub(UNWRITTEN_MS), sign.at), &reason);
+            let unwritten = sign.at.saturating_sub(UNWRITTEN_MS).max(now.begun);
+            self.put(Layer::Hint, clocks, (unwritten, sign.at), &reason);
         }
     }
 

@@ -1,5 +1,5 @@
-//! The files of the ledger: `RAM_DIR/.ledger/CAM`, to which only the recorder appends; `CAM.alive` beside it; and `CAM.upload`, to
-//! which only the uploader does.
+//! The files of the ledger: `RAM_DIR/.ledger/CAM`, to which only the recorder appends; `CAM.alive` beside it; `CAM.upload`, to which only
+//! the uploader does; and `CAM.cleaned`, to which `pistop cam clean` does.
 
 use super::{Line, What, death, decode};
 use crate::is_camera_name;
@@ -11,6 +11,9 @@ use std::path::{Path, PathBuf};
 
 /// The folder in that of all recordings; no camera can be called so.
 const FOLDER: &str = ".ledger";
+/// Beside it, what others write.
+const UPLOAD: &str = "upload";
+const CLEANED: &str = "cleaned";
 /// What is older is forgotten when a run begins: eight days, so that a week is whole.
 pub const KEPT_MS: u64 = 8 * 24 * 3600 * 1000;
 /// Bytes that a camera's ledger may take: eight days of segments of 20 s are 5 MB. Then the older half is forgotten.
@@ -32,24 +35,28 @@ impl Pen {
     /// Opens it, and says in it how the last run ended if that could not. `now` is a time of the monotonic clock.
     ///
     /// # Errors
-    /// The folder cannot be written to.
+    /// The folder cannot be written to. That it is full is no error: what is said in it waits for room.
     pub fn open(ram_dir: &Path, camera: &str, now: u64) -> io::Result<Pen> {
         fs::create_dir_all(ram_dir.join(FOLDER))?;
         let path = path(ram_dir, camera);
         let content = content(&path)?;
-        let lines = decode(&content);
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path)?;
+        Ok(Pen::on(path, file, &content, now))
+    }
+
+    fn on(path: PathBuf, file: File, content: &[u8], now: u64) -> Pen {
+        let lines = decode(content);
         let mut pen = Pen { path, file, bytes: content.len() as u64, waiting: Vec::new() };
         if content.last().is_some_and(|&byte| byte != b'\n') {
             pen.waiting.push(b'\n');
         }
         if let Some(died) = death(&lines, alive(&pen.path).as_ref()) {
-            pen.write(&died)?;
+            let _ = pen.write(&died);
         }
         if lines.first().is_some_and(|first| first.at.saturating_add(KEPT_MS) < now) {
-            pen.shorten(|line, _| line.at.saturating_add(KEPT_MS) < now)?;
+            let _ = pen.shorten(|line, _| line.at.saturating_add(KEPT_MS) < now);
         }
-        Ok(pen)
+        pen
     }
 
     /// Adds a line.
@@ -75,7 +82,7 @@ impl Pen {
     /// There is no room.
     pub fn alive(&self, line: &Line) -> io::Result<()> {
         let (path, aside) = (self.path.with_extension("alive"), self.path.with_extension("new"));
-        fs::write(&aside, line.encode()?).and_then(|()| fs::rename(&aside, path))
+        replace(&aside, &line.encode()?, &path)
     }
 
     /// Forgets the first lines for which `old` holds, which is told their place in bytes, too; of them only remains what later ones
@@ -96,8 +103,7 @@ impl Pen {
             bytes.extend(line.encode()?);
         }
         let aside = self.path.with_extension("new");
-        fs::write(&aside, &bytes)?;
-        fs::rename(&aside, &self.path)?;
+        replace(&aside, &bytes, &self.path)?;
         (self.file, self.bytes) = (OpenOptions::new().write(true).open(&self.path)?, bytes.len() as u64);
         Ok(())
     }
@@ -116,24 +122,28 @@ fn base<'a>(lines: impl DoubleEndedIterator<Item = &'a Line> + Clone) -> impl It
     run.into_iter().chain(clock.filter(after)).chain(state.filter(after))
 }
 
-/// The uploader's part: what was gone before it was sent.
-#[derive(Debug)]
-pub struct Vanished;
+/// Writes down what became of a segment, for whoever is not its recorder.
+///
+/// # Errors
+/// There is no room, or the folder cannot be written to.
+pub fn tell(ram_dir: &Path, camera: &str, what: What) -> io::Result<()> {
+    fs::create_dir_all(ram_dir.join(FOLDER))?;
+    let path = path(ram_dir, camera).with_extension(match what {
+        What::Cleaned { .. } => CLEANED,
+        _ => UPLOAD,
+    });
+    // A line that a full disk tore before this one spoils nothing but itself.
+    let line = [b"\n", Line { at: 0, what }.encode()?.as_slice()].concat();
+    // Whoever deletes so much deletes more; the first ones are forgotten.
+    let new = path.metadata().is_ok_and(|about| about.len() > MOST / 8);
+    let mut file = OpenOptions::new().create(true).write(true).append(!new).truncate(new).open(path)?;
+    file.write_all(&line)
+}
 
-impl Vanished {
-    /// Writes it down.
-    ///
-    /// # Errors
-    /// There is no room, or the folder cannot be written to.
-    pub fn tell(ram_dir: &Path, camera: &str, run: &str, sequence: u64) -> io::Result<()> {
-        fs::create_dir_all(ram_dir.join(FOLDER))?;
-        let path = path(ram_dir, camera).with_extension("upload");
-        let line = Line { at: 0, what: What::Vanished { run: run.into(), sequence } };
-        // Whoever deletes so much deletes more; the first ones are forgotten.
-        let new = path.metadata().is_ok_and(|about| about.len() > MOST / 8);
-        let mut file = OpenOptions::new().create(true).write(true).append(!new).truncate(new).open(path)?;
-        file.write_all(&line.encode()?)
-    }
+/// Where there is no room for it, nothing of it stays.
+fn replace(aside: &Path, content: &[u8], path: &Path) -> io::Result<()> {
+    let put = fs::write(aside, content).and_then(|()| fs::rename(aside, path));
+    put.inspect_err(|_| drop(fs::remove_file(aside)))
 }
 
 /// Everything that is known of a camera, the sign of life last.
@@ -142,8 +152,9 @@ impl Vanished {
 /// It cannot be read; a camera without a ledger has no lines.
 pub fn read(ram_dir: &Path, camera: &str) -> io::Result<Vec<Line>> {
     let path = path(ram_dir, camera);
-    // The uploader's first: it cannot know of a segment that is not in the recorder's part a moment later.
-    let mut lines = decode(&content(&path.with_extension("upload"))?);
+    // Those of others first: they cannot know of a segment that is not in the recorder's part a moment later.
+    let mut lines = decode(&content(&path.with_extension(UPLOAD))?);
+    lines.extend(decode(&content(&path.with_extension(CLEANED))?));
     // A sign of life that is older than the last line is better than one that came with a line that is not read.
     let alive = alive(&path);
     lines.extend(decode(&content(&path)?));
@@ -214,13 +225,46 @@ mod tests {
         let mut pen = Pen::open(dir.path(), "cam1", 200).unwrap();
         pen.write(&begun(200)).unwrap();
         pen.write(&line(210, What::Stopped)).unwrap();
-        Vanished::tell(dir.path(), "cam1", "0000000a", 7).unwrap();
+        tell(dir.path(), "cam1", What::Vanished { run: "0000000a".into(), sequence: 7 }).unwrap();
         drop(pen);
         drop(Pen::open(dir.path(), "cam1", 300).unwrap());
         assert_eq!(ats(dir.path()), [0, 100, 150, 200, 210, 150]);
         assert_eq!(read(dir.path(), "cam1").unwrap()[2].what, What::Died { clock: Some(CLOCK) });
         assert_eq!(cameras(dir.path()).unwrap(), ["cam1"]);
         assert!(read(dir.path(), "cam2").unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_line_that_a_full_disk_tore_spoils_only_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let what = |sequence| What::Vanished { run: "0000000a".into(), sequence };
+        tell(dir.path(), "cam1", what(1)).unwrap();
+        let beside = path(dir.path(), "cam1").with_extension(UPLOAD);
+        let whole = beside.metadata().unwrap().len();
+        tell(dir.path(), "cam1", what(2)).unwrap();
+        OpenOptions::new().write(true).open(&beside).unwrap().set_len(whole + 20).unwrap();
+        tell(dir.path(), "cam1", what(3)).unwrap();
+        let lines = read(dir.path(), "cam1").unwrap();
+        assert_eq!(lines.into_iter().map(|line| line.what).collect::<Vec<_>>(), [what(1), what(3)]);
+        let cleaned = What::Cleaned { run: "0000000a".into(), sequence: 4 };
+        tell(dir.path(), "cam1", cleaned.clone()).unwrap();
+        assert_eq!(read(dir.path(), "cam1").unwrap()[2].what, cleaned, "who else writes has a file of his own");
+    }
+
+    #[test]
+    fn on_a_full_disk_a_ledger_is_opened_and_its_lines_wait_for_room() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join(FOLDER)).unwrap();
+        let (path, before) = (path(dir.path(), "cam1"), begun(100).encode().unwrap());
+        fs::write(&path, &before).unwrap();
+        let writes = |path: &Path| OpenOptions::new().write(true).open(path).unwrap();
+        let mut pen = Pen::on(path.clone(), writes("/dev/full".as_ref()), &before, 200);
+        assert_eq!(pen.write(&begun(200)).unwrap_err().kind(), ErrorKind::StorageFull);
+        pen.file = writes(&path);
+        pen.write(&line(210, What::Stopped)).unwrap();
+        let lines = read(dir.path(), "cam1").unwrap();
+        assert_eq!(lines[1], line(100, What::Died { clock: None }));
+        assert_eq!(ats(dir.path()), [100, 100, 200, 210]);
     }
 
     #[test]

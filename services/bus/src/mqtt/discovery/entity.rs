@@ -192,7 +192,7 @@ mod tests {
         let text = String::from;
         for fact in [
             Fact::Camera { camera: text("a"), online: true, recording: true, encoder: text("x264") },
-            Fact::QueuePressure { high: true, bytes: 1, cap: 1 },
+            Fact::QueuePressure { high: true, full: false, bytes: 1, cap: 1 },
             Fact::LastBackup { source: text("a"), completed: 1, verified: true },
             Fact::UploadQueue { files: 1, bytes: 1, oldest: 1 },
             Fact::Version { package: text("a"), version: text("1") },
