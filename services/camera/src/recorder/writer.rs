@@ -118,6 +118,11 @@ impl Writer {
         self.open.as_ref().map(|open| open.segment.begun())
     }
 
+    /// When the first picture was taken that has not come out.
+    pub(super) fn oldest(&self) -> Option<Duration> {
+        self.sent.front().map(|sent| sent.at)
+    }
+
     /// A key frame was asked for and does not come, while pictures do.
     pub(super) fn is_overdue(&self) -> bool {
         let last = self.open.as_ref().map(|open| open.last.at);
