@@ -186,6 +186,13 @@ pub enum Fact {
         /// Where they are, and the remedy.
         why: String,
     },
+    /// Whether a machine knows what time it is; said by its recorder, whose recordings carry the time.
+    MachineClock {
+        /// It does.
+        set: bool,
+        /// What helps, if it does not.
+        why: String,
+    },
     /// How the MQTT broker is.
     Uplink {
         /// The broker's address.
@@ -442,6 +449,7 @@ impl Fact {
             Fact::StrangerRefused { .. } => each(Host, "stranger-refused", Normal, 30 * DAY),
             Fact::PeerPaired { .. } => each(Host, "peer-paired", Vital, 90 * DAY),
             Fact::PeerRefused { .. } => each(Host, "peer-refused", Normal, 30 * DAY),
+            Fact::MachineClock { .. } => last(Host, "machine-clock", Normal),
             Fact::Uplink { .. } => last(Host, "uplink", Normal),
             Fact::SegmentClosed { .. } => each(Camera, "segment-closed", Vital, 3 * DAY),
             Fact::SegmentEvicted { .. } => each(Camera, "segment-evicted", Vital, 30 * DAY),

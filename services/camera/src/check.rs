@@ -1,6 +1,6 @@
 //! `camera check`: what would be recorded and how, and everything that stands in its way, each with its remedy. Nothing is changed.
 
-use crate::config::{Config, Options};
+use crate::config::{self, Config, Options};
 use crate::pipeline::{self, encoder};
 use runner::exit::Failure;
 use std::io::Write;
@@ -26,6 +26,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
             if recording.on { "" } else { ", but RECORD or its switch says no" }
         ));
     }
+    lines.extend(config::shared_streams(&config.cameras));
     lines.extend(config.unusable.iter().map(|(name, bad)| format!("{name}: is not recorded: {bad}")));
     // With standard output closed there is nobody to tell.
     let _ = writeln!(std::io::stdout(), "{}", lines.join("\n"));

@@ -53,7 +53,7 @@ pub const CAMERA: &[Setting] = &[
     setting("day-url", "", "what is called at the beginning of the day, as in http://192.168.1.33:8080/day"),
     setting("night-url", "", "the same at the beginning of the night"),
     setting("fps", "15", "pictures a second at most; more are thinned out"),
-    setting("bitrate", "1000", "kbit a second"),
+    setting("bitrate", "1000", "kbit a second at FPS pictures a second; fewer pictures take as much less"),
     places::SEGMENT_SEC,
     setting("motion-percent", "2", "how much of the picture has to move, in percent, to be motion; 0 for none"),
     places::RECORD,
@@ -261,6 +261,18 @@ fn time(settings: &Settings, key: &str) -> Result<Time, BadConfig> {
     let time =
         text.split_once(':').and_then(|(hour, minute)| Time::new(hour.parse().ok()?, minute.parse().ok()?, 0, 0).ok());
     time.ok_or_else(|| settings.bad(key, format!("`{text}` is no time of day; write one, as in 06:00")))
+}
+
+/// Of each two cameras with one stream, what to think of it.
+pub fn shared_streams(cameras: &[Camera]) -> Vec<String> {
+    let pairs =
+        cameras.iter().enumerate().flat_map(|(place, one)| cameras[..place].iter().map(move |other| (other, one)));
+    let shared = pairs.filter(|(one, other)| one.url == other.url);
+    shared
+        .map(|(one, other)| {
+            format!("{} and {} have one URL, and an ESP32 serves one of them; give each its own", one.name, other.name)
+        })
+        .collect()
 }
 
 /// Reads what there is about a camera. Its switch goes before its settings.

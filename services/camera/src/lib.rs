@@ -5,6 +5,7 @@
 //! | [`machine`] | all decisions about segments, evidence and what the house is told. Pure |
 //! | [`timeline`], [`pace`] | when pictures were taken, and how many a second there are. Pure |
 //! | [`ts`] | the transport stream. Pure |
+//! | [`cameras`], [`steady`] | which are recorded, and what changes in their settings and switches. The second one is pure |
 //! | [`recorder`] | the loop of one camera |
 //! | [`pipeline`] | GStreamer, on threads of its own |
 //! | [`segment`] | a file while it is written |
@@ -16,11 +17,13 @@
 //! | [`presets`] | day and night |
 //! | [`live`], [`status`] | pictures and figures for others |
 //! | [`house`] | the event bus, for which nothing waits |
-//! | [`wall`] | the clocks |
+//! | [`wall`], [`clock`] | the clocks; whether they are believed, which is told. The second one is pure |
 //! | [`config`], [`check`] | the settings with their defaults, and what they would lead to |
 //! | [`run`] | the program |
 
+pub mod cameras;
 pub mod check;
+pub mod clock;
 pub mod config;
 pub mod foreign;
 pub mod house;
@@ -39,6 +42,7 @@ pub mod run;
 pub mod segment;
 pub mod silence;
 pub mod status;
+pub mod steady;
 pub mod timeline;
 pub mod ts;
 pub mod wall;

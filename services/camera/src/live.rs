@@ -6,7 +6,8 @@ use crate::status::Board;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -19,19 +20,49 @@ const VIEWERS: usize = 16;
 const REQUEST: usize = 8 * 1024;
 /// A request, and each picture, has so long.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// An address that cannot be had is tried again after this time.
+const AGAIN: Duration = Duration::from_secs(5);
 const BOUNDARY: &str = "pistop-picture";
+
+/// The newest picture of each camera; there may be more cameras later.
+pub type Pictures = Arc<Mutex<BTreeMap<String, watch::Receiver<Option<Bytes>>>>>;
 
 /// What is there to be seen.
 #[derive(Debug)]
 pub struct Show {
-    /// The newest picture of each camera.
-    pub pictures: BTreeMap<String, watch::Receiver<Option<Bytes>>>,
+    /// By the names of their cameras.
+    pub pictures: Pictures,
     /// How they are.
     pub board: Board,
 }
 
-/// Serves until it is dropped.
-pub async fn serve(listener: TcpListener, show: Show) {
+/// Serves at an address as soon as that can be had, for which no recording waits.
+pub async fn open(address: SocketAddr, show: Show) {
+    let listener = bind(address).await;
+    if let Ok(address) = listener.local_addr() {
+        tracing::info!("pictures are served at http://{address}/");
+        show.board.serves_at(address);
+    }
+    serve(listener, show).await;
+}
+
+async fn bind(address: SocketAddr) -> TcpListener {
+    let mut told = false;
+    loop {
+        match TcpListener::bind(address).await {
+            Ok(listener) => return listener,
+            Err(why) if !std::mem::replace(&mut told, true) => tracing::warn!(
+                "pictures cannot be served at {address}: {why}; it is tried again each {} s; set LIVE to an address of this machine and a \
+                 port that nobody else has",
+                AGAIN.as_secs()
+            ),
+            Err(_) => {}
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+async fn serve(listener: TcpListener, show: Show) {
     let (show, places) = (Arc::new(show), Arc::new(Semaphore::new(VIEWERS)));
     loop {
         match listener.accept().await {
@@ -58,7 +89,8 @@ async fn answer(mut stream: TcpStream, show: &Show) -> io::Result<()> {
     let path = timeout(PATIENCE, request(&mut stream)).await??;
     let mut parts = path.trim_matches('/').splitn(2, '/');
     let (camera, what) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-    match (show.pictures.get(camera), what) {
+    let pictures = show.pictures.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match (pictures.get(camera), what) {
         (Some(pictures), "stream") => stream_pictures(stream, pictures.clone()).await,
         (Some(pictures), "snapshot.jpg") => {
             let picture = pictures.borrow().clone();
@@ -73,8 +105,7 @@ async fn answer(mut stream: TcpStream, show: &Show) -> io::Result<()> {
             reply(&mut stream, "200 OK", "application/json", show.board.status().json().as_bytes()).await
         }
         _ => {
-            let there: Vec<_> =
-                show.pictures.keys().map(|name| format!("/{name}/stream /{name}/snapshot.jpg\n")).collect();
+            let there: Vec<_> = pictures.keys().map(|name| format!("/{name}/stream /{name}/snapshot.jpg\n")).collect();
             reply(&mut stream, "404 Not Found", "text/plain", there.concat().as_bytes()).await
         }
     }
@@ -109,6 +140,20 @@ async fn reply(stream: &mut TcpStream, status: &str, kind: &str, body: &[u8]) ->
     .await?
 }
 
+/// Whether there is another picture, and somebody who sees it: a viewer who goes while there is none must not keep his place.
+async fn changes(pictures: &mut watch::Receiver<Option<Bytes>>, viewer: &mut TcpStream) -> bool {
+    let mut more = [0; 256];
+    loop {
+        tokio::select! {
+            changed = pictures.changed() => return changed.is_ok(),
+            said = viewer.read(&mut more) => match said {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => return false,
+            },
+        }
+    }
+}
+
 async fn stream_pictures(mut stream: TcpStream, mut pictures: watch::Receiver<Option<Bytes>>) -> io::Result<()> {
     let head = format!(
         "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary={BOUNDARY}\r\nCache-Control: no-store\r\n\
@@ -116,7 +161,7 @@ async fn stream_pictures(mut stream: TcpStream, mut pictures: watch::Receiver<Op
     );
     timeout(PATIENCE, stream.write_all(head.as_bytes())).await??;
     pictures.mark_changed();
-    while pictures.changed().await.is_ok() {
+    while changes(&mut pictures, &mut stream).await {
         let Some(jpeg) = pictures.borrow_and_update().clone() else { continue };
         let head = format!("--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n", jpeg.len());
         timeout(PATIENCE, async {

@@ -57,6 +57,8 @@ pub enum Input {
     Lost(String),
     /// Its settings have changed.
     Rules(Rules),
+    /// A picture has come out of the encoder.
+    Coded,
     /// It is encoded by this from now on.
     Encoder(&'static str),
     /// The server lets everybody go: what was recorded so far is to leave at once.
@@ -112,6 +114,8 @@ enum Presence {
     Offline,
     /// It sends the same picture again and again.
     Frozen,
+    /// It was said that its pictures cannot be encoded; it is online when one of them is.
+    GivenUp,
 }
 
 /// One camera.
@@ -133,9 +137,10 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A camera of which nothing is known yet.
-    pub fn new(camera: &str, rules: Rules, encoder: &'static str) -> Machine {
-        let (presence, camera) = (Presence::Unknown(None), camera.into());
+    /// A camera of which nothing is known yet, or which was given up since its pictures cannot be encoded.
+    pub fn new(camera: &str, rules: Rules, encoder: &'static str, given_up: bool) -> Machine {
+        let presence = if given_up { Presence::GivenUp } else { Presence::Unknown(None) };
+        let camera = camera.into();
         let (told, open, moving, silent_at, ends) = Default::default();
         Machine { camera, rules, encoder, told, open, moving, stirred: false, presence, silent_at, ends }
     }
@@ -149,6 +154,11 @@ impl Machine {
         self.silent_at.into_iter().chain(told).min()
     }
 
+    /// The house knows that it was given up, and of nothing better.
+    pub fn is_given_up(&self) -> bool {
+        self.presence == Presence::GivenUp
+    }
+
     /// What follows from what happens.
     pub fn handle(&mut self, input: Input, now: Duration) -> Vec<Action> {
         match input {
@@ -159,6 +169,11 @@ impl Machine {
                 self.rules = rules;
                 Vec::new()
             }
+            Input::Coded if self.is_given_up() => {
+                self.presence = Presence::Online;
+                vec![Action::Say(Fact::CameraOnline { camera: self.camera.clone() }), self.state(true, true)]
+            }
+            Input::Coded => Vec::new(),
             Input::Encoder(encoder) => {
                 self.encoder = encoder;
                 self.told.map(|(online, recording)| self.state(online, recording)).into_iter().collect()
@@ -180,6 +195,9 @@ impl Machine {
         if self.presence == Presence::Frozen {
             // It was asked anew; whether that helped is shown by its next pictures.
             actions.push(self.state(false, true));
+            return actions;
+        }
+        if self.is_given_up() {
             return actions;
         }
         if !matches!(self.presence, Presence::Online | Presence::Blip(..)) {
@@ -278,6 +296,7 @@ impl Machine {
             Presence::Unknown(Some((since, _))) => Presence::Unknown(Some((since, why))),
             Presence::Blip(since, _) => Presence::Blip(since, why),
             Presence::Frozen => Presence::Frozen,
+            Presence::GivenUp => Presence::GivenUp,
             Presence::Offline => Presence::Offline,
         };
         self.close(Reason::Lost).into_iter().collect()

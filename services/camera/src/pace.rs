@@ -1,7 +1,6 @@
-//! How many pictures a camera really sends, which ones are taken, and what the encoder has to believe. Pure.
+//! How many pictures a camera really sends, and which ones are taken. Pure.
 //!
-//! Nothing a camera says about its rate is true (`X-Framerate: 60`), and it changes with light and Wi-Fi; x264 spreads its bits by the
-//! rate that it is told.
+//! Nothing a camera says about its rate is true (`X-Framerate: 60`), and it changes with light and Wi-Fi.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -10,16 +9,12 @@ use std::time::Duration;
 const WINDOW: f64 = 3.0;
 /// With fewer than these nothing is known.
 const LEAST: usize = 4;
-/// The encoder is told a new rate when it is off by this share.
-const OFF: f64 = 0.2;
-/// And by this one, if it was told what the very first pictures seemed to say: they often come in a burst.
-const OFF_AT_FIRST: f64 = 0.04;
 /// Between two pictures, in seconds, as long as nothing is known.
 const UNKNOWN: f64 = 0.75;
 /// A camera that sends up to this share more than is wanted loses no pictures: leaving out each tenth one stutters.
 const TOLERANCE: f64 = 0.2;
-/// What an encoder can be told.
-const RATES: std::ops::RangeInclusive<f64> = 0.2..=120.0;
+/// What an encoder can be told. The least is that of a camera which is not given up yet, `mjpeg::source::patience`.
+const RATES: std::ops::RangeInclusive<f64> = 0.03..=120.0;
 
 /// What one camera sends.
 #[derive(Debug)]
@@ -28,20 +23,14 @@ pub struct Pace {
     taken: VecDeque<f64>,
     sent: VecDeque<f64>,
     due: f64,
-    told: Option<Told>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Told {
-    fps: f64,
-    /// By less than a whole window.
-    guessed: bool,
+    /// Measured last.
+    known: Option<f64>,
 }
 
 impl Pace {
     /// At most so many pictures a second are wanted.
     pub fn new(most: f64) -> Pace {
-        Pace { most, taken: VecDeque::new(), sent: VecDeque::new(), due: f64::NEG_INFINITY, told: None }
+        Pace { most, taken: VecDeque::new(), sent: VecDeque::new(), due: f64::NEG_INFINITY, known: None }
     }
 
     /// Another number is wanted from now on.
@@ -61,6 +50,7 @@ impl Pace {
         // What comes late does not make what follows late.
         self.due = if time > self.due + interval { time + interval } else { self.due + interval };
         remember(&mut self.taken, time);
+        self.known = self.fps().map(|fps| fps.clamp(*RATES.start(), *RATES.end())).or(self.known);
         true
     }
 
@@ -73,18 +63,13 @@ impl Pace {
     pub fn interval(&self) -> Duration {
         let (last, before) = (self.taken.back(), self.taken.len().checked_sub(2).and_then(|at| self.taken.get(at)));
         let step = last.zip(before).map(|(last, before)| last - before);
-        let known = self.fps().or(self.told.map(|told| told.fps)).map(|fps| 1.0 / fps).or(step);
+        let known = self.known.map(|fps| 1.0 / fps).or(step);
         Duration::from_secs_f64(known.unwrap_or(UNKNOWN).clamp(1.0 / RATES.end(), 1.0 / RATES.start()))
     }
 
-    /// The rate that the encoder has to be told now, if it believes something wrong.
-    pub fn news(&mut self) -> Option<f64> {
-        let fps = self.fps()?.clamp(*RATES.start(), *RATES.end());
-        let guessed = self.taken.back()? - self.taken.front()? < WINDOW * 0.9;
-        let off = |told: Told| (fps / told.fps - 1.0).abs() > if told.guessed && !guessed { OFF_AT_FIRST } else { OFF };
-        let fps = self.told.is_none_or(off).then(|| rounded(fps))?;
-        self.told = Some(Told { fps, guessed });
-        Some(fps)
+    /// The rate that was measured last, also before a pause, as an encoder can be told it.
+    pub fn known(&self) -> Option<f64> {
+        self.known.map(rounded)
     }
 
     /// Enough pictures were seen to know.
@@ -127,24 +112,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_measured_is_told_once_and_again_when_it_changes() {
+    fn what_is_measured_is_known_and_something_else_when_it_changes() {
         let mut pace = Pace::new(15.0);
-        assert_eq!((pace.news(), pace.interval().as_millis()), (None, 750));
-        assert_eq!(taken(&mut pace, 15.0, 0.0, 4.0), 60);
-        assert_eq!((pace.news(), pace.news()), (Some(15.0), None));
-        taken(&mut pace, 14.0, 4.0, 8.0);
-        assert_eq!(pace.news(), None, "not far enough off");
-        taken(&mut pace, 4.0, 12.0, 8.0);
-        assert_eq!((pace.news(), pace.interval().as_millis()), (Some(4.0), 250));
-    }
-
-    #[test]
-    fn a_burst_at_the_beginning_is_not_believed_for_long() {
-        let mut pace = Pace::new(15.0);
-        taken(&mut pace, 17.0, 0.0, 0.4);
-        assert_eq!(pace.news(), Some(17.0));
+        assert_eq!((pace.known(), pace.interval().as_millis()), (None, 750));
+        assert_eq!(taken(&mut pace, 17.0, 0.0, 0.4), 6);
+        assert_eq!(pace.known(), Some(17.0), "a burst at the beginning");
         taken(&mut pace, 15.0, 0.4, 4.0);
-        assert_eq!((pace.news(), pace.news()), (Some(15.0), None));
+        assert_eq!(pace.known(), Some(15.0));
+        taken(&mut pace, 4.0, 12.0, 8.0);
+        assert_eq!((pace.known(), pace.interval().as_millis()), (Some(4.0), 250));
     }
 
     #[test]
@@ -154,7 +130,6 @@ mod tests {
         assert!(pace.takes(Duration::from_secs(3)));
         assert_eq!(pace.interval().as_millis(), 2000);
         taken(&mut pace, 4.0, 10.0, 4.0);
-        pace.news();
         pace.paused();
         assert_eq!(pace.interval().as_millis(), 250, "what it was before a pause");
     }
@@ -175,8 +150,15 @@ mod tests {
     fn a_very_slow_camera_has_a_rate_too() {
         let mut pace = Pace::new(15.0);
         taken(&mut pace, 0.5, 0.0, 20.0);
-        assert_eq!(pace.news(), Some(0.5));
+        assert_eq!(pace.known(), Some(0.5));
         pace.paused();
         assert_eq!((pace.fps(), pace.is_known()), (None, false));
+    }
+
+    #[test]
+    fn a_picture_each_ten_seconds_leaves_no_time_between_two() {
+        let mut pace = Pace::new(0.1);
+        taken(&mut pace, 15.0, 0.0, 200.0);
+        assert_eq!((pace.interval().as_secs_f64().round(), pace.known()), (10.0, Some(0.1)));
     }
 }

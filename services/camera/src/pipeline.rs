@@ -1,7 +1,7 @@
 //! JPEGs in, H.264 out. Each camera has one pipeline, which goes on through all faults of the camera:
 //!
 //! ```text
-//! appsrc ! jpegdec ! videoconvert ! x264enc ! appsink
+//! appsrc ! jpegdec ! videocrop ! videoconvert ! x264enc ! appsink
 //! ```
 //!
 //! GStreamer's calls may block for ever, so they are made on a thread of its own, and nobody waits for it: [`Watch`] tells when it
@@ -9,9 +9,11 @@
 //! queued, and no muxer to be told.
 
 pub mod encoder;
+mod rate;
 mod stage;
 mod watch;
 
+pub use rate::Rate;
 pub use watch::Watch;
 
 use bytes::Bytes;
@@ -28,15 +30,6 @@ use tokio::sync::mpsc;
 const WAITING: u64 = 30;
 /// So many coded pictures wait for the recorder. When it does not fetch them, the encoder waits.
 const CODED: usize = 64;
-
-/// How the encoder works.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rate {
-    /// Pictures a second.
-    pub fps: f64,
-    /// kbit a second.
-    pub bitrate: u32,
-}
 
 #[derive(Debug)]
 enum Order {
@@ -97,7 +90,7 @@ impl Pipeline {
         self.order(Order::Picture { jpeg, at, key })
     }
 
-    /// From the next picture on.
+    /// Its bitrate counts from the next picture on; the pictures a second are those that it was started with.
     pub fn set(&self, rate: Rate) -> bool {
         self.order(Order::Rate(rate))
     }
@@ -124,7 +117,10 @@ fn work(kind: Kind, rate: Rate, orders: &Receiver<Order>, tell: &mpsc::Sender<Ou
     while let Ok(order) = orders.recv() {
         let done = match order {
             Order::Picture { jpeg, at, key } => stage.push(jpeg, at, key),
-            Order::Rate(rate) => stage.set(rate),
+            Order::Rate(rate) => {
+                stage.set(rate);
+                Ok(())
+            }
         };
         if let Err(why) = done {
             return broken(why);

@@ -1,5 +1,6 @@
 //! Day and night: cameras are told at the times in the settings, when this program starts, when the clock is set, and when a camera is
-//! back, since one that started again has forgotten. What fails is tried again until it works, so no morning is missed.
+//! back, since one that started again has forgotten. What fails is tried again until it works, so no morning is missed. An ESP32 says yes to
+//! whatever it is told, so what it was told by `/control` is read back from its `/status`.
 
 use crate::config::Camera;
 use jiff::Zoned;
@@ -74,21 +75,27 @@ fn short(time: Time) -> String {
     format!("{:02}:{:02}", time.hour(), time.minute())
 }
 
+/// What a camera was told last.
+struct Applied {
+    url: Url,
+    at: Instant,
+}
+
 /// Looks after one camera while it is recorded; `back` tells that it may have forgotten.
-pub async fn keep(camera: watch::Receiver<Camera>, times: Times, mut back: mpsc::UnboundedReceiver<()>) {
+pub async fn keep(mut camera: watch::Receiver<Camera>, times: Times, mut back: mpsc::UnboundedReceiver<()>) {
     let mut backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(120));
-    let (mut applied, mut forgot) = (None::<(Mode, Instant)>, false);
+    let (mut applied, mut forgot) = (None::<Applied>, false);
     loop {
-        if forgot && applied.is_none_or(|(_, at)| at.elapsed() >= AGAIN) {
+        if forgot && applied.as_ref().is_none_or(|applied| applied.at.elapsed() >= AGAIN) {
             (applied, forgot) = (None, false);
         }
         let now = Zoned::now().time();
         let mode = times.mode(now);
-        let url = address(&camera.borrow(), mode);
+        let url = address(&camera.borrow_and_update(), mode);
         let mut pause = if forgot { AGAIN / 10 } else { LOOK };
-        if let Some(url) = url.filter(|_| applied.is_none_or(|(done, _)| done != mode)) {
+        if let Some(url) = url.filter(|url| applied.as_ref().is_none_or(|applied| applied.url != *url)) {
             match apply(&url, mode, &times.why(now)).await {
-                true => (applied, _) = (Some((mode, Instant::now())), backoff.reset()),
+                true => (applied, _) = (Some(Applied { url, at: Instant::now() }), backoff.reset()),
                 false => pause = backoff.next(),
             }
         }
@@ -97,6 +104,7 @@ pub async fn keep(camera: watch::Receiver<Camera>, times: Times, mut back: mpsc:
                 Some(()) => forgot = true,
                 None => return,
             },
+            Ok(()) = camera.changed() => {}
             () = sleep_until(Instant::now() + pause) => {}
         }
     }
@@ -115,10 +123,12 @@ async fn apply(url: &Url, mode: Mode, why: &str) -> bool {
     let answer = timeout(PATIENCE, call(url)).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     match answer {
         Ok((200..=299, text)) => {
-            tracing::info!("daynight: Response from {host}: {}", if text.is_empty() { "OK" } else { &text });
-            true
+            let line = first_line(&text);
+            tracing::info!("daynight: Response from {host}: {}", if line.is_empty() { "OK" } else { &line });
+            is_so(url).await
         }
         Ok((status, text)) => {
+            let text = first_line(&text);
             tracing::warn!("daynight: Response from {host}: HTTP {status} {text}; is {url} right? it is tried again");
             false
         }
@@ -129,7 +139,45 @@ async fn apply(url: &Url, mode: Mode, why: &str) -> bool {
     }
 }
 
-/// The status and the first line of the answer.
+/// Reads back what an ESP32 was told; where that cannot be read its answer has to do.
+async fn is_so(url: &Url) -> bool {
+    let Some((var, val)) = asked(url.path()) else { return true };
+    let host = url.host();
+    let status = timeout(PATIENCE, call(&url.beside("/status"))).await;
+    let text = if let Ok(Ok((200..=299, text))) = status { text } else { String::new() };
+    match setting(&text, var) {
+        Some(now) if now == val => {
+            tracing::info!("daynight: {host} has {var}={val}");
+            true
+        }
+        Some(now) => {
+            tracing::warn!("daynight: {host} has {var}={now}, though it was told {val}; it is told again");
+            false
+        }
+        None => {
+            tracing::info!("daynight: {var}={val} of {host} is not verified: its /status does not tell");
+            true
+        }
+    }
+}
+
+/// The setting and the value in the address of a CameraWebServer, `/control?var=framesize&val=8`.
+fn asked(path: &str) -> Option<(&str, &str)> {
+    let query = path.strip_prefix("/control?")?;
+    let value = |key: &str| query.split('&').find_map(|pair| pair.strip_prefix(key));
+    Some((value("var=")?, value("val=")?))
+}
+
+/// What its status says of a setting.
+fn setting(status: &str, var: &str) -> Option<String> {
+    let status: serde_json::Value = serde_json::from_str(status).ok()?;
+    match status.get(var)? {
+        serde_json::Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+/// The status and the text of the answer.
 async fn call(url: &Url) -> io::Result<(u16, String)> {
     let mut stream = TcpStream::connect((url.host(), url.port())).await?;
     stream.write_all(&url.request()).await?;
@@ -144,9 +192,11 @@ fn parsed(answer: &[u8]) -> Option<(u16, String)> {
     let mut response = httparse::Response::new(&mut headers);
     let head = response.parse(answer).ok()?;
     let body = if let httparse::Status::Complete(length) = head { &answer[length..] } else { &[] };
-    let text = String::from_utf8_lossy(body);
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    Some((response.code?, line.chars().take(200).collect()))
+    Some((response.code?, String::from_utf8_lossy(body).into_owned()))
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().chars().take(200).collect()
 }
 
 #[cfg(test)]
@@ -177,8 +227,18 @@ mod tests {
 
     #[test]
     fn an_answer_is_its_status_and_its_first_line() {
-        assert_eq!(parsed(b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n\r\nnight on\r\nmore"), Some((200, "night on".into())));
+        let (status, text) = parsed(b"HTTP/1.1 200 OK\r\nX: y\r\n\r\n\r\nnight on\r\nmore").unwrap();
+        assert_eq!((status, first_line(&text).as_str()), (200, "night on"));
         assert_eq!(parsed(b"HTTP/1.1 404 Not Found\r\n\r\n"), Some((404, String::new())));
         assert_eq!(parsed(b"garbage"), None);
+    }
+
+    #[test]
+    fn what_an_esp32_was_told_is_compared_with_its_status() {
+        assert_eq!(asked("/control?var=aec_value&val=300"), Some(("aec_value", "300")));
+        assert_eq!((asked("/control?var=aec"), asked("/day"), asked("/status?var=a&val=b")), (None, None, None));
+        let status = r#"{"framesize":8,"quality":10,"aec_value":204,"name":"attic"}"#;
+        assert_eq!((setting(status, "aec_value"), setting(status, "name")), (Some("204".into()), Some("attic".into())));
+        assert_eq!((setting(status, "gain"), setting("<html>", "gain")), (None, None));
     }
 }

@@ -63,7 +63,7 @@ impl Ram {
             mount_if_possible(dir, size)?;
         }
         let lock = lock(dir).map_err(bad)?.ok_or_else(|| {
-            Failure::Permanent(format!(
+            Failure::Temporary(format!(
                 "{}: another recorder writes here; stop it, or set another RAM_DIR",
                 dir.display()
             ))

@@ -1,5 +1,6 @@
 //! One camera, from its pictures to its segments: the loop that performs what [`crate::machine`] decides.
 
+mod coder;
 mod queue;
 mod writer;
 
@@ -8,16 +9,15 @@ use crate::house::House;
 use crate::machine::{Action, Input, Machine, Picture, Rules};
 use crate::pace::Pace;
 use crate::pipeline::encoder::Kind;
-use crate::pipeline::{Output, Pipeline, Rate, Watch};
+use crate::pipeline::{Output, Pipeline, Watch};
 use crate::ram::Ram;
 use crate::silence::{Seen, Silence};
 use crate::status::{ASKED, Board, Status};
 use crate::timeline::Timeline;
 use crate::wall::Wall;
 use bytes::Bytes;
-use mjpeg::{Frame, Happening, Happenings};
+use mjpeg::{Frame, Happening, Happenings, Size};
 use protocol::fact::Fact;
-use queue::Sent;
 use runner::exit::Failure;
 use segments::ledger::What;
 use std::collections::VecDeque;
@@ -32,12 +32,14 @@ use writer::Writer;
 const WAITING: usize = 16;
 /// The first pictures are kept back for so long at most, until it is known how many a second come.
 const MEASURING: Duration = Duration::from_secs(2);
-/// A pipeline that breaks is made anew, but not more often than this in a minute.
-const REPAIRS: usize = 3;
+/// A camera whose pipeline cannot be kept alive is tried again after this time, or when its settings change.
+const REST: Duration = Duration::from_secs(60);
 /// So often it is looked whether the pipeline hangs, and said that this recorder lives.
 const LOOK: Duration = Duration::from_secs(1);
 /// A recorder that has not looked for so long was held up.
 const HELD_UP: Duration = Duration::from_secs(5);
+/// A camera's reader is gone by then: its connection has one second to end, `mjpeg::Config::close`, and is reset after that.
+const GONE: Duration = Duration::from_secs(3);
 
 /// What all recorders of a run have in common.
 #[derive(Debug, Clone)]
@@ -52,6 +54,8 @@ pub struct Surroundings {
     pub encoder: Kind,
     /// When a pipeline that does nothing is given up.
     pub patience: Duration,
+    /// Pipelines up to now that hang; their threads are lost to this process.
+    pub hung: Arc<AtomicU64>,
     /// The run, as it stands in names.
     pub boot: u32,
     /// Segments up to now.
@@ -73,12 +77,22 @@ pub struct Outlets {
     pub back: mpsc::UnboundedSender<()>,
 }
 
-/// Records a camera, while it is to be recorded, until the program ends.
+/// Why a recorder does not go on.
+#[derive(Debug)]
+enum Trouble {
+    /// This camera is left alone for a while.
+    Camera(String),
+    /// Only a new process helps.
+    Process(String),
+}
+
+/// Records a camera, while it is to be recorded, until the program ends. What befalls it is no other camera's business.
 ///
 /// # Errors
-/// GStreamer hangs or breaks again and again: this process has to be started anew.
+/// GStreamer hangs again and again: this process has to be started anew.
 pub async fn run(mut camera: watch::Receiver<Camera>, around: Surroundings, outlets: Outlets) -> Result<(), Failure> {
     let mut status = Status::new(&camera.borrow(), around.encoder.name(), around.wall.now());
+    let mut given_up = false;
     if !camera.borrow().recording.on {
         let camera = camera.borrow().name.clone();
         let encoder = around.encoder.name().into();
@@ -89,12 +103,40 @@ pub async fn run(mut camera: watch::Receiver<Camera>, around: Surroundings, outl
     }
     while !around.stop.is_cancelled() {
         let now = camera.borrow_and_update().clone();
-        match now.recording.on {
-            true => status = record(&now, &mut camera, &around, &outlets, status).await?,
-            false => pause(&now, &mut camera, &around, &outlets, &mut status).await,
+        if !now.recording.on {
+            given_up = false;
+            pause(&now, &mut camera, &around, &outlets, &mut status).await;
+            continue;
+        }
+        let mut recorder = Recorder::new(&now, around.clone(), outlets.clone(), status, given_up);
+        let ended = record(&now, &mut camera, &mut recorder).await;
+        let was_told = recorder.machine.is_given_up();
+        status = recorder.status;
+        match ended {
+            Ok(()) => given_up = was_told,
+            Err(Trouble::Process(why)) => return Err(Failure::Temporary(format!("{}: {why}", now.name))),
+            Err(Trouble::Camera(why)) => {
+                tracing::error!("{}: {why}; it is left alone for {} s, others are recorded", now.name, REST.as_secs());
+                if !was_told {
+                    around.house.say(Fact::CameraOffline { camera: now.name.clone(), why: why.clone() });
+                }
+                given_up = true;
+                status.lost(&why, around.wall.now());
+                outlets.board.show(&status);
+                rest(&mut camera, &around).await;
+            }
         }
     }
     Ok(())
+}
+
+/// Until it is worth another try.
+async fn rest(camera: &mut watch::Receiver<Camera>, around: &Surroundings) {
+    tokio::select! {
+        () = around.stop.cancelled() => {}
+        _ = camera.changed() => {}
+        () = tokio::time::sleep(REST) => {}
+    }
 }
 
 /// Nothing is asked of the camera until somebody wants it recorded.
@@ -119,21 +161,14 @@ async fn pause(
 }
 
 /// Until the program ends, the camera is not to be recorded any more, or it has another address.
-async fn record(
-    this: &Camera,
-    camera: &mut watch::Receiver<Camera>,
-    around: &Surroundings,
-    outlets: &Outlets,
-    status: Status,
-) -> Result<Status, Failure> {
+async fn record(this: &Camera, camera: &mut watch::Receiver<Camera>, recorder: &mut Recorder) -> Result<(), Trouble> {
     let (teller, mut happenings) = mjpeg::channel(WAITING);
     let mut source = tokio::spawn(mjpeg::run(mjpeg::Config::new(this.url.clone()), teller));
-    let mut leaving = around.leaving.clone();
-    let mut recorder = Recorder::new(this, around.clone(), outlets.clone(), status);
+    let (stop, mut leaving) = (recorder.around.stop.clone(), recorder.around.leaving.clone());
     let ended = loop {
         let wake = recorder.around.wall.tokio(recorder.deadline());
         let step = tokio::select! {
-            () = around.stop.cancelled() => break Ok(()),
+            () = stop.cancelled() => break Ok(()),
             happening = happenings.next() => recorder.happening(happening, &happenings),
             output = next(&mut recorder.outputs) => recorder.output(output),
             Ok(()) = camera.changed() => {
@@ -153,14 +188,14 @@ async fn record(
     recorder.end().await;
     recorder.note(match &ended {
         Ok(()) => What::Stopped,
-        Err(why) => What::GaveUp { why: why.to_string() },
+        Err(Trouble::Camera(why) | Trouble::Process(why)) => What::GaveUp { why: why.clone() },
     });
     // The connection to the camera is closed before anybody opens another one: it serves one client only.
     drop(happenings);
-    if tokio::time::timeout(LOOK, &mut source).await.is_err() {
+    if tokio::time::timeout(GONE, &mut source).await.is_err() {
         source.abort();
     }
-    ended.map(|()| recorder.status)
+    ended
 }
 
 async fn next(outputs: &mut Option<mpsc::Receiver<Output>>) -> Option<Output> {
@@ -181,6 +216,8 @@ struct Recorder {
     /// Pictures that wait until their pace is known; `None` once it is.
     held: Option<Vec<(Frame, Duration)>>,
     pipeline: Option<Pipeline>,
+    /// Pictures a second, as the encoder was told when it began.
+    believes: f64,
     outputs: Option<mpsc::Receiver<Output>>,
     watch: Watch,
     writer: Writer,
@@ -193,7 +230,8 @@ struct Recorder {
 }
 
 impl Recorder {
-    fn new(camera: &Camera, around: Surroundings, outlets: Outlets, mut status: Status) -> Recorder {
+    /// `given_up`: it was said that its pipeline cannot be kept alive.
+    fn new(camera: &Camera, around: Surroundings, outlets: Outlets, mut status: Status, given_up: bool) -> Recorder {
         let (recording, now) = (camera.recording, around.wall.now());
         around.ram.ledgers().begin(&camera.name, around.boot);
         status.lost(ASKED, now);
@@ -202,11 +240,12 @@ impl Recorder {
         outlets.board.show(&status);
         Recorder {
             name: camera.name.clone(),
-            machine: Machine::new(&camera.name, rules(&recording), around.encoder.name()),
+            machine: Machine::new(&camera.name, rules(&recording), around.encoder.name(), given_up),
             timeline: Timeline::default(),
             pace: Pace::new(recording.fps),
             held: Some(Vec::new()),
             pipeline: None,
+            believes: recording.fps,
             outputs: None,
             watch: Watch::new(around.patience),
             writer: Writer::new(&camera.name, &around),
@@ -228,7 +267,7 @@ impl Recorder {
         others.into_iter().flatten().chain([self.looked + LOOK]).min().unwrap_or_default()
     }
 
-    fn happening(&mut self, happening: Option<Happening>, happenings: &Happenings) -> Result<(), Failure> {
+    fn happening(&mut self, happening: Option<Happening>, happenings: &Happenings) -> Result<(), Trouble> {
         self.flawed = happenings.counts().flawed;
         match happening {
             Some(Happening::Online(size)) => {
@@ -250,14 +289,14 @@ impl Recorder {
                 self.around.ram.ledgers().write(&self.name, line);
                 self.perform(Input::Lost(why.to_string()), None)?;
             }
-            None => return Err(Failure::Temporary(format!("{}: its reader has ended", self.name))),
+            None => return Err(Trouble::Camera("its reader has ended".into())),
         }
         let counts = happenings.counts();
         self.status.counted(counts.frames, counts.dropped + self.thinned, counts.flawed, self.pace.fps());
         Ok(())
     }
 
-    fn frame(&mut self, frame: Frame) -> Result<(), Failure> {
+    fn frame(&mut self, frame: Frame) -> Result<(), Trouble> {
         self.outlets.picture.send_replace(Some(frame.jpeg.clone()));
         let taken = self.timeline.place(self.around.wall.at(frame.at), frame.camera_time);
         if !self.pace.takes(taken) {
@@ -274,7 +313,7 @@ impl Recorder {
     }
 
     /// The pace is known now, or is waited for no longer: what was kept back is recorded.
-    fn measured(&mut self) -> Result<(), Failure> {
+    fn measured(&mut self) -> Result<(), Trouble> {
         if self.held.as_ref().is_none_or(Vec::is_empty) {
             return Ok(());
         }
@@ -282,11 +321,11 @@ impl Recorder {
         held.into_iter().try_for_each(|(frame, taken)| self.record(frame, taken))
     }
 
-    fn record(&mut self, frame: Frame, taken: Duration) -> Result<(), Failure> {
+    fn record(&mut self, frame: Frame, taken: Duration) -> Result<(), Trouble> {
         let picture = Picture {
             taken,
             interval: self.pace.interval(),
-            size: (frame.size.width.into(), frame.size.height.into()),
+            size: recorded(frame.size),
             moved: frame.look.motion_percent,
             frozen: frame.look.frozen,
         };
@@ -312,15 +351,12 @@ impl Recorder {
         self.around.ram.ledgers().note(&self.name, what);
     }
 
-    fn perform(&mut self, input: Input, picture: Option<(Bytes, Picture)>) -> Result<(), Failure> {
+    fn perform(&mut self, input: Input, picture: Option<(Bytes, Picture)>) -> Result<(), Trouble> {
         let now = self.around.wall.now();
         let mut key = false;
         for action in self.machine.handle(input, now) {
             match action {
-                Action::Key => {
-                    key = true;
-                    self.tell_rate();
-                }
+                Action::Key => key = true,
                 Action::Begin(reason) => picture.iter().for_each(|(_, picture)| self.writer.cut(picture.taken, reason)),
                 Action::Encode => {
                     if let Some((jpeg, picture)) = &picture {
@@ -340,85 +376,7 @@ impl Recorder {
         Ok(())
     }
 
-    fn encode(&mut self, jpeg: Bytes, picture: &Picture, key: bool, now: Duration) -> Result<(), Failure> {
-        let pipeline = match self.pipeline.take() {
-            Some(pipeline) => pipeline,
-            None => self.start_pipeline()?,
-        };
-        if pipeline.push(jpeg, picture.taken, key) {
-            self.writer.sent(Sent { at: picture.taken, size: picture.size, interval: picture.interval });
-        }
-        self.watch.sent(pipeline.taken(), now);
-        self.pipeline = Some(pipeline);
-        Ok(())
-    }
-
-    fn start_pipeline(&mut self) -> Result<Pipeline, Failure> {
-        let fps = self.pace.news().or(self.pace.fps()).unwrap_or(self.recording.fps);
-        let rate = Rate { fps, bitrate: self.recording.bitrate };
-        tracing::info!(
-            "{}: {fps} pictures a second, {} kbit/s by {}",
-            self.name,
-            rate.bitrate,
-            self.around.encoder.name()
-        );
-        let no_thread = |why| Failure::Temporary(format!("{}: no thread for the encoder: {why}", self.name));
-        let (pipeline, outputs) = Pipeline::start(&self.name, self.around.encoder, rate).map_err(no_thread)?;
-        self.outputs = Some(outputs);
-        self.watch = Watch::new(self.around.patience);
-        Ok(pipeline)
-    }
-
-    /// Told with a key frame, since x264 begins anew with it.
-    fn tell_rate(&mut self) {
-        let Some(pipeline) = &self.pipeline else { return };
-        if let Some(fps) = self.pace.news() {
-            tracing::info!("{}: {fps} pictures a second now", self.name);
-            pipeline.set(Rate { fps, bitrate: self.recording.bitrate });
-        }
-    }
-
-    fn output(&mut self, output: Option<Output>) -> Result<(), Failure> {
-        match output {
-            Some(Output::Unit(unit)) => {
-                self.writer.unit(&unit);
-                if self.writer.is_large() { self.perform(Input::Large, None) } else { Ok(()) }
-            }
-            Some(Output::Broken(why)) => self.repair(&why),
-            None => {
-                self.outputs = None;
-                Ok(())
-            }
-        }
-    }
-
-    /// The next picture starts a new pipeline.
-    fn repair(&mut self, why: &str) -> Result<(), Failure> {
-        let now = self.around.wall.now();
-        self.repairs.retain(|&at| now < at + Duration::from_secs(60));
-        self.repairs.push_back(now);
-        (self.pipeline, self.outputs) = (None, None);
-        self.writer.forget();
-        self.note(What::Repaired);
-        if self.around.encoder == Kind::Hardware {
-            self.around.encoder = Kind::X264;
-            self.status.encodes_by(Kind::X264.name());
-            self.perform(Input::Encoder(Kind::X264.name()), None)?;
-        }
-        match self.repairs.len() > REPAIRS {
-            true => Err(Failure::Temporary(format!("{}: the pipeline breaks again and again: {why}", self.name))),
-            false => {
-                tracing::error!(
-                    "{}: the pipeline broke: {why}; it is made anew with {}",
-                    self.name,
-                    self.around.encoder.name()
-                );
-                Ok(())
-            }
-        }
-    }
-
-    fn change(&mut self, recording: Recording) -> Result<(), Failure> {
+    fn change(&mut self, recording: Recording) -> Result<(), Trouble> {
         if recording == self.recording {
             return Ok(());
         }
@@ -427,13 +385,12 @@ impl Recorder {
         self.outlets.board.show(&self.status);
         self.pace.limit(recording.fps);
         if let Some(pipeline) = &self.pipeline {
-            let fps = self.pace.fps().unwrap_or(recording.fps);
-            pipeline.set(Rate { fps, bitrate: recording.bitrate });
+            pipeline.set(self.rate());
         }
         self.perform(Input::Rules(rules(&recording)), None)
     }
 
-    fn tick(&mut self) -> Result<(), Failure> {
+    fn tick(&mut self) -> Result<(), Trouble> {
         let now = self.around.wall.now();
         self.writer.tick(now);
         if self.held.as_ref().and_then(|held| held.first()).is_some_and(|(_, first)| now >= *first + MEASURING) {
@@ -449,18 +406,7 @@ impl Recorder {
         self.around.ram.ledgers().alive(&self.name, self.writer.records_since());
         self.writer.closed().into_iter().for_each(|label| self.status.closed(label));
         self.outlets.board.put(&self.status);
-        if self.writer.is_overdue() {
-            self.repair("no key frame comes, although it was asked for")?;
-        }
-        let hangs = self.pipeline.as_ref().is_some_and(|pipeline| self.watch.hangs(pipeline.taken(), now));
-        match hangs {
-            true => Err(Failure::Temporary(format!(
-                "{}: GStreamer has done nothing for {} s; this process ends so that its supervisor starts it again",
-                self.name,
-                self.around.patience.as_secs()
-            ))),
-            false => Ok(()),
-        }
+        self.examine(now)
     }
 
     /// The tail is closed with all that was sent.
@@ -477,6 +423,11 @@ impl Recorder {
         self.writer.closed().into_iter().for_each(|label| self.status.closed(label));
         self.outlets.picture.send_replace(None);
     }
+}
+
+/// As it comes out of the pipeline, which makes odd sizes even.
+fn recorded(size: Size) -> (u32, u32) {
+    (u32::from(size.width & !1), u32::from(size.height & !1))
 }
 
 fn rules(recording: &Recording) -> Rules {
@@ -497,6 +448,7 @@ mod tests {
             house: House::open(Bus::open(&dir.path().join("none"), "test 1")),
             encoder: Kind::X264,
             patience: LOOK,
+            hung: Arc::default(),
             boot: 7,
             sequence: Arc::default(),
             leaving: watch::channel(0).1,
@@ -510,7 +462,7 @@ mod tests {
         let camera = Camera { name: "cam1".into(), url, day_url, night_url, recording };
         let outlets = Outlets {
             picture: watch::channel(None).0,
-            board: Board::new(wall, ram.clone(), None),
+            board: Board::new(wall, ram.clone()),
             back: mpsc::unbounded_channel().0,
         };
         run(watch::channel(camera).1, around, outlets).await.unwrap();

@@ -6,7 +6,7 @@ use crate::wall::Wall;
 use segments::{Clock, Label, status};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// Until it is known how a camera is.
@@ -95,13 +95,20 @@ pub struct Board {
     statuses: Arc<Mutex<BTreeMap<String, Status>>>,
     wall: Arc<Wall>,
     ram: Ram,
-    live: Option<SocketAddr>,
+    /// Where pictures are served, if they are.
+    live: Arc<OnceLock<SocketAddr>>,
 }
 
 impl Board {
-    /// An empty one; `live` is where pictures are served.
-    pub fn new(wall: Arc<Wall>, ram: Ram, live: Option<SocketAddr>) -> Board {
-        Board { statuses: Arc::default(), wall, ram, live }
+    /// An empty one.
+    pub fn new(wall: Arc<Wall>, ram: Ram) -> Board {
+        Board { statuses: Arc::default(), wall, ram, live: Arc::default() }
+    }
+
+    /// Pictures are served there from now on.
+    pub fn serves_at(&self, address: SocketAddr) {
+        let _ = self.live.set(address);
+        self.write();
     }
 
     fn all(&self) -> MutexGuard<'_, BTreeMap<String, Status>> {
@@ -127,7 +134,7 @@ impl Board {
             ram_bytes: self.ram.used(),
             ram_cap: self.ram.cap(),
             clock: if self.wall.is_set() { Clock::Set } else { Clock::Unset },
-            live: self.live.map(|address| address.to_string()),
+            live: self.live.get().map(SocketAddr::to_string),
             monotonic_ms: self.wall.monotonic_ms(now),
         }
     }

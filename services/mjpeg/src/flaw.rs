@@ -1,5 +1,6 @@
 //! What is wrong with one picture. Such a picture is dropped and counted: a recording never shows a grey half.
 
+use crate::happening::Size;
 use thiserror::Error;
 
 /// Each is normal now and then with an ESP32, and a sign of bad Wi-Fi, heat or a weak supply when it is frequent.
@@ -20,6 +21,12 @@ pub enum Flaw {
     /// Its header makes no sense, or it holds no picture data.
     #[error("a picture with a broken header")]
     Header,
+    /// Its header claims a size that is not recorded.
+    #[error("a picture of {0}, and not of 16x16 to {most} pixels in all; set the camera to another size", most = Size::MOST_PIXELS)]
+    Size(Size),
+    /// A JPEG of a kind that the decoder swallows without a word.
+    #[error("a JPEG that is {0}, which cannot be decoded; set the camera to plain JPEG")]
+    Kind(&'static str),
     /// Its data end before its last line, or go on after it.
     #[error("a picture that is cut short")]
     Short,

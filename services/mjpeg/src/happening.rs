@@ -44,6 +44,19 @@ pub struct Size {
     pub height: u16,
 }
 
+impl Size {
+    /// The most that is recorded, 4096x2160; an OV5640 has 2592x1944. What claims more takes gigabytes to decode.
+    pub const MOST_PIXELS: u32 = 4096 * 2160;
+    /// The least each way: H.264's own unit.
+    const LEAST: u16 = 16;
+
+    /// Whether pictures of it can be recorded.
+    pub fn is_recordable(self) -> bool {
+        self.width.min(self.height) >= Self::LEAST
+            && u32::from(self.width) * u32::from(self.height) <= Self::MOST_PIXELS
+    }
+}
+
 impl Display for Size {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{}x{}", self.width, self.height)

@@ -121,6 +121,16 @@ impl Url {
         self.port
     }
 
+    /// With its query; `/` at least.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Another page of the same server.
+    pub fn beside(&self, path: &str) -> Url {
+        Url { path: path.to_owned(), ..self.clone() }
+    }
+
     /// The bytes that ask for the stream. `close`, since the response ends with the connection anyway; `identity`, since nobody zips JPEGs.
     pub fn request(&self) -> Vec<u8> {
         let login = self.login.as_ref().map_or(String::new(), |login| {

@@ -60,6 +60,8 @@ pub(crate) struct State {
     pub(crate) preset: Option<Preset>,
     pub(crate) next_number: u32,
     pub(crate) frozen: Option<Vec<u8>>,
+    /// What `/control` set, as in `"framesize":8`; forgotten by a restart.
+    pub(crate) settings: Vec<String>,
 }
 
 impl Shared {
@@ -133,7 +135,13 @@ impl Camera {
 
     /// Forgets its preset, as after a loss of power. Its connections are not cut; that is [`Fault::Refuse`].
     pub fn forget(&self) {
-        self.shared.state().preset = None;
+        let mut state = self.shared.state();
+        (state.preset, state.settings) = (None, Vec::new());
+    }
+
+    /// Whether it was set so, as in `"framesize":8`.
+    pub fn is_set(&self, setting: &str) -> bool {
+        self.shared.state().settings.iter().any(|known| known == setting)
     }
 
     /// What it was set to.

@@ -39,6 +39,14 @@ pub enum Fault {
     Padded,
     /// 320x240.
     Small,
+    /// 641x481.
+    Odd,
+    /// 20000x20000, as its header says.
+    Vast,
+    /// 12 bits, as its header says.
+    Deep,
+    /// A header that nobody but a decoder finds fault with: a progressive picture whose scan is none.
+    Undecodable,
     /// LF in place of CRLF.
     LfOnly,
     /// The boundary of the header in quotation marks, and with dashes of its own.
@@ -81,10 +89,12 @@ pub enum Fault {
     TextType,
     /// Presets are refused with 500.
     NoPresets,
+    /// Settings are answered with 200 and stay 0.
+    Stubborn,
 }
 
 /// The names, in texts and flags; `fps` and `status` take `=NUMBER`.
-const NAMES: [(&str, Fault); 35] = [
+const NAMES: [(&str, Fault); 40] = [
     ("stall", Fault::Stall),
     ("close", Fault::Close),
     ("reset", Fault::Reset),
@@ -101,6 +111,10 @@ const NAMES: [(&str, Fault); 35] = [
     ("half-frame", Fault::HalfFrame),
     ("padded", Fault::Padded),
     ("small", Fault::Small),
+    ("odd", Fault::Odd),
+    ("vast", Fault::Vast),
+    ("deep", Fault::Deep),
+    ("undecodable", Fault::Undecodable),
     ("lf-only", Fault::LfOnly),
     ("quoted-boundary", Fault::QuotedBoundary),
     ("boundary-after", Fault::BoundaryAfter),
@@ -120,6 +134,7 @@ const NAMES: [(&str, Fault); 35] = [
     ("no-head", Fault::NoHead),
     ("text-type", Fault::TextType),
     ("no-presets", Fault::NoPresets),
+    ("stubborn", Fault::Stubborn),
 ];
 
 impl Fault {

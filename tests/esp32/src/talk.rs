@@ -12,11 +12,15 @@ use std::time::{Duration, Instant};
 /// That of CameraWebServer.
 const BOUNDARY: &str = "123456789000000000000987654321";
 
-/// Four scenes, made once a process: VGA and QVGA by day and by night.
-fn scene(small: bool, dark: bool) -> &'static Scene {
-    static SCENES: [OnceLock<Scene>; 4] = [const { OnceLock::new() }; 4];
-    let (width, height) = if small { (320, 240) } else { (640, 480) };
-    SCENES[usize::from(small) * 2 + usize::from(dark)].get_or_init(|| Scene::new(width, height, dark))
+/// Made once a process: VGA, QVGA and an odd size, by day and by night.
+fn scene(faults: &[Fault], dark: bool) -> &'static Scene {
+    static SCENES: [OnceLock<Scene>; 6] = [const { OnceLock::new() }; 6];
+    let (place, (width, height)) = match () {
+        () if faults.contains(&Fault::Small) => (0, (320, 240)),
+        () if faults.contains(&Fault::Odd) => (1, (641, 481)),
+        () => (2, (640, 480)),
+    };
+    SCENES[place * 2 + usize::from(dark)].get_or_init(|| Scene::new(width, height, dark))
 }
 
 /// A client at the stream's port.
@@ -61,8 +65,13 @@ fn answer(wire: &mut Wire<'_>, path: &str) -> io::Result<()> {
         ("/status", _) => {
             let preset = wire.shared.state().preset;
             let word = preset.map_or("null", |preset| if preset == Preset::Day { "\"day\"" } else { "\"night\"" });
-            let status = format!("{{\"preset\":{word},\"uptime\":{}}}\n", wire.shared.uptime().as_secs());
+            let settings = wire.shared.state().settings.iter().map(|one| format!(",{one}")).collect::<String>();
+            let status = format!("{{\"preset\":{word},\"uptime\":{}{settings}}}\n", wire.shared.uptime().as_secs());
             respond(wire, "200 OK", "application/json", status.as_bytes())
+        }
+        (_, None) if path.starts_with("/control?") => {
+            control(wire.shared, path);
+            respond(wire, "200 OK", "text/plain", b"")
         }
         ("/capture", _) => {
             let (_, jpeg) = take_picture(wire.shared, &wire.shared.faults());
@@ -70,6 +79,15 @@ fn answer(wire: &mut Wire<'_>, path: &str) -> io::Result<()> {
         }
         _ => respond(wire, "404 Not Found", "text/html", b"Nothing matches the given URI\n"),
     }
+}
+
+/// Says yes whatever it is told, as CameraWebServer does.
+fn control(shared: &Shared, path: &str) {
+    let Some((var, val)) = path.trim_start_matches("/control?var=").split_once("&val=") else { return };
+    let val = if shared.is_on(Fault::Stubborn) { "0" } else { val };
+    let settings = &mut shared.state().settings;
+    settings.retain(|one| !one.starts_with(&format!("\"{var}\":")));
+    settings.push(format!("\"{var}\":{val}"));
 }
 
 fn respond(wire: &mut Wire<'_>, status: &str, kind: &str, body: &[u8]) -> io::Result<()> {
@@ -155,7 +173,7 @@ fn take_picture(shared: &Shared, faults: &[Fault]) -> (u32, Vec<u8>) {
         state.next_number += 1;
         (number, state.preset == Some(Preset::Night), state.frozen.take())
     };
-    let scene = scene(faults.contains(&Fault::Small), dark);
+    let scene = scene(faults, dark);
     if !faults.contains(&Fault::Frozen) {
         return (number, scene.jpeg(number, false));
     }
@@ -232,17 +250,40 @@ fn body(jpeg: &[u8], faults: &[Fault]) -> (Vec<u8>, usize) {
             (0..40).for_each(|_| flipped[random.usize(jpeg.len() / 4..jpeg.len() - 2)] ^= 1 << random.u8(..8));
             (flipped, None)
         }
+        Some(Fault::Vast) => (reframed(jpeg, 5, &[0x4e, 0x20, 0x4e, 0x20]), None),
+        Some(Fault::Deep) => (reframed(jpeg, 4, &[12]), None),
+        Some(Fault::Undecodable) => (reframed(jpeg, 1, &[0xc2]), None),
         _ => (jpeg.to_vec(), None),
     };
     let said = length.unwrap_or(body.len());
     (body, said)
 }
 
+/// With other bytes in the header of its frame.
+fn reframed(jpeg: &[u8], at: usize, bytes: &[u8]) -> Vec<u8> {
+    let mut jpeg = jpeg.to_vec();
+    let frame = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).expect("the encoder makes baseline pictures");
+    jpeg[frame + at..][..bytes.len()].copy_from_slice(bytes);
+    jpeg
+}
+
 fn is_in_body(fault: Fault) -> bool {
     use Fault::*;
     matches!(
         fault,
-        Garbage | Truncated | CutShort | ZeroLength | HalfFrame | Padded | LongLength | ShortLength | Huge | BitFlipped
+        Garbage
+            | Truncated
+            | CutShort
+            | ZeroLength
+            | HalfFrame
+            | Padded
+            | LongLength
+            | ShortLength
+            | Huge
+            | BitFlipped
+            | Vast
+            | Deep
+            | Undecodable
     )
 }
 

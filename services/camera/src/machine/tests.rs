@@ -19,7 +19,7 @@ struct Stage {
 
 impl Stage {
     fn new(fps: f64) -> Stage {
-        let machine = Machine::new("cam1", RULES, "x264");
+        let machine = Machine::new("cam1", RULES, "x264", false);
         Stage { machine, fps, sent: 0, now: Duration::ZERO, cuts: vec![], said: vec![], marks: 0, keys: 0 }
     }
 
@@ -258,4 +258,19 @@ fn the_tail_is_closed_at_the_end() {
     let actions = stage.tell(Input::Stop);
     assert_eq!(actions[0], Action::Close(Reason::Stopped));
     assert!(!stage.tell(Input::Stop).contains(&Action::Close(Reason::Stopped)), "there is none any more");
+}
+
+#[test]
+fn a_camera_that_was_given_up_is_online_when_a_picture_was_encoded_and_not_before() {
+    let mut stage = Stage::new(15.0);
+    stage.machine = Machine::new("cam1", RULES, "x264", true);
+    stage.tell(Input::Online);
+    stage.run(2.0, 0.0);
+    stage.tell(Input::Lost("has ended the stream".into()));
+    stage.wait(10.0);
+    assert!(stage.said.is_empty() && stage.machine.is_given_up(), "it was said already: {:?}", stage.said);
+    stage.tell(Input::Coded);
+    assert_eq!(stage.said, [Fact::CameraOnline { camera: "cam1".into() }, state(true, true)]);
+    stage.tell(Input::Coded);
+    assert_eq!(stage.said.len(), 2);
 }

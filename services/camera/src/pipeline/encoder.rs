@@ -63,7 +63,7 @@ fn ten_pictures() -> Result<(), String> {
     form.set_property("caps", size.field("framerate", gst::Fraction::new(15, 1)).build());
     let sink = gstreamer_app::AppSink::builder().sync(false).build();
     let mut elements = vec![source, form, make("videoconvert")?];
-    elements.extend(elements_of(Kind::Hardware, Rate { fps: 15.0, bitrate: 1000 })?);
+    elements.extend(elements_of(Kind::Hardware, Rate::at(15.0, 15.0, 1000))?);
     elements.push(sink.clone().upcast());
     pipeline.add_many(&elements).and_then(|()| gst::Element::link_many(&elements)).map_err(|why| why.to_string())?;
     pipeline.set_state(gst::State::Playing).map_err(|_| "it does not start".to_owned())?;
@@ -93,7 +93,7 @@ fn x264(rate: Rate) -> Result<gst::Element, String> {
     let encoder = make("x264enc")?;
     encoder.set_property_from_str("tune", "zerolatency");
     encoder.set_property_from_str("speed-preset", "ultrafast");
-    encoder.set_property("bitrate", rate.bitrate);
+    tell(Kind::X264, &encoder, rate);
     encoder.set_property("threads", 1_u32);
     encoder.set_property("bframes", 0_u32);
     encoder.set_property("byte-stream", true);
@@ -105,16 +105,28 @@ fn x264(rate: Rate) -> Result<gst::Element, String> {
 /// come with each key frame whatever it does itself; x264 puts them there.
 fn hardware(rate: Rate) -> Result<Vec<gst::Element>, String> {
     let encoder = make("v4l2h264enc")?;
-    let controls = gst::Structure::builder("controls")
-        .field("video_bitrate", (rate.bitrate * 1000).cast_signed())
-        .field("repeat_sequence_header", 1)
-        .build();
-    encoder.set_property("extra-controls", controls);
+    tell(Kind::Hardware, &encoder, rate);
     let form = make("capsfilter")?;
     form.set_property("caps", gst::Caps::builder("video/x-h264").field("level", "4").build());
     let parser = make("h264parse")?;
     parser.set_property("config-interval", -1);
     Ok(vec![encoder, form, parser])
+}
+
+/// Tells an encoder its bitrate, also while it works.
+pub(super) fn tell(kind: Kind, encoder: &gst::Element, rate: Rate) {
+    match kind {
+        Kind::X264 => {
+            encoder.set_property("vbv-buf-capacity", rate.buffer_ms);
+            encoder.set_property("bitrate", rate.bitrate);
+        }
+        Kind::Hardware => {
+            let controls = gst::Structure::builder("controls")
+                .field("video_bitrate", (rate.bitrate * 1000).cast_signed())
+                .field("repeat_sequence_header", 1);
+            encoder.set_property("extra-controls", controls.build());
+        }
+    }
 }
 
 #[cfg(test)]

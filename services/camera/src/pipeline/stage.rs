@@ -46,7 +46,9 @@ impl Stage {
         let form = gst::Caps::builder("video/x-h264").field("stream-format", "byte-stream").field("alignment", "au");
         sink.set_caps(Some(&form.build()));
         let encoder = coders[0].clone();
-        let mut elements = vec![source.clone().upcast(), decoder.clone(), encoder::make("videoconvert")?];
+        let crop = encoder::make("videocrop")?;
+        make_even(&crop);
+        let mut elements = vec![source.clone().upcast(), decoder.clone(), crop, encoder::make("videoconvert")?];
         elements.extend(coders);
         elements.push(sink.upcast());
         let pipeline = gst::Pipeline::new();
@@ -79,13 +81,9 @@ impl Stage {
         self.source.push_buffer(buffer).map(drop).map_err(|why| format!("the pipeline takes no pictures: {why}"))
     }
 
-    /// The rate travels with the pictures; x264 makes itself anew when it arrives, with a key frame.
-    pub(super) fn set(&self, rate: Rate) -> Result<(), String> {
-        if self.kind == Kind::X264 {
-            self.encoder.set_property("bitrate", rate.bitrate);
-        }
-        self.source.set_caps(Some(&caps(rate.fps)));
-        Ok(())
+    /// The pictures a second that it was told in the beginning stay: jpegdec does not pass another number on.
+    pub(super) fn set(&self, rate: Rate) {
+        encoder::tell(self.kind, &self.encoder, rate);
     }
 
     pub(super) fn end(&self) {
@@ -120,6 +118,23 @@ fn unit(sample: &gst::Sample) -> Option<Unit> {
     let at = segment.to_running_time(data.pts()?)?;
     let key = !data.flags().contains(gst::BufferFlags::DELTA_UNIT);
     Some(Unit { at: Duration::from_nanos(at.nseconds()), key, data })
+}
+
+/// x264 refuses odd sizes: of such a picture the last column or row is left out.
+fn make_even(crop: &gst::Element) {
+    let Some(pad) = crop.static_pad("sink") else { return };
+    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, |pad, info| {
+        if let Some(gst::PadProbeData::Event(event)) = &info.data
+            && let gst::EventView::Caps(caps) = event.view()
+            && let Some(form) = caps.caps().structure(0)
+            && let Some(crop) = pad.parent_element()
+        {
+            for (side, length) in [("right", "width"), ("bottom", "height")] {
+                crop.set_property(side, form.get::<i32>(length).unwrap_or_default() & 1);
+            }
+        }
+        gst::PadProbeReturn::Ok
+    });
 }
 
 fn count(decoder: &gst::Element, taken: Arc<AtomicU64>) {

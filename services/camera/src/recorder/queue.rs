@@ -49,6 +49,11 @@ impl Queue {
         self.sent.push_back(sent);
     }
 
+    /// When the first picture was taken that has not come out.
+    pub(super) fn oldest(&self) -> Option<Duration> {
+        self.sent.front().map(|sent| sent.at)
+    }
+
     pub(super) fn cut(&mut self, at: Duration, reason: Reason) {
         self.cuts.push_back(Cut { at, reason, mark: None });
     }

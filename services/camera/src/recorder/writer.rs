@@ -95,6 +95,11 @@ impl Writer {
         bytes >= self.around.ram.share() && !self.queue.is_cutting()
     }
 
+    /// When the first picture was taken that has not come out.
+    pub(super) fn oldest(&self) -> Option<Duration> {
+        self.queue.oldest()
+    }
+
     /// A key frame was asked for and does not come, while pictures do.
     pub(super) fn is_overdue(&self) -> bool {
         self.queue.is_overdue(self.open.as_ref().map(|open| open.last.at))

@@ -12,6 +12,8 @@ pub struct Header<'a> {
     pub components: Vec<Component>,
     /// Baseline, Huffman, 8 bits, all components in one scan: what [`super::dc`] reads.
     pub plain: bool,
+    /// Why libjpeg does not decode it, in a word.
+    odd: Option<&'static str>,
     /// Bodies of the DHT segments.
     pub tables: Vec<&'a [u8]>,
     /// MCUs between restart markers; 0: there are none.
@@ -39,7 +41,12 @@ pub struct Component {
 impl<'a> Header<'a> {
     /// Reads a picture that begins with SOI up to its first scan.
     pub fn read(jpeg: &'a [u8]) -> Result<Self, Flaw> {
-        Self::segments(jpeg).filter(Self::is_sound).ok_or(Flaw::Header)
+        let header = Self::segments(jpeg).filter(Self::is_sound).ok_or(Flaw::Header)?;
+        match header.odd {
+            Some(kind) => Err(Flaw::Kind(kind)),
+            None if !header.size.is_recordable() => Err(Flaw::Size(header.size)),
+            None => Ok(header),
+        }
     }
 
     fn segments(jpeg: &'a [u8]) -> Option<Self> {
@@ -47,6 +54,7 @@ impl<'a> Header<'a> {
             size: Size { width: 0, height: 0 },
             components: Vec::new(),
             plain: false,
+            odd: None,
             tables: Vec::new(),
             restart: 0,
             data: 2,
@@ -92,6 +100,7 @@ impl<'a> Header<'a> {
         let &[precision, h0, h1, w0, w1, count, ref rest @ ..] = body else { return None };
         self.size = Size { width: u16::from_be_bytes([w0, w1]), height: u16::from_be_bytes([h0, h1]) };
         self.plain = matches!(marker, 0xc0 | 0xc1) && precision == 8;
+        self.odd = odd(marker, precision, count);
         let rest = rest.get(..3 * usize::from(count))?;
         self.components = rest
             .chunks_exact(3)
@@ -124,6 +133,16 @@ impl<'a> Header<'a> {
             && self.size.height > 0
             && (1..=4).contains(&self.components.len())
             && self.components.iter().all(sound)
+    }
+}
+
+/// What keeps libjpeg from decoding it: it knows sequential and progressive pictures, by Huffman and arithmetic coding, of 8 bits.
+pub(super) fn odd(marker: u8, precision: u8, components: u8) -> Option<&'static str> {
+    match (marker, precision, components) {
+        (0xc0..=0xc2 | 0xc9 | 0xca, 8, 1 | 3) => None,
+        (0xc0..=0xc2 | 0xc9 | 0xca, 8, _) => Some("neither grey nor YCbCr"),
+        (0xc0..=0xc2 | 0xc9 | 0xca, _, _) => Some("not of 8 bits"),
+        _ => Some("lossless or hierarchical"),
     }
 }
 

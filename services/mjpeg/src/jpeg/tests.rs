@@ -159,3 +159,34 @@ fn between_looks_only_the_unusual_is_read_through() {
     assert_eq!(see(&[&jpeg[..jpeg.len() / 2], b"\xff\xd9"].concat(), 66), Err(Flaw::Short));
     assert!(see(&damaged, 66).is_err(), "wary now");
 }
+
+/// A picture whose frame header is changed from its marker on.
+fn reframed(change: impl FnOnce(&mut [u8])) -> Result<(Size, Look), Flaw> {
+    let mut jpeg = PLAIN.jpeg();
+    let frame = memchr::memmem::find(&jpeg, b"\xff\xc0").unwrap();
+    change(&mut jpeg[frame..]);
+    Eye::new(&config()).see(&jpeg, Instant::now())
+}
+
+#[test]
+fn a_size_that_would_take_gigabytes_is_refused_before_it_is_decoded() {
+    let sized = |width: u16, height: u16| {
+        let [h, w] = [height, width].map(u16::to_be_bytes);
+        reframed(|frame| frame[5..9].copy_from_slice(&[h[0], h[1], w[0], w[1]]))
+    };
+    for (width, height) in [(20_000, 20_000), (65_535, 65_535), (4097, 2160), (15, 480), (640, 1)] {
+        let said = sized(width, height).unwrap_err();
+        assert_eq!(said, Flaw::Size(Size { width, height }));
+        assert!(said.to_string().contains(&format!("{width}x{height}, and not of 16x16 to 8847360 pixels")), "{said}");
+    }
+    assert!(Size { width: 2592, height: 1944 }.is_recordable() && Size { width: 641, height: 481 }.is_recordable());
+}
+
+#[test]
+fn a_jpeg_that_the_decoder_swallows_is_refused_by_its_kind() {
+    assert_eq!(reframed(|frame| frame[1] = 0xc3), Err(Flaw::Kind("lossless or hierarchical")));
+    assert_eq!(reframed(|frame| frame[4] = 12), Err(Flaw::Kind("not of 8 bits")));
+    // libjpeg-turbo decodes arithmetic coding; we do not look through it.
+    assert_eq!(reframed(|frame| frame[1] = 0xc9).unwrap().1, Look::default());
+    assert_eq!(header::odd(0xc0, 8, 4), Some("neither grey nor YCbCr"));
+}

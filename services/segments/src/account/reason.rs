@@ -106,6 +106,7 @@ fn camera(word: &str) -> String {
         "refused" => "refused the connection",
         "silent" => "did not answer",
         STALLED => "sent nothing",
+        "unencoded" => "sent pictures of which nothing came out of the encoder",
         "broken-pictures" => "sent broken pictures only",
         "closed" => "ended its stream",
         "cut" => "lost the connection",
