@@ -1,6 +1,7 @@
 //! A storage that answers like Backblaze B2, and fails when it is told to. What real servers in tests do not do: it refuses checksum headers
-//! (400) and conditions (501), is busy with `Retry-After`, has caps, resets, swallows and never answers, reads slowly, and answers with wrong ETags. It
-//! notes when each byte of a body came. Signatures are not checked, only whose key and which region they are for.
+//! (400) and conditions (501), is busy with `Retry-After`, has caps, resets, swallows and never answers, reads slowly, and answers with wrong ETags. It keeps
+//! versions: who may write may hide an object by its name, and only who may delete takes a version away. It notes when each byte of a body came. Signatures are
+//! not checked, only whose key and which region they are for.
 //!
 //! | module | what it does |
 //! |---|---|
@@ -85,8 +86,12 @@ pub struct State {
     pub always: Option<Fault>,
     /// The key may not look at objects.
     pub blind: bool,
-    /// The key may delete.
+    /// The key may delete versions.
     pub may_delete: bool,
+    /// The key may not even hide objects, as where policies are finer.
+    pub may_not_hide: bool,
+    /// Every version that was ever written and is not deleted, hidden or not, with its key.
+    pub versions: BTreeMap<String, String>,
     /// It knows `If-None-Match`, which B2 does not.
     pub conditions: bool,
     /// The text of its life-cycle rules.

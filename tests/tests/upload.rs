@@ -295,12 +295,12 @@ fn two_uploads_do_not_work_on_one_directory() {
 #[test]
 fn what_is_evicted_is_written_down_as_lost() {
     let (world, s3, mut pi) = stage("pi");
-    pi.set("RATE", "stop");
+    pi.set("RATE", "1");
     pi.set("PARALLEL", "1");
     pi.set("MANIFEST_EVERY", "0.1");
     let mut upload = pi.upload();
     for second in [0.0, 20.0, 40.0] {
-        pi.record("cam1", second, 20.0, 1000, false);
+        pi.record("cam1", second, 20.0, 200_000, false);
     }
     world.until("one is held", || ledger(&pi).contains("reserved"));
     let folder = pi.ram().join("cam1");

@@ -145,6 +145,12 @@ pub async fn meaning_of_term(on_term: Option<&str>, systemctl: &str) -> Verdict 
     decide(&Facts { on_term: on_term.map(String::from), ..facts })
 }
 
+/// Whether systemd is ending the whole machine; no if it does not say so. Takes at most [`LONGEST`].
+pub async fn machine_goes(systemctl: &str) -> bool {
+    let system = systemd::Systemd::of_this_machine(systemctl).system().await;
+    system.ok().flatten().is_some_and(|system| system.state == "stopping")
+}
+
 async fn gather(systemctl: &str) -> Facts {
     let systemd = systemd::Systemd::of_this_machine(systemctl);
     let (want, system, unit) = tokio::join!(daemontools::want(), systemd.system(), systemd.unit());

@@ -34,7 +34,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("weights", "", "shares of cameras when they compete, as in cam1=2 cam2=1; otherwise 1"),
     setting("parallel", "3", "segments that are sent at a time; one of them at most from the backlog"),
     setting("scan", "5", "seconds after which the directory is looked at even if nothing is heard of it"),
-    setting("patience", "30", "seconds that an upload may take beyond three times what the rate needs"),
+    setting("patience", "30", "seconds for which nothing may move, beyond three times what the rate needs"),
     setting("retry-first", "1", "seconds after the first failure"),
     setting("retry-last", "60", "the longest seconds between two tries"),
     setting("probe", "300", "seconds between two tries while only the owner can mend it"),
@@ -177,6 +177,11 @@ fn endpoint(settings: &Settings) -> Result<String, BadConfig> {
     let text = text(settings, "endpoint")?;
     let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://")).unwrap_or_default();
     match host.is_empty() || host.contains(['/', ' ', '@', '?']) {
+        // What stands before an @ may be a password.
+        true if text.contains('@') => {
+            let why = "holds a login; write it as in https://s3.example.org, and put the key into CREDENTIALS";
+            Err(settings.bad("endpoint", why.into()))
+        }
         true => Err(settings.bad("endpoint", format!("`{text}` is none; write it as in https://s3.example.org"))),
         false => Ok(text),
     }
@@ -250,7 +255,7 @@ mod tests {
     fn what_cannot_be_used_is_named_with_the_remedy() {
         for (name, value, remedy) in [
             ("ENDPOINT", "s3.example.org", "https://s3.example.org"),
-            ("ENDPOINT", "https://user:secret@s3.example.org", "is none"),
+            ("ENDPOINT", "https://user:secret@s3.example.org", "put the key into CREDENTIALS"),
             ("ZONE", "Asia/Nowhere", "install tzdata"),
             ("RATE", "fast", "KiB/s"),
             ("WEIGHTS", "cam1=0", "cam1=2"),
@@ -262,6 +267,7 @@ mod tests {
         ] {
             let why = load(&[(name, value)]).unwrap_err().to_string();
             assert!(why.contains(remedy) && why.contains(name), "{name}={value}: {why}");
+            assert!(!why.contains("secret"), "{why}");
         }
     }
 

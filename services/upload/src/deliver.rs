@@ -1,10 +1,10 @@
 //! One segment on its way: held, reserved a key, sent, checked, deleted. What it returns is all that the machine learns.
 //!
-//! Nothing is overwritten: it is looked first whether something is there. A key that was reserved before a crash may hold our own bytes already, which
+//! Nothing is overwritten: it is looked first whether something is there. A key that was sent to before a crash may hold our own bytes already, which
 //! their ETag tells; then nothing is sent again. Where the key may not look, the storage is asked to refuse what is there (`If-None-Match`); whether it knows
-//! that, as B2 does not, is tried once with something small, since a refusal comes after the bytes.
+//! that, as B2 does not, is tried with something small, since a refusal comes after the bytes. What may be there of our own is sent to the same key without that.
 
-use crate::ledger::{Ledger, State};
+use crate::ledger::{Entry, Ledger, State};
 use crate::machine::{Item, Outcome};
 use crate::manifest::instant;
 use crate::pacer::Pacer;
@@ -21,15 +21,16 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Attempts to find a key that is free, within one sending.
 const MOST_KEYS: u32 = 50;
 
-/// The object by which it is tried whether the storage knows conditions.
-const CONDITIONS: &str = "pistop/conditions.txt";
+/// The object by which it is tried whether the storage knows conditions, beside the recordings of a camera: a key may be for these alone.
+const CONDITIONS: &str = "conditions.txt";
+/// A key that may not look is asked again so often: its rights may change, and a refusal may have been the weather.
+const BLIND_FOR: Duration = Duration::from_secs(3600);
 
 /// What all sendings share.
 #[derive(Debug, Clone)]
@@ -44,10 +45,11 @@ pub struct Courier {
     pub manners: Arc<Manners>,
 }
 
-/// What the key may and the storage knows is found out once.
+/// What the key may and the storage knows, as far as it was found out.
 #[derive(Debug, Default)]
 pub struct Manners {
-    blind: AtomicBool,
+    /// Since when it is known that the key may not look.
+    blind: Mutex<Option<Instant>>,
     conditions: Mutex<Option<bool>>,
     /// Keys under which something of ours lies that is not what was sent. It is overwritten, so that there is one for
     /// each segment and not one for each try.
@@ -57,6 +59,21 @@ pub struct Manners {
 impl Manners {
     fn wrong(&self) -> MutexGuard<'_, BTreeSet<String>> {
         self.wrong.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_blind(&self, now: Instant) -> bool {
+        let since = *self.blind.lock().unwrap_or_else(PoisonError::into_inner);
+        since.is_some_and(|since| now.saturating_duration_since(since) < BLIND_FOR)
+    }
+
+    fn blind(&self, now: Instant) {
+        *self.blind.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
+    }
+
+    /// Another key may be able to do more, or less.
+    pub fn forget(&self) {
+        *self.blind.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.conditions.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -80,41 +97,37 @@ impl Courier {
             return Ok(Outcome::Gone);
         };
         let Some(label) = label_beside(&item.path) else { return Ok(Outcome::Gone) };
-        let settled = self.ledger().get(&item.id).filter(|entry| entry.state == State::Done).cloned();
+        let (file, bytes, md5) = open(&held, &item.path).await?;
+        let sum = HEXLOWER.encode(&md5);
+        // Another recording under the same id would be another one all the same.
+        let done = |entry: &&Entry| entry.state == State::Done && entry.md5 == sum;
+        let settled = self.ledger().get(&item.id).filter(done).cloned();
         if let Some(entry) = settled {
             tracing::info!("{} was uploaded before, to {}", item.path.display(), entry.key);
-            return delete(held, item, entry.key, label.bytes);
+            return delete(held, item, entry.key, bytes);
         }
-        let (file, bytes, md5) = open(&held, &item.path).await?;
         let label = Label { bytes, ..label };
-        if label.md5 != HEXLOWER.encode(&md5) {
+        if label.md5 != sum {
             tracing::warn!("{} is not what its label says; it is sent as it is", item.path.display());
         }
-        let parcel = Parcel {
-            key: String::new(),
-            file,
-            bytes,
-            md5,
-            camera: item.id.camera.as_str().into(),
-            class,
-            remarks: remarks(&label, &HEXLOWER.encode(&md5)),
-        };
-        let key = self.place(store, item, &label, parcel).await?;
+        let parcel =
+            Parcel { key: String::new(), file, bytes, md5, id: item.id.clone(), class, remarks: remarks(&label, &sum) };
+        let key = self.place(store, &label, parcel, &sum).await?;
         self.ledger().done(&item.id);
         tracing::info!("uploaded {key}, {bytes} bytes in {:.1} s", begun.elapsed().as_secs_f64());
         delete(held, item, key, bytes)
     }
 
     /// Finds a key, sends, and checks what arrived.
-    async fn place(&self, store: &Store, item: &Item, label: &Label, mut parcel: Parcel) -> Result<String, Trouble> {
-        let md5 = HEXLOWER.encode(&parcel.md5);
-        let (key, mut own) = self.ledger().reserve(&self.zone, &item.id, label, &md5);
+    async fn place(&self, store: &Store, label: &Label, mut parcel: Parcel, md5: &str) -> Result<String, Trouble> {
+        let id = parcel.id.clone();
+        let (key, mut in_doubt) = self.ledger().reserve(&self.zone, &id, label, md5);
         parcel.key = key;
         for _ in 0..MOST_KEYS {
-            match self.try_key(store, &parcel, &md5, own).await {
+            match self.try_key(store, &parcel, md5, in_doubt).await {
                 Err(Trouble::Taken) => {
-                    parcel.key = self.ledger().reserve_next(&self.zone, &item.id, label, &md5);
-                    own = false;
+                    parcel.key = self.ledger().reserve_next(&self.zone, &id, label, md5);
+                    in_doubt = false;
                 }
                 Err(trouble) => return Err(trouble),
                 Ok(()) => return Ok(parcel.key),
@@ -124,11 +137,11 @@ impl Courier {
     }
 
     /// [`Trouble::Taken`] if something else is there.
-    async fn try_key(&self, store: &Store, parcel: &Parcel, md5: &str, own: bool) -> Result<(), Trouble> {
+    async fn try_key(&self, store: &Store, parcel: &Parcel, md5: &str, in_doubt: bool) -> Result<(), Trouble> {
         if self.manners.wrong().contains(&parcel.key) {
             return self.put(store, parcel, md5, false).await;
         }
-        if !self.manners.blind.load(Ordering::Relaxed) {
+        if !self.manners.is_blind(Instant::now()) {
             match store.look(&parcel.key).await {
                 Ok(Some(etag)) if is(&etag, md5) => return Ok(()),
                 Ok(Some(_)) => return Err(Trouble::Taken),
@@ -138,20 +151,32 @@ impl Courier {
                 Err(_) => {}
             }
         }
-        let only_new = !own && self.knows_conditions(store).await?;
-        self.put(store, parcel, md5, only_new).await?;
+        let only_new = !in_doubt && self.knows_conditions(store, &parcel.id.camera).await?;
+        match self.put(store, parcel, md5, only_new).await {
+            Err(Trouble::Taken) => return self.compare(store, &parcel.key, md5).await,
+            sent => sent?,
+        }
         // A key that may write and not look is as it should be; a wrong one would not have come so far.
-        self.manners.blind.store(true, Ordering::Relaxed);
+        self.manners.blind(Instant::now());
         Ok(())
     }
 
+    /// Something is there: whether it is what was to be sent, if the key may look after all.
+    async fn compare(&self, store: &Store, key: &str, md5: &str) -> Result<(), Trouble> {
+        match store.look(key).await {
+            Ok(Some(etag)) if is(&etag, md5) => Ok(()),
+            Err(trouble @ Trouble::Server { .. }) => Err(trouble),
+            _ => Err(Trouble::Taken),
+        }
+    }
+
     /// Whether the storage knows `If-None-Match`.
-    async fn knows_conditions(&self, store: &Store) -> Result<bool, Trouble> {
+    async fn knows_conditions(&self, store: &Store, camera: &str) -> Result<bool, Trouble> {
         let known = *self.manners.conditions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known {
             return Ok(known);
         }
-        let knows = match store.put_new(CONDITIONS).await {
+        let knows = match store.put_new(&format!("{camera}/{CONDITIONS}")).await {
             Ok(()) | Err(Trouble::Taken) => true,
             Err(Trouble::NotImplemented) => false,
             Err(trouble) => return Err(trouble),
@@ -166,7 +191,13 @@ impl Courier {
     }
 
     async fn put(&self, store: &Store, parcel: &Parcel, md5: &str, only_new: bool) -> Result<(), Trouble> {
-        let arrived = checked(&store.put(parcel, &self.pacer, only_new).await?, md5);
+        let in_doubt = self.ledger().sending(&parcel.id);
+        let answer = store.put(parcel, &self.pacer, only_new).await;
+        if !in_doubt && answer.as_ref().is_err_and(|trouble| !matches!(trouble, Trouble::Server { in_doubt: true, .. }))
+        {
+            self.ledger().refused(&parcel.id);
+        }
+        let arrived = checked(&answer?, md5);
         match &arrived {
             Ok(()) => drop(self.manners.wrong().remove(&parcel.key)),
             Err(_) => drop(self.manners.wrong().insert(parcel.key.clone())),
@@ -258,6 +289,16 @@ mod tests {
         let why = checked("\"5d41402abc4b2a76b9719d911017c592-2\"", md5).unwrap_err();
         assert!(why.why().contains("is not what was sent"), "{why:?}");
         assert!(checked("", md5).is_err());
+    }
+
+    #[test]
+    fn a_key_that_may_not_look_is_not_taken_to_be_blind_for_ever() {
+        let (manners, now) = (Manners::default(), Instant::now());
+        assert!(!manners.is_blind(now));
+        manners.blind(now);
+        assert!(manners.is_blind(now + BLIND_FOR / 2) && !manners.is_blind(now + BLIND_FOR));
+        manners.forget();
+        assert!(!manners.is_blind(now), "this may be another key");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `upload doctor`: tries what an upload needs, and says what is wrong and what helps. It leaves one small object, [`PROBE`], in the bucket, if
-//! the key cannot delete it, which is as it should be.
+//! the key cannot delete it, which is as it should be. Where versions are kept, a deletion by name only hides, for which Backblaze lets every key that may
+//! write; so the very version that was written is what it tries to delete first.
 //!
 //! | module | what it does |
 //! |---|---|
@@ -19,7 +20,7 @@ use aws_sdk_s3::types::{
     NoncurrentVersionExpiration,
 };
 use data_encoding::HEXLOWER;
-use findings::{Expiry, Seen};
+use findings::{Deletion, Expiry, Seen};
 use jiff::Timestamp;
 use runner::exit::Failure;
 use std::io::Write;
@@ -29,6 +30,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub const PROBE: &str = "pistop/doctor.txt";
 /// Days after which the house's recordings go.
 pub const KEPT_DAYS: i32 = 3;
+/// Days for which what is gone, or was hidden, is kept as a version.
+pub const HIDDEN_DAYS: i32 = 1;
 
 /// Looks, and says what was found.
 ///
@@ -56,6 +59,7 @@ async fn look(config: &Config, flags: &DoctorFlags) -> Seen {
         segments: waiting(config),
         key: Ok(()),
         write: None,
+        versions: false,
         delete: None,
         set_rules: None,
         rules: None,
@@ -70,12 +74,16 @@ async fn look(config: &Config, flags: &DoctorFlags) -> Seen {
     };
     let (write, ahead_s) = write(&store).await;
     seen.ahead_s = ahead_s;
-    let works = write.is_ok();
-    seen.write = Some(write);
-    if !works {
-        return seen;
-    }
-    seen.delete = Some(delete(&store).await);
+    let version = match write {
+        Ok(version) => version,
+        Err(trouble) => {
+            seen.write = Some(Err(trouble));
+            return seen;
+        }
+    };
+    seen.write = Some(Ok(()));
+    seen.delete = Some(delete(&store, version.as_deref()).await);
+    seen.versions = version.is_some() || matches!(seen.delete, Some(Ok(Deletion::Hides)));
     if flags.set_lifecycle {
         seen.set_rules = Some(set_rules(&store).await);
     }
@@ -96,14 +104,14 @@ fn waiting(config: &Config) -> Result<u64, String> {
     }
 }
 
-/// Writes the probe, checks its ETag, and compares the clocks.
-async fn write(store: &Store) -> (Result<(), Trouble>, Option<i64>) {
+/// Writes the probe, checks its ETag, and compares the clocks. Gives the version that was written, where versions are kept.
+async fn write(store: &Store) -> (Result<Option<String>, Trouble>, Option<i64>) {
     let content = format!("upload doctor was here at {}\n", Timestamp::now()).into_bytes();
     let (md5, date) = (HEXLOWER.encode(&md5_of(&content)), DateHeader::default());
     let put = store.client.put_object().bucket(&store.way.place.bucket).key(PROBE).content_type("text/plain");
     let put = put.body(content.into()).customize().interceptor(date.clone()).send();
-    let written = store.within(put).await.and_then(|output| match output.e_tag.unwrap_or_default() {
-        etag if etag.trim_matches('"') == md5 => Ok(()),
+    let written = store.within(put).await.and_then(|output| match output.e_tag.clone().unwrap_or_default() {
+        etag if etag.trim_matches('"') == md5 => Ok(output.version_id.filter(|version| version != "null")),
         etag => Err(Trouble::Object {
             why: format!("the bucket answers with ETag {etag} and not with the MD5; turn SSE-KMS encryption off"),
         }),
@@ -111,12 +119,20 @@ async fn write(store: &Store) -> (Result<(), Trouble>, Option<i64>) {
     (written, date.ahead_s())
 }
 
-/// Whether the key may delete.
-async fn delete(store: &Store) -> Result<bool, Trouble> {
-    let asked = store.client.delete_object().bucket(&store.way.place.bucket).key(PROBE).send();
-    match store.within(asked).await {
-        Ok(_) => Ok(true),
-        Err(Trouble::Setup { .. }) => Ok(false),
+/// What the key may take away: the version that it wrote, or, where that is refused, its name.
+async fn delete(store: &Store, version: Option<&str>) -> Result<Deletion, Trouble> {
+    let asked = || store.client.delete_object().bucket(&store.way.place.bucket).key(PROBE);
+    if let Some(version) = version {
+        match store.within(asked().version_id(version).send()).await {
+            Ok(_) => return Ok(Deletion::Deletes),
+            Err(Trouble::Setup { .. }) => {}
+            Err(trouble) => return Err(trouble),
+        }
+    }
+    match store.within(asked().send()).await {
+        Ok(output) if version.is_some() || output.delete_marker == Some(true) => Ok(Deletion::Hides),
+        Ok(_) => Ok(Deletion::Deletes),
+        Err(Trouble::Setup { .. }) => Ok(Deletion::Refused),
         Err(trouble) => Err(trouble),
     }
 }
@@ -156,7 +172,7 @@ async fn set_rules(store: &Store) -> Result<(), Trouble> {
         .filter(LifecycleRuleFilter::builder().prefix("").build())
         .status(ExpirationStatus::Enabled)
         .expiration(LifecycleExpiration::builder().days(KEPT_DAYS).build())
-        .noncurrent_version_expiration(NoncurrentVersionExpiration::builder().noncurrent_days(1).build());
+        .noncurrent_version_expiration(NoncurrentVersionExpiration::builder().noncurrent_days(HIDDEN_DAYS).build());
     let incomplete = |why: aws_sdk_s3::error::BuildError| Trouble::Object { why: why.to_string() };
     let rules = BucketLifecycleConfiguration::builder().rules(rule.build().map_err(incomplete)?);
     let rules = rules.build().map_err(incomplete)?;

@@ -3,7 +3,7 @@
 
 use crate::ledger::HourState;
 use protocol::Instant;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// After a failure the next try comes so much later.
@@ -15,6 +15,8 @@ pub struct Hours {
     every: Duration,
     untold_since: BTreeMap<String, Instant>,
     not_before: Instant,
+    /// Hours whose last try failed: others come first.
+    failed: BTreeSet<String>,
 }
 
 /// How an hour stands.
@@ -28,8 +30,9 @@ pub struct Standing {
 
 impl Hours {
     /// `every` is the longest that the bucket does not know what is in it.
-    pub const fn new(every: Duration) -> Hours {
-        Hours { every, untold_since: BTreeMap::new(), not_before: Instant::at(Duration::ZERO) }
+    pub fn new(every: Duration) -> Hours {
+        let (untold_since, failed) = (BTreeMap::new(), BTreeSet::new());
+        Hours { every, untold_since, not_before: Instant::at(Duration::ZERO), failed }
     }
 
     /// The hour to be written down now; `calm` if there is nothing more urgent, `last` if this is the last chance.
@@ -48,16 +51,28 @@ impl Hours {
             let since = self.untold_since.get(&one.state.folder).copied().unwrap_or(now);
             last || one.complete || now.since(since) >= self.every
         };
-        untold.iter().find(is_due).map(|one| (*one).clone())
+        let due: Vec<&&Standing> = untold.iter().filter(is_due).collect();
+        let fresh = due.iter().find(|one| !self.failed.contains(&one.state.folder)).copied();
+        if fresh.is_none() && !last {
+            self.forgive();
+        }
+        fresh.or(if last { None } else { due.first().copied() }).map(|one| (*one).clone())
     }
 
     /// It was written down; if more has come meanwhile, that waits anew.
     pub fn told(&mut self, folder: &str) {
         self.untold_since.remove(folder);
+        self.failed.remove(folder);
     }
 
-    /// It could not be.
-    pub fn failed(&mut self, now: Instant) {
+    /// The end has come, and each has a last chance.
+    pub fn forgive(&mut self) {
+        self.failed.clear();
+    }
+
+    /// It could not be: the others come first, and at the end it is not tried again.
+    pub fn failed(&mut self, folder: &str, now: Instant) {
+        self.failed.insert(folder.into());
         self.not_before = now + PAUSE;
     }
 }
@@ -98,9 +113,27 @@ mod tests {
     fn a_failure_is_waited_out_unless_it_is_the_last_chance() {
         let mut hours = Hours::new(Duration::from_secs(300));
         let over = [hour("a", 1, true, (0, false)), hour("b", 1, false, (0, false))];
-        hours.failed(at(10));
+        hours.failed("b", at(10));
         assert_eq!(hours.due(&over, true, false, at(39)), None);
         assert_eq!(hours.due(&over, true, false, at(40)), Some(over[0].clone()));
-        assert_eq!(hours.due(&over[1..], false, true, at(11)), Some(over[1].clone()));
+        assert_eq!(hours.due(&over[..1], false, true, at(11)), Some(over[0].clone()));
+    }
+
+    #[test]
+    fn an_hour_that_cannot_be_written_down_holds_up_no_other() {
+        let mut hours = Hours::new(Duration::from_secs(300));
+        let over = [hour("a", 1, true, (0, false)), hour("b", 1, true, (0, false))];
+        let mut order = Vec::new();
+        for minute in 1..=4 {
+            let folder = hours.due(&over, true, false, at(60 * minute)).unwrap().state.folder;
+            hours.failed(&folder, at(60 * minute));
+            order.push(folder);
+        }
+        assert_eq!(order, ["a", "b", "a", "b"]);
+        hours.forgive();
+        hours.failed("a", at(300));
+        assert_eq!(hours.due(&over, true, true, at(301)).map(|one| one.state.folder), Some("b".into()));
+        hours.failed("b", at(301));
+        assert_eq!(hours.due(&over, true, true, at(302)), None, "at the end each is tried once");
     }
 }

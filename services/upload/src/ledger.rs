@@ -1,5 +1,6 @@
-//! What became of each segment: the key that it has or will have, written down before it is sent. So a crash at any point sends the same
-//! bytes to the same key again, and no two segments ever get one key. It lies beside the segments, in RAM, and goes with them.
+//! What became of each segment: the key that it has or will have, and that it is about to be sent there, written down before it is. So after a
+//! crash at any point, or an answer that was lost, the same bytes go to the same key again, and no two segments ever get one key. It lies beside
+//! the segments, in RAM, and goes with them; as long as a segment waits, what is known of it is kept.
 
 use crate::key;
 use crate::machine::Id;
@@ -21,8 +22,10 @@ const KEPT_MS: u64 = 26 * 3600 * 1000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum State {
-    /// Its key is its own; it may be there, or not.
+    /// It has a key, and nothing of it is there.
     Reserved,
+    /// It was sent there, or is now; whether it is there is not known.
+    Sending,
     /// It is there, and that was checked.
     Done,
     /// It went before it could be sent.
@@ -42,6 +45,13 @@ pub struct Entry {
     pub md5: String,
     /// What is known of it.
     pub label: Label,
+}
+
+impl Entry {
+    /// It is there, or will never be.
+    const fn is_settled(&self) -> bool {
+        matches!(self.state, State::Done | State::Lost)
+    }
 }
 
 /// What the bucket was told of an hour.
@@ -73,6 +83,8 @@ enum Line {
     Hour(String, Told),
     /// When the ledger was begun: part of the names of its manifests.
     Begun(u64),
+    /// The other part: a machine that does not know the time begins at the same one after each boot.
+    Called(u32),
 }
 
 /// The file and what is in it.
@@ -81,6 +93,7 @@ pub struct Ledger {
     path: PathBuf,
     file: Option<File>,
     begun: u64,
+    called: u32,
     entries: BTreeMap<Id, Entry>,
     keys: BTreeSet<String>,
     hours: BTreeMap<String, Told>,
@@ -107,6 +120,7 @@ impl Ledger {
         let mut ledger = Ledger {
             file: None,
             begun: now_unix_ms,
+            called: fastrand::u32(..),
             entries: BTreeMap::new(),
             keys: BTreeSet::new(),
             hours: BTreeMap::new(),
@@ -114,7 +128,8 @@ impl Ledger {
             lock,
         };
         ledger.load()?;
-        ledger.compact(now_unix_ms);
+        // What waits is not known yet.
+        ledger.compact(now_unix_ms, |_| true);
         Ok(ledger)
     }
 
@@ -129,12 +144,30 @@ impl Ledger {
         self.entries.get(id)
     }
 
-    /// The key for a segment: the one that it had, or the first that is free. Says whether it had it before.
+    /// The key for a segment: the one that it had, or the first that is free. Says whether it may be there already.
     pub fn reserve(&mut self, zone: &TimeZone, id: &Id, label: &Label, md5: &str) -> (String, bool) {
-        if let Some(entry) = self.entries.get(id).filter(|entry| entry.md5 == md5 && entry.state != State::Lost) {
-            return (entry.key.clone(), true);
+        if let Some(entry) = self.entries.get(id).filter(|entry| entry.md5 == md5 && entry.nth > 0) {
+            let in_doubt = entry.state != State::Reserved;
+            // A clock that was set since makes it another key, unless something is there.
+            if in_doubt || (&entry.label.clock, entry.label.end_unix_ms()) == (&label.clock, label.end_unix_ms()) {
+                return (entry.key.clone(), in_doubt);
+            }
         }
         (self.next_key(zone, id, label, md5, 0), false)
+    }
+
+    /// It is sent from now on; says whether it may be there already.
+    pub fn sending(&mut self, id: &Id) -> bool {
+        let before = self.entries.get(id).map(|entry| entry.state);
+        if before == Some(State::Reserved) {
+            self.becomes(id, State::Sending);
+        }
+        before != Some(State::Reserved)
+    }
+
+    /// The storage has refused it: it is not there.
+    pub fn refused(&mut self, id: &Id) {
+        self.becomes(id, State::Reserved);
     }
 
     /// The key after the one that turned out to be somebody else's.
@@ -144,10 +177,9 @@ impl Ledger {
     }
 
     fn next_key(&mut self, zone: &TimeZone, id: &Id, label: &Label, md5: &str, taken: u32) -> String {
-        let end = label.end_unix_ms();
-        let free = |nth: &u32| !self.keys.contains(&key::segment(zone, &id.camera, end, *nth));
+        let free = |nth: &u32| !self.keys.contains(&key::segment(zone, &id.camera, label, *nth));
         let nth = (taken + 1..).find(free).expect("there are more numbers than keys");
-        let key = key::segment(zone, &id.camera, end, nth);
+        let key = key::segment(zone, &id.camera, label, nth);
         let entry = Entry { state: State::Reserved, key: key.clone(), nth, md5: md5.into(), label: label.clone() };
         self.put(id.clone(), entry);
         key
@@ -155,26 +187,32 @@ impl Ledger {
 
     /// It is there.
     pub fn done(&mut self, id: &Id) {
+        self.becomes(id, State::Done);
+    }
+
+    fn becomes(&mut self, id: &Id, state: State) {
         if let Some(entry) = self.entries.get(id).cloned() {
-            self.put(id.clone(), Entry { state: State::Done, ..entry });
+            self.put(id.clone(), Entry { state, ..entry });
         }
     }
 
-    /// It went before it was sent. One that is there already is not lost.
+    /// It went before it was sent. One that is there already is not lost; one that may be there is so under its key if it comes back.
     pub fn lost(&mut self, zone: &TimeZone, id: &Id, label: Label) {
-        if self.entries.get(id).is_some_and(|entry| entry.state == State::Done) {
-            return;
+        match self.entries.get(id).map(|entry| entry.state) {
+            Some(State::Done) => {}
+            Some(State::Sending) => self.becomes(id, State::Lost),
+            _ => {
+                // It has no object; the key only says to which hour it belongs.
+                let key = key::segment(zone, &id.camera, &label, 1);
+                self.put(id.clone(), Entry { state: State::Lost, key, nth: 0, md5: label.md5.clone(), label });
+            }
         }
-        // It has no object; the key only says to which hour it belongs.
-        let key = key::segment(zone, &id.camera, label.end_unix_ms(), 1);
-        let entry = Entry { state: State::Lost, key, nth: 0, md5: label.md5.clone(), label };
-        self.put(id.clone(), entry);
     }
 
     /// All hours that are known, by their folder.
     pub fn hours(&self) -> Vec<HourState> {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for entry in self.entries.values().filter(|entry| entry.state != State::Reserved) {
+        for entry in self.entries.values().filter(|entry| entry.is_settled()) {
             *counts.entry(key::folder(&entry.key)).or_default() += 1;
         }
         let state = |(folder, count): (&str, usize)| HourState {
@@ -187,7 +225,7 @@ impl Ledger {
 
     /// The segments of an hour that are there or lost, by their start.
     pub fn of_hour(&self, hour: &str) -> Vec<&Entry> {
-        let settled = |entry: &&Entry| entry.state != State::Reserved && key::folder(&entry.key) == hour;
+        let settled = |entry: &&Entry| entry.is_settled() && key::folder(&entry.key) == hour;
         let mut all: Vec<&Entry> = self.entries.values().filter(settled).collect();
         all.sort_by_key(|entry| (entry.label.start_unix_ms, entry.label.sequence));
         all
@@ -210,12 +248,19 @@ impl Ledger {
         self.begun
     }
 
-    /// Forgets hours that are old and told, each as a whole: of what is left of one another list would be made.
-    pub fn compact(&mut self, now_unix_ms: u64) {
+    /// By which it differs from all others that were begun at the same time.
+    pub const fn called(&self) -> u32 {
+        self.called
+    }
+
+    /// Forgets hours that are old and told and of which nothing waits, each as a whole: of what is left of one another list would be made.
+    pub fn compact(&mut self, now_unix_ms: u64, waits: impl Fn(&Id) -> bool) {
         let untold = self.hours().into_iter().filter(|hour| hour.told.count != hour.count);
         let mut kept: BTreeSet<String> = untold.map(|hour| hour.folder).collect();
-        let is_new = |entry: &&Entry| entry.label.end_unix_ms().saturating_add(KEPT_MS) >= now_unix_ms;
-        kept.extend(self.entries.values().filter(is_new).map(|entry| key::folder(&entry.key).to_owned()));
+        let is_new = |entry: &Entry| entry.label.end_unix_ms().saturating_add(KEPT_MS) >= now_unix_ms;
+        // At the start everything may wait that has no end yet.
+        let lives = |(id, entry): &(&Id, &Entry)| is_new(entry) || (!entry.is_settled() && waits(id));
+        kept.extend(self.entries.iter().filter(lives).map(|(_, entry)| key::folder(&entry.key).to_owned()));
         self.entries.retain(|_, entry| kept.contains(key::folder(&entry.key)));
         self.keys = self.entries.values().filter(|entry| entry.nth > 0).map(|entry| entry.key.clone()).collect();
         let folders: BTreeSet<&str> = self.entries.values().map(|entry| key::folder(&entry.key)).collect();
@@ -247,6 +292,7 @@ impl Ledger {
     fn rewrite(&mut self) -> io::Result<()> {
         let aside = self.path.with_extension("new");
         let mut bytes = encode(&Line::Begun(self.begun))?;
+        bytes.extend(encode(&Line::Called(self.called))?);
         for entry in self.entries.values() {
             bytes.extend(encode(&Line::Segment(entry.clone()))?);
         }
@@ -268,6 +314,7 @@ impl Ledger {
         for line in bytes.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
             match serde_json::from_slice(line) {
                 Ok(Line::Begun(begun)) => self.begun = begun,
+                Ok(Line::Called(called)) => self.called = called,
                 Ok(Line::Hour(hour, told)) => drop(self.hours.insert(hour, told)),
                 Ok(Line::Segment(entry)) => {
                     if let Some(id) = id(&entry.label) {
@@ -359,13 +406,60 @@ pub(crate) mod tests {
         let mut ledger = Ledger::open(dir.path(), NOW + 1000).unwrap();
         assert_eq!(ledger.begun(), NOW);
         assert_eq!(reserve(&mut ledger, &one), (first, true));
-        assert_eq!(reserve(&mut ledger, &two), (second, true));
+        assert_eq!(reserve(&mut ledger, &two), (second, false), "it was not sent");
         assert_eq!(ledger.get(&id(&one).unwrap()).unwrap().state, State::Done);
         let next = ledger.reserve_next(&TimeZone::UTC, &id(&two).unwrap(), &two, &two.md5);
         assert!(next.ends_with("_3.ts"), "{next}");
         assert_eq!(reserve(&mut ledger, &two).0, next);
         let three = label(3, NOW, 20_900);
         assert!(reserve(&mut ledger, &three).0.ends_with("_4.ts"), "keys that were tried are not tried again");
+    }
+
+    #[test]
+    fn what_was_sent_without_an_answer_may_be_there_after_a_crash_and_what_was_refused_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(dir.path(), NOW).unwrap();
+        let (one, two) = (label(1, NOW, 20_000), label(2, NOW + 20_000, 20_000));
+        let ids = [&one, &two].map(|label| id(label).unwrap());
+        let keys = [&one, &two].map(|label| reserve(&mut ledger, label).0);
+        assert!(!ledger.sending(&ids[0]) && !ledger.sending(&ids[1]), "this is the first try");
+        ledger.refused(&ids[1]);
+        drop(ledger);
+        let mut ledger = Ledger::open(dir.path(), NOW).unwrap();
+        assert_eq!(reserve(&mut ledger, &one), (keys[0].clone(), true));
+        assert_eq!(reserve(&mut ledger, &two), (keys[1].clone(), false));
+        assert!(ledger.sending(&ids[0]) && !ledger.sending(&ids[1]));
+        ledger.lost(&TimeZone::UTC, &ids[0], one.clone());
+        assert_eq!(reserve(&mut ledger, &one), (keys[0].clone(), true), "it was only being renamed");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_before_it_is_sent_makes_another_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(dir.path(), NOW).unwrap();
+        let unset = Label { clock: Clock::Unset, ..label(1, 0, 20_000) };
+        assert!(reserve(&mut ledger, &unset).0.starts_with("cam1/1970/"));
+        let set = label(1, NOW, 20_000);
+        let (key, in_doubt) = reserve(&mut ledger, &set);
+        assert!(key.ends_with("cam_1_2026_11_26_01_54_20.ts") && !in_doubt, "{key}");
+        ledger.sending(&id(&set).unwrap());
+        assert_eq!(reserve(&mut ledger, &unset), (key, true), "now it has one");
+    }
+
+    #[test]
+    fn what_waits_for_days_keeps_its_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut ledger = Ledger::open(dir.path(), NOW).unwrap();
+        let old = label(1, NOW, 20_000);
+        let own = id(&old).unwrap();
+        reserve(&mut ledger, &old);
+        ledger.sending(&own);
+        ledger.compact(NOW + 2 * KEPT_MS, |id| *id == own);
+        drop(ledger);
+        let mut ledger = Ledger::open(dir.path(), NOW + 3 * KEPT_MS).unwrap();
+        assert!(reserve(&mut ledger, &old).1, "it may be there");
+        ledger.compact(NOW + 4 * KEPT_MS, |_| false);
+        assert!(ledger.get(&own).is_none(), "it is gone");
     }
 
     #[test]
@@ -397,12 +491,12 @@ pub(crate) mod tests {
         let old = label(1, NOW, 20_000);
         reserve(&mut ledger, &old);
         ledger.done(&id(&old).unwrap());
-        ledger.compact(NOW + 2 * KEPT_MS);
+        ledger.compact(NOW + 2 * KEPT_MS, |_| false);
         assert!(ledger.get(&id(&old).unwrap()).is_some(), "the bucket was not told");
         ledger.hour_told("cam1/2026/11/26/01", Told { count: 1, complete: true });
-        ledger.compact(NOW + 2 * KEPT_MS);
+        ledger.compact(NOW + 2 * KEPT_MS, |_| false);
         assert!(ledger.get(&id(&old).unwrap()).is_none());
-        assert!(fs::read_to_string(dir.path().join(".upload/ledger")).unwrap().lines().count() == 1);
+        assert!(fs::read_to_string(dir.path().join(".upload/ledger")).unwrap().lines().count() == 2);
     }
 
     #[test]
@@ -417,9 +511,9 @@ pub(crate) mod tests {
         let folder = ledger.hours()[0].folder.clone();
         assert_eq!(ledger.hours().len(), 1, "both are of one hour");
         ledger.hour_told(&folder, Told { count: 2, complete: true });
-        ledger.compact(NOW + 30_000 + KEPT_MS);
+        ledger.compact(NOW + 30_000 + KEPT_MS, |_| false);
         assert_eq!(ledger.hours()[0].count, 2, "the list in the bucket is not made anew from what is left");
-        ledger.compact(NOW + 120_000 + KEPT_MS);
+        ledger.compact(NOW + 120_000 + KEPT_MS, |_| false);
         assert!(ledger.hours().is_empty());
     }
 }

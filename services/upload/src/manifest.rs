@@ -31,6 +31,8 @@ pub struct Hour<'a> {
     pub span: (u64, u64),
     /// When the ledger was begun, in milliseconds since 1970.
     pub begun: u64,
+    /// By which it differs from others that were begun at the same time.
+    pub called: u32,
     /// When this is written.
     pub now_unix_ms: u64,
     /// Nothing more is expected.
@@ -49,7 +51,8 @@ impl Hour<'_> {
     }
 
     fn mark(&self) -> String {
-        key::instant(self.begun).to_zoned(TimeZone::UTC).strftime("%Y%m%dT%H%M%SZ").to_string()
+        let begun = key::instant(self.begun).to_zoned(TimeZone::UTC);
+        format!("{}_{:08x}", begun.strftime("%Y%m%dT%H%M%SZ"), self.called)
     }
 
     /// The JSON object.
@@ -190,14 +193,24 @@ mod tests {
     const NOW: u64 = 1_795_658_040_000;
 
     fn entry(state: State, label: Label) -> Entry {
-        let key = key::segment(&TimeZone::UTC, "cam1", label.end_unix_ms(), 1);
+        let key = key::segment(&TimeZone::UTC, "cam1", &label, 1);
         Entry { state, key, nth: 1, md5: label.md5.clone(), label }
     }
 
     fn hour<'a>(entries: &'a [Entry], before: Option<&'a Entry>) -> Hour<'a> {
         let (entries, span) = (entries.iter().collect(), key::span_of_hour(&TimeZone::UTC, NOW));
         let (folder, ledger) = ("cam1/2026/11/26/01", Vec::new());
-        Hour { folder, entries, before, ledger, span, begun: NOW, now_unix_ms: NOW + 90_000, complete: true }
+        Hour {
+            folder,
+            entries,
+            before,
+            ledger,
+            span,
+            begun: NOW,
+            called: 0xa,
+            now_unix_ms: NOW + 90_000,
+            complete: true,
+        }
     }
 
     #[test]
@@ -210,7 +223,7 @@ mod tests {
             entry(State::Done, Label { boot: "0000000b".into(), ..label(5, NOW + 61_499, 20_000) }),
         ];
         let hour = hour(&entries, Some(&before));
-        assert_eq!(hour.manifest_key(), "cam1/2026/11/26/01/manifest_20261126T015400Z.json");
+        assert_eq!(hour.manifest_key(), "cam1/2026/11/26/01/manifest_20261126T015400Z_0000000a.json");
         let manifest = hour.manifest();
         assert_eq!((&manifest["clock"], &manifest["bytes"]), (&json!("mixed"), &json!(300)));
         assert_eq!(manifest["segments"][0]["key"], "cam1/2026/11/26/01/cam_1_2026_11_26_01_54_20.ts");
@@ -221,6 +234,13 @@ mod tests {
         let gaps: Vec<_> = manifest["gaps"].as_array().unwrap().iter().map(gap).collect();
         let expected = [("lost", 40_000), ("vanished", 20_000), ("unexplained", 1_499)];
         assert_eq!(gaps, expected.map(|(reason, ms)| (reason.to_owned(), ms)));
+    }
+
+    #[test]
+    fn two_boots_that_begin_at_the_same_time_do_not_overwrite_each_others_lists() {
+        let (one, two) = (hour(&[], None), Hour { called: 0xb, ..hour(&[], None) });
+        assert_ne!(one.manifest_key(), two.manifest_key());
+        assert_ne!(one.playlist_key(), two.playlist_key());
     }
 
     #[test]

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 /// The timetable is looked at so often.
@@ -26,10 +26,17 @@ const LOOK: Duration = Duration::from_secs(5);
 /// The way to the bucket.
 #[derive(Debug, Clone)]
 pub struct Pacer {
-    to: mpsc::UnboundedSender<Ask>,
+    to: mpsc::UnboundedSender<Word>,
     piece: Arc<AtomicU64>,
-    rate: Arc<AtomicU64>,
+    rate: watch::Receiver<Rate>,
     streams: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+enum Word {
+    Ask(Ask),
+    /// No timetable holds, or it holds again.
+    Lift(bool),
 }
 
 #[derive(Debug)]
@@ -44,26 +51,40 @@ struct Ask {
 impl Pacer {
     /// Starts the task; it ends when nobody asks any more. Times of day are those of the zone.
     pub fn start(timetable: Timetable, weights: Weights, zone: TimeZone) -> Pacer {
-        let (to, asks) = mpsc::unbounded_channel();
-        let pacer = Pacer { to, piece: Arc::default(), rate: Arc::default(), streams: Arc::default() };
+        let (to, words) = mpsc::unbounded_channel();
+        let first = now(&timetable, &zone);
+        let (tell, rate) = watch::channel(first);
+        let pacer = Pacer { to, piece: Arc::default(), rate, streams: Arc::default() };
         let clock = Clock::start();
-        let shaper = Shaper::new(now(&timetable, &zone), weights, clock.now());
-        let bucket = Bucket {
-            shaper,
-            clock,
-            waiting: BTreeMap::new(),
-            last_id: 0,
-            piece: pacer.piece.clone(),
-            rate: pacer.rate.clone(),
-        };
+        let shaper = Shaper::new(first, weights, clock.now());
+        let (waiting, piece) = (BTreeMap::new(), pacer.piece.clone());
+        let bucket = Bucket { shaper, clock, waiting, last_id: 0, lifted: false, piece, rate: tell };
         bucket.say();
-        tokio::spawn(bucket.run(asks, timetable, zone));
+        tokio::spawn(bucket.run(words, timetable, zone));
         pacer
     }
 
     /// Bytes a second that hold now, if there is a limit.
     pub fn limit(&self) -> Option<u64> {
-        Some(self.rate.load(Ordering::Relaxed)).filter(|&rate| rate > 0)
+        if let Rate::Limit(rate) = *self.rate.borrow() { Some(rate) } else { None }
+    }
+
+    /// What holds now, and each change of it.
+    pub fn rate(&self) -> watch::Receiver<Rate> {
+        self.rate.clone()
+    }
+
+    /// From now on there is no limit whatever the timetable says, or there is one again.
+    pub fn lift(&self, lifted: bool) {
+        // The task lives as long as anybody has a way to it.
+        let _ = self.to.send(Word::Lift(lifted));
+    }
+
+    /// Returns as soon as nothing may be sent.
+    pub async fn halted(&self) {
+        if self.rate().wait_for(|rate| *rate == Rate::Stop).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
@@ -77,22 +98,27 @@ struct Bucket {
     clock: Clock,
     waiting: BTreeMap<u64, oneshot::Sender<()>>,
     last_id: u64,
+    lifted: bool,
     piece: Arc<AtomicU64>,
-    rate: Arc<AtomicU64>,
+    rate: watch::Sender<Rate>,
 }
 
 impl Bucket {
-    async fn run(mut self, mut asks: mpsc::UnboundedReceiver<Ask>, timetable: Timetable, zone: TimeZone) {
+    async fn run(mut self, mut words: mpsc::UnboundedReceiver<Word>, timetable: Timetable, zone: TimeZone) {
         let mut look = tokio::time::interval(LOOK);
         loop {
             let deadline = self.shaper.deadline().map(|at| self.clock.tokio(at));
             tokio::select! {
-                ask = asks.recv() => match ask {
-                    Some(ask) => self.ask(ask),
+                word = words.recv() => match word {
+                    Some(Word::Ask(ask)) => self.ask(ask),
+                    Some(Word::Lift(lifted)) => {
+                        self.lifted = lifted;
+                        look.reset_immediately();
+                    }
                     None => return,
                 },
                 () = tokio::time::sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => {}
-                _ = look.tick() => self.set_rate(now(&timetable, &zone)),
+                _ = look.tick() => self.set_rate(if self.lifted { Rate::Free } else { now(&timetable, &zone) }),
             }
             self.grant();
         }
@@ -115,8 +141,7 @@ impl Bucket {
 
     fn say(&self) {
         self.piece.store(self.shaper.piece(), Ordering::Relaxed);
-        let limit = if let Rate::Limit(rate) = self.shaper.rate() { rate } else { 0 };
-        self.rate.store(limit, Ordering::Relaxed);
+        self.rate.send_replace(self.shaper.rate());
     }
 
     fn grant(&mut self) {
@@ -137,24 +162,23 @@ impl Bucket {
     }
 }
 
-/// How long an attempt has taken, without the time that it waited for the bucket.
+/// How long nothing has moved, without the time that was waited for the bucket.
 #[derive(Debug)]
 pub struct Watch(Mutex<Spent>);
 
 #[derive(Debug)]
 struct Spent {
     since: Instant,
-    waited: Duration,
     waits: Option<Instant>,
 }
 
 impl Watch {
     /// Begins to count.
     pub fn start() -> Arc<Watch> {
-        Arc::new(Watch(Mutex::new(Spent { since: Instant::now(), waited: Duration::ZERO, waits: None })))
+        Arc::new(Watch(Mutex::new(Spent { since: Instant::now(), waits: None })))
     }
 
-    /// Returns when an attempt has taken so long.
+    /// Returns when nothing has moved for so long: a slow line is no silent one.
     pub async fn overrun(&self, most: Duration) {
         loop {
             let spent = self.spent();
@@ -168,19 +192,15 @@ impl Watch {
     fn spent(&self) -> Duration {
         let spent = self.lock();
         let waits = spent.waits.map_or(Duration::ZERO, |since| since.elapsed());
-        spent.since.elapsed().saturating_sub(spent.waited + waits)
+        spent.since.elapsed().saturating_sub(waits)
     }
 
-    fn attempt(&self) {
-        *self.lock() = Spent { since: Instant::now(), waited: Duration::ZERO, waits: None };
+    fn moved(&self) {
+        *self.lock() = Spent { since: Instant::now(), waits: None };
     }
 
-    fn waits(&self, waits: bool) {
-        let mut spent = self.lock();
-        match (waits, spent.waits.take()) {
-            (true, since) => spent.waits = since.or_else(|| Some(Instant::now())),
-            (false, since) => spent.waited += since.map_or(Duration::ZERO, |since| since.elapsed()),
-        }
+    fn waits(&self) {
+        self.lock().waits.get_or_insert_with(Instant::now);
     }
 
     fn lock(&self) -> MutexGuard<'_, Spent> {
@@ -212,13 +232,8 @@ impl Paced {
         let bytes = self.pacer.piece.load(Ordering::Relaxed).min(self.bytes - self.sent);
         let (granted, receiver) = oneshot::channel();
         // The task lives as long as anybody has a way to it.
-        let _ = self.pacer.to.send(Ask {
-            stream: self.stream,
-            camera: self.camera.clone(),
-            class: self.class,
-            bytes,
-            granted,
-        });
+        let (stream, camera, class) = (self.stream, self.camera.clone(), self.class);
+        let _ = self.pacer.to.send(Word::Ask(Ask { stream, camera, class, bytes, granted }));
         (bytes, receiver)
     }
 }
@@ -232,16 +247,15 @@ impl Body for Paced {
             return Poll::Ready(None);
         }
         if self.sent == 0 && self.waiting.is_none() {
-            self.watch.attempt();
             self.stream = self.pacer.streams.fetch_add(1, Ordering::Relaxed);
         }
         let (bytes, mut granted) = self.waiting.take().unwrap_or_else(|| self.ask());
-        self.watch.waits(true);
+        self.watch.waits();
         if Pin::new(&mut granted).poll(context).is_pending() {
             self.waiting = Some((bytes, granted));
             return Poll::Pending;
         }
-        self.watch.waits(false);
+        self.watch.moved();
         let mut piece = vec![0; usize::try_from(bytes).map_err(io::Error::other)?];
         self.file.read_exact_at(&mut piece, self.sent)?;
         self.sent += bytes;
@@ -310,6 +324,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_slow_line_on_which_something_moves_is_not_given_up() {
+        let pacer = Pacer::start(Timetable::parse("0").unwrap(), Weights::new(), TimeZone::UTC);
+        let watch = Watch::start();
+        let hour = Duration::from_secs(3600);
+        let Some(long_ago) = Instant::now().checked_sub(hour) else { return };
+        watch.lock().since = long_ago;
+        assert!(watch.spent() >= hour);
+        drain(body(&[7; 1024], "cam1", Class::Newest, &pacer, &watch)).await.unwrap();
+        assert!(watch.spent() < hour / 2);
+    }
+
+    #[tokio::test]
     async fn a_body_that_is_dropped_holds_up_nobody() {
         let pacer = Pacer::start(Timetable::parse("100").unwrap(), Weights::new(), TimeZone::UTC);
         let watch = Watch::start();
@@ -322,6 +348,20 @@ mod tests {
             20 * 1024
         );
         assert!(start.elapsed() < Duration::from_secs(1));
+    }
+
+    #[tokio::test]
+    async fn a_shutdown_lifts_a_stop_of_the_timetable() {
+        let pacer = Pacer::start(Timetable::parse("stop").unwrap(), Weights::new(), TimeZone::UTC);
+        pacer.halted().await;
+        let (mut rate, watch) = (pacer.rate(), Watch::start());
+        let sent = tokio::spawn(drain(body(&[7; 1 << 20], "cam1", Class::Newest, &pacer, &watch)));
+        pacer.lift(true);
+        assert_eq!(sent.await.unwrap().unwrap().len(), 1 << 20);
+        assert_eq!((*rate.borrow_and_update(), pacer.limit()), (Rate::Free, None));
+        pacer.lift(false);
+        rate.changed().await.unwrap();
+        assert_eq!(*rate.borrow(), Rate::Stop);
     }
 
     #[tokio::test]

@@ -11,6 +11,7 @@ use crate::pacer::Pacer;
 use crate::shaper::Class;
 use crate::store::Store;
 use crate::teller::Teller;
+use crate::timetable::Rate;
 use crate::trouble::Trouble;
 use crate::watch::{Watch, look};
 use bus::client::{Bus, Shutdown, Shutdowns};
@@ -19,15 +20,19 @@ use runner::clock::{Clock, unix_now};
 use runner::exit::Failure;
 use runner::ready;
 use runner::signals::{Signal, Signals};
+use runner::supervisor::machine_goes;
 use segments::Label;
 use segments::ledger::What;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep_until};
 
 /// How long the last facts may take to reach the bus.
 const LAST_FACTS: Duration = Duration::from_secs(2);
+/// So long the end of the machine is held up, if nobody announced it with a deadline; no longer than services of systemd may take anyway.
+const LAST_CALL: Duration = Duration::from_secs(60);
 /// Old lines of the ledger are dropped so often.
 const COMPACT: Duration = Duration::from_secs(3600);
 
@@ -39,6 +44,9 @@ struct Loop {
     store: Result<Store, String>,
     teller: Teller,
     shutdowns: Shutdowns,
+    rate: watch::Receiver<Rate>,
+    /// Asks whether the machine goes, once told to end.
+    going: JoinSet<bool>,
     hours: Hours,
     labels: BTreeMap<Id, Label>,
     sendings: JoinSet<(Item, Outcome)>,
@@ -70,6 +78,7 @@ async fn is_displaced(config: Config, signals: &mut Signals, watch: &Watch) -> R
         Failure::Temporary(format!("{dir}: {why}; is it there, and may this user write to it?"))
     })?;
     let mut this = Loop::new(config, ledger);
+    this.paced();
     this.see(watch);
     let place = &this.config.way.place;
     let words = format!("uploads from {} to {} at {}", this.config.ram_dir.display(), place.bucket, place.endpoint);
@@ -90,6 +99,8 @@ impl Loop {
         Loop {
             clock: Clock::start(),
             machine: Machine::new(config.rules.clone()),
+            rate: courier.pacer.rate(),
+            going: JoinSet::new(),
             courier,
             store: config.store(),
             shutdowns: bus.shutdowns(),
@@ -116,9 +127,11 @@ impl Loop {
                 word = self.shutdowns.next() => self.heard(word),
                 Some(ended) = self.sendings.join_next() => self.sent(ended),
                 Some(ended) = self.manifests.join_next() => self.wrote(ended),
+                Some(Ok(true)) = self.going.join_next() => self.machine_goes(),
+                Ok(()) = self.rate.changed() => self.paced(),
                 () = watch.changed() => self.see(watch),
                 _ = scan.tick() => self.see(watch),
-                _ = compact.tick() => self.courier.ledger().compact(now_ms()),
+                _ = compact.tick() => self.compact(),
                 () = sleep_until(deadline.unwrap_or_else(tokio::time::Instant::now)), if deadline.is_some() => {
                     self.feed(Input::Tick);
                 }
@@ -129,11 +142,21 @@ impl Loop {
         }
     }
 
+    /// Another rate holds.
+    fn paced(&mut self) {
+        let halted = *self.rate.borrow_and_update() == Rate::Stop;
+        self.feed(Input::Halt(halted));
+    }
+
+    fn compact(&self) {
+        self.courier.ledger().compact(now_ms(), |id| self.machine.knows(id));
+    }
+
     fn signalled(&mut self, signal: Signal) {
         match signal {
             Signal::Hangup => {
                 tracing::info!("the key is read anew, and everything tried at once");
-                self.store = self.config.store();
+                self.renew();
                 self.feed(Input::Hurry);
             }
             Signal::Terminate | Signal::Interrupt => {
@@ -142,8 +165,16 @@ impl Loop {
                 ready::stopping();
                 self.feed(Input::Stop(self.config.drain));
                 self.extend();
+                self.going.spawn(machine_goes("systemctl"));
             }
         }
+    }
+
+    /// Its RAM goes with it, whether its server was told or not.
+    fn machine_goes(&mut self) {
+        tracing::info!("this machine goes down, and with it what is in RAM; everything is tried at once");
+        self.feed(Input::Going(LAST_CALL));
+        self.extend();
     }
 
     /// systemd waits for as long as this program will take.
@@ -207,6 +238,7 @@ impl Loop {
         match action {
             Action::Send { item, class, renewed } => self.send(item, class, renewed),
             Action::Vanished(item) => self.vanished(&item),
+            Action::Lift(lifted) => self.courier.pacer.lift(lifted),
             Action::Tell(fact) => {
                 if let Fact::UploadFailed { file, why, paused } = &fact {
                     let paused = if *paused { "uploads pause: " } else { "" };
@@ -219,15 +251,25 @@ impl Loop {
         }
     }
 
+    /// The key as it stands in its file now.
+    fn renew(&mut self) {
+        self.store = self.config.store();
+        self.courier.manners.forget();
+    }
+
     fn send(&mut self, item: Item, class: Class, renewed: bool) {
         if renewed || self.store.is_err() {
-            self.store = self.config.store();
+            self.renew();
         }
         let (courier, store) = (self.courier.clone(), self.store.clone());
         self.sendings.spawn(async move {
+            let pacer = courier.pacer.clone();
             let outcome = match store {
-                Ok(store) => courier.send(store, item.clone(), class).await,
-                Err(why) => Outcome::Failed(Trouble::Setup { why }),
+                Ok(store) => tokio::select! {
+                    outcome = courier.send(store, item.clone(), class) => outcome,
+                    () = pacer.halted() => Outcome::Halted,
+                },
+                Err(why) => Outcome::Failed(Trouble::Setup { cause: "credentials", why }),
             };
             (item, outcome)
         });
@@ -284,6 +326,7 @@ impl Loop {
             span: key::span_of_hour(&self.config.zone, first.end_unix_ms()),
             before: ledger.before(&first.camera, first.start_unix_ms),
             begun: ledger.begun(),
+            called: ledger.called(),
             now_unix_ms: now_ms(),
             complete,
             entries,
@@ -315,15 +358,15 @@ impl Loop {
 
     fn wrote(&mut self, ended: Result<(String, Told, Result<(), Trouble>), tokio::task::JoinError>) {
         let (folder, told, result) = ended.expect("a writing ends with a result");
-        self.hours.told(&folder);
         match result {
             Ok(()) => {
+                self.hours.told(&folder);
                 tracing::debug!("wrote down {folder}, {} segments", told.count);
                 self.courier.ledger().hour_told(&folder, told);
             }
             Err(trouble) => {
                 tracing::warn!("the manifest of {folder} is not written: {}", trouble.why());
-                self.hours.failed(self.clock.now());
+                self.hours.failed(&folder, self.clock.now());
             }
         }
     }
@@ -345,7 +388,7 @@ impl Loop {
     }
 
     async fn write_all(&mut self) {
-        // As often as there are hours at most: one that fails is not tried again.
+        self.hours.forgive();
         for _ in 0..=self.standings().len() {
             while let Some(ended) = self.manifests.join_next().await {
                 self.wrote(ended);

@@ -5,6 +5,7 @@
 //! tried again in here.
 
 use crate::credentials::Key;
+use crate::machine::Id;
 use crate::pacer::{Paced, Pacer, Watch};
 use crate::shaper::Class;
 use crate::trouble::{self, Place, Refusal, Trouble};
@@ -27,7 +28,8 @@ use std::time::Duration;
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Attempts within one sending; the queue has its own outside.
+/// Attempts to ask something small. A segment is sent once: a second attempt would take what the first one left there for somebody else's, and
+/// the queue tries again after it has looked.
 const ATTEMPTS: u32 = 2;
 /// What a line does that is not limited by us, in bytes a second, when it is asked how long it may take: the old uploader's.
 const USUAL: u64 = 300 * 1024;
@@ -43,7 +45,7 @@ pub struct Way {
     pub path_style: bool,
     /// A certificate in PEM form to trust beside those of the system.
     pub ca: Option<Vec<u8>>,
-    /// What an upload may take beyond three times what its bytes need.
+    /// How long nothing may move, beyond three times what the bytes need.
     pub patience: Duration,
 }
 
@@ -65,8 +67,8 @@ pub struct Parcel {
     pub bytes: u64,
     /// Its MD5.
     pub md5: [u8; 16],
-    /// On whose account.
-    pub camera: Arc<str>,
+    /// Which one.
+    pub id: Id,
     /// How urgent it is.
     pub class: Class,
     /// What stands beside it, as names and values.
@@ -102,7 +104,7 @@ impl Store {
         Store { client: Client::from_conf(config.build()), way: Arc::new(way) }
     }
 
-    /// Sends a segment; gives the ETag. With `only_new`, an object that is there already is [`Trouble::Taken`].
+    /// Sends a segment, once; gives the ETag. With `only_new`, an object that is there already is [`Trouble::Taken`].
     ///
     /// # Errors
     /// It is not there, or that is not known.
@@ -118,7 +120,9 @@ impl Store {
             .content_md5(data_encoding::BASE64.encode(&parcel.md5))
             .set_metadata(Some(parcel.remarks.iter().map(|(name, value)| ((*name).into(), value.clone())).collect()))
             .set_if_none_match(only_new.then(|| "*".into()))
-            .body(ByteStream::new(body(parcel, pacer, &watch)));
+            .body(ByteStream::new(body(parcel, pacer, &watch)))
+            .customize()
+            .config_override(aws_sdk_s3::config::Config::builder().retry_config(RetryConfig::disabled()));
         let rate = pacer.limit().unwrap_or(USUAL).max(1);
         let most = Duration::from_secs_f64(parcel.bytes as f64 / rate as f64 * 3.0) + self.way.patience;
         tokio::select! {
@@ -239,11 +243,8 @@ fn region_in(body: &[u8]) -> Option<String> {
 }
 
 fn body(parcel: &Parcel, pacer: &Pacer, watch: &Arc<Watch>) -> SdkBody {
-    let (file, bytes, camera, class) = (parcel.file.clone(), parcel.bytes, parcel.camera.clone(), parcel.class);
-    let (pacer, watch) = (pacer.clone(), watch.clone());
-    SdkBody::retryable(move || {
-        SdkBody::from_body_1_x(Paced::new(file.clone(), bytes, camera.clone(), class, pacer.clone(), watch.clone()))
-    })
+    let (file, camera) = (parcel.file.clone(), parcel.id.camera.as_str().into());
+    SdkBody::from_body_1_x(Paced::new(file, parcel.bytes, camera, parcel.class, pacer.clone(), watch.clone()))
 }
 
 /// The MD5 of a text in memory.

@@ -44,9 +44,13 @@ pub enum Trouble {
         why: String,
         /// What it asked for.
         wait: Option<Duration>,
+        /// It may have kept what it was sent all the same.
+        in_doubt: bool,
     },
     /// Nothing will work before somebody does something.
     Setup {
+        /// In one word; what has the same cause is told once, whatever the server's words are.
+        cause: &'static str,
         /// What is the matter, and the remedy.
         why: String,
     },
@@ -70,9 +74,10 @@ impl Trouble {
     /// In words.
     pub fn why(&self) -> &str {
         match self {
-            Trouble::Server { why, .. } | Trouble::Setup { why } | Trouble::Object { why } | Trouble::Wrong { why } => {
-                why
-            }
+            Trouble::Server { why, .. }
+            | Trouble::Setup { why, .. }
+            | Trouble::Object { why }
+            | Trouble::Wrong { why } => why,
             Trouble::Taken => "an object of this name is there already",
             Trouble::NotImplemented => "the storage does not know such a request",
         }
@@ -82,29 +87,25 @@ impl Trouble {
 /// What a refusal means.
 pub fn of(refusal: &Refusal, place: &Place) -> Trouble {
     let Refusal { status, code, .. } = refusal;
-    let setup = |why: String| Trouble::Setup { why };
+    let setup = |cause, why| Trouble::Setup { cause, why };
     match (*status, code.as_str()) {
-        (412 | 409, _) => Trouble::Taken,
+        (412, _) => Trouble::Taken,
         (501, _) | (_, "NotImplemented") => Trouble::NotImplemented,
-        (_, "NoSuchBucket") => setup(no_bucket(place)),
-        (_, "RequestTimeTooSkewed") => setup(format!(
-            "{} says that our clock is wrong; set it, or have a time server set it (timedatectl set-ntp true)",
-            place.endpoint
-        )),
+        (_, "NoSuchBucket") => setup("bucket", no_bucket(place)),
+        (_, "RequestTimeTooSkewed") => setup("clock", clock_off(place)),
         (_, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "InvalidSecurity" | "ExpiredToken" | "InvalidToken") => {
-            setup(bad_key(refusal, place))
+            setup("key", bad_key(refusal, place))
         }
         (301 | 307 | 308, _) | (_, "AuthorizationHeaderMalformed" | "PermanentRedirect") => {
-            setup(bad_region(refusal, place))
+            setup("region", bad_region(refusal, place))
         }
-        (403, _) if is_cap(refusal) => setup(format!(
-            "the account's cap is reached ({}); raise it in the web interface of the storage (Caps & Alerts at Backblaze)",
-            words(refusal)
-        )),
-        (401 | 403, _) => setup(denied(refusal, place)),
-        (500.. | 408 | 429, _) | (_, "SlowDown" | "RequestTimeout" | "Throttling") => {
+        (403, _) if is_cap(refusal) => setup("cap", cap(refusal)),
+        (401 | 403, _) => setup("rights", denied(refusal, place)),
+        (500.. | 408 | 409 | 429, _) | (_, "SlowDown" | "RequestTimeout" | "Throttling") => {
             let wait = refusal.retry_after.map(|seconds| Duration::from_secs(seconds).min(LONGEST));
-            Trouble::Server { why: format!("{} answers {}", place.endpoint, words(refusal)), wait }
+            // These may come from somebody in between, or from a server that fell over its own answer.
+            let in_doubt = matches!(status, 500 | 502 | 504);
+            Trouble::Server { why: format!("{} answers {}", place.endpoint, words(refusal)), wait, in_doubt }
         }
         _ => Trouble::Object { why: format!("{} answers {}", place.endpoint, words(refusal)) },
     }
@@ -112,12 +113,26 @@ pub fn of(refusal: &Refusal, place: &Place) -> Trouble {
 
 /// No answer came.
 pub fn unanswered(why: &str, place: &Place) -> Trouble {
-    Trouble::Server { why: format!("{}: {why}", place.endpoint), wait: None }
+    Trouble::Server { why: format!("{}: {why}", place.endpoint), wait: None, in_doubt: true }
 }
 
 fn is_cap(refusal: &Refusal) -> bool {
     let all = format!("{} {}", refusal.code, refusal.message).to_ascii_lowercase();
     all.contains("cap_exceeded") || all.contains("cap exceeded") || all.contains("capexceeded")
+}
+
+fn cap(refusal: &Refusal) -> String {
+    format!(
+        "the account's cap is reached ({}); raise it in the web interface of the storage (Caps & Alerts at Backblaze)",
+        words(refusal)
+    )
+}
+
+fn clock_off(place: &Place) -> String {
+    format!(
+        "{} says that our clock is wrong; set it, or have a time server set it (timedatectl set-ntp true)",
+        place.endpoint
+    )
 }
 
 fn no_bucket(place: &Place) -> String {
@@ -196,7 +211,7 @@ mod tests {
             (301, "PermanentRedirect", "", "set REGION to the one that the storage shows"),
         ] {
             let trouble = refused(status, code, message);
-            assert!(matches!(&trouble, Trouble::Setup { why } if why.contains(remedy)), "{trouble:?}");
+            assert!(matches!(&trouble, Trouble::Setup { why, .. } if why.contains(remedy)), "{trouble:?}");
         }
     }
 
@@ -213,7 +228,7 @@ mod tests {
         let refusal = Refusal { status: 503, code: "SlowDown".into(), retry_after: Some(7), ..Refusal::default() };
         let wait = Some(Duration::from_secs(7));
         let why = "https://s3.example answers 503 SlowDown".into();
-        assert_eq!(of(&refusal, &place()), Trouble::Server { why, wait });
+        assert_eq!(of(&refusal, &place()), Trouble::Server { why, wait, in_doubt: false });
         let Trouble::Server { wait, .. } = of(&Refusal { retry_after: Some(u64::MAX), ..refusal }, &place()) else {
             panic!("the same")
         };
@@ -221,6 +236,24 @@ mod tests {
         assert!(matches!(refused(500, "", ""), Trouble::Server { wait: None, .. }));
         assert!(matches!(refused(429, "", ""), Trouble::Server { .. }));
         assert!(matches!(refused(400, "RequestTimeout", ""), Trouble::Server { .. }));
+    }
+
+    #[test]
+    fn what_is_told_once_is_a_cause_and_not_the_servers_words() {
+        let cause = |trouble| if let Trouble::Setup { cause, .. } = trouble { cause } else { "" };
+        let about = |key: &str| refused(403, "AccessDenied", &format!("not authorized on {key}"));
+        assert_eq!(cause(about("cam1/1.ts")), cause(about("cam1/2.ts")));
+        assert_ne!(about("cam1/1.ts"), about("cam1/2.ts"), "the words differ");
+        assert_ne!(cause(about("cam1/1.ts")), cause(refused(404, "NoSuchBucket", "")));
+    }
+
+    #[test]
+    fn a_conflict_is_the_servers_trouble_and_nothing_was_kept() {
+        let conflict = refused(409, "ConditionalRequestConflict", "");
+        assert!(matches!(conflict, Trouble::Server { in_doubt: false, .. }), "{conflict:?}");
+        assert!(matches!(refused(503, "SlowDown", ""), Trouble::Server { in_doubt: false, .. }));
+        assert!(matches!(refused(500, "InternalError", ""), Trouble::Server { in_doubt: true, .. }));
+        assert!(matches!(unanswered("reset", &place()), Trouble::Server { in_doubt: true, .. }));
     }
 
     #[test]

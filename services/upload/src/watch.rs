@@ -3,9 +3,10 @@
 use crate::ledger;
 use crate::machine::{Id, Item};
 use nix::errno::Errno;
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use segments::{Clock, Found, Label};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent};
+use segments::{Clock, Found, Label, Name};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -93,6 +94,7 @@ impl Watch {
         std::thread::Builder::new().name("watch".into()).spawn(move || {
             loop {
                 match listens.read_events() {
+                    Ok(events) if !events.iter().any(is_news) => {}
                     Ok(_) | Err(Errno::EINTR) => tell.notify_one(),
                     Err(why) => return tracing::warn!("inotify: {why}; the directory is looked at from time to time"),
                 }
@@ -110,10 +112,20 @@ impl Watch {
         }
     }
 
-    /// Returns when something appeared since the last time.
+    /// Returns when a segment or a camera appeared since the last time.
     pub async fn changed(&self) {
         self.heard.notified().await;
     }
+}
+
+/// What else a recorder writes there, such as its status each few seconds, is not worth a look.
+fn is_news(event: &InotifyEvent) -> bool {
+    // The label alone when its clock was mended.
+    let is_segment = |name: &OsString| {
+        let name = name.to_string_lossy();
+        name.strip_suffix(".ts").or_else(|| name.strip_suffix(".json")).and_then(Name::parse).is_some()
+    };
+    event.mask.contains(AddWatchFlags::IN_ISDIR) || event.name.as_ref().is_none_or(is_segment)
 }
 
 #[cfg(test)]
@@ -140,6 +152,22 @@ mod tests {
         let item = &sight.items[0];
         assert_eq!((item.bytes, item.marked, item.id.sequence), (5, false, 3));
         assert_eq!(sight.labels[&item.id], label);
+    }
+
+    #[test]
+    fn a_status_that_is_written_anew_is_no_news() {
+        let dir = tempfile::tempdir().unwrap();
+        let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).unwrap();
+        inotify.add_watch(dir.path(), AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO).unwrap();
+        let news = || inotify.read_events().unwrap().iter().filter(|event| is_news(event)).count();
+        std::fs::write(dir.path().join(".status"), "{}").unwrap();
+        std::fs::rename(dir.path().join(".status"), dir.path().join("status.json")).unwrap();
+        assert_eq!(news(), 0);
+        let name = Name::new(1000, 1, 1);
+        std::fs::write(dir.path().join(name.part()), "x").unwrap();
+        std::fs::rename(dir.path().join(name.part()), dir.path().join(name.segment())).unwrap();
+        std::fs::create_dir(dir.path().join("cam1")).unwrap();
+        assert_eq!(news(), 2, "a segment and a camera are");
     }
 
     #[test]

@@ -42,12 +42,27 @@ pub(super) fn of(request: &Request, fault: Option<&Fault>, state: &mut State) ->
             Some(object) => Answer { status: 200, headers: vec![("ETag", etag(&object.content))], ..Answer::default() },
             None => Answer { status: 404, ..Answer::default() },
         },
-        ("DELETE", _) if !state.may_delete => refused(403, "AccessDenied", "not entitled"),
-        ("DELETE", key) => {
-            state.objects.remove(key);
-            Answer { status: 204, ..Answer::default() }
-        }
+        ("DELETE", key) => delete(key, request.version(), state),
         _ => refused(405, "MethodNotAllowed", "not in this storage"),
+    }
+}
+
+/// By its name an object is hidden, which is a kind of writing; by its version it is deleted.
+fn delete(key: &str, version: Option<&str>, state: &mut State) -> Answer {
+    let gone = |headers| Answer { status: 204, headers, ..Answer::default() };
+    match version {
+        Some(_) if !state.may_delete => refused(403, "AccessDenied", "not entitled"),
+        Some(version) => {
+            if state.versions.remove(version).is_some() {
+                state.objects.remove(key);
+            }
+            gone(Vec::new())
+        }
+        None if state.may_not_hide => refused(403, "AccessDenied", "not entitled"),
+        None => {
+            state.objects.remove(key);
+            gone(vec![("x-amz-delete-marker", "true".into()), ("x-amz-version-id", "marker".into())])
+        }
     }
 }
 
@@ -111,7 +126,9 @@ fn keep(request: &Request, corrupt: bool, state: &mut State) -> Answer {
     if let Some(byte) = content.first_mut().filter(|_| corrupt) {
         *byte ^= 1;
     }
-    let headers = vec![("ETag", etag(&content))];
+    let version = format!("4_z{:06}", state.seen.len());
+    state.versions.insert(version.clone(), request.key().to_owned());
+    let headers = vec![("ETag", etag(&content)), ("x-amz-version-id", version)];
     *state.writes.entry(request.key().to_owned()).or_default() += 1;
     if state.objects.get(request.key()).is_some_and(|there| is_segment(request.key()) && there.content != content) {
         state.overwritten.push(request.key().to_owned());

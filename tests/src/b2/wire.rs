@@ -27,6 +27,11 @@ impl Request {
         self.headers.get(name).map(String::as_str)
     }
 
+    /// The version that it is about.
+    pub(super) fn version(&self) -> Option<&str> {
+        self.query.split('&').find_map(|word| word.strip_prefix("versionId="))
+    }
+
     /// Without the bucket.
     pub(super) fn key(&self) -> &str {
         self.path.trim_start_matches('/').split_once('/').map_or("", |(_, key)| key)

@@ -168,10 +168,10 @@ impl Cameras {
 
 /// A password in an address is nobody's business.
 fn without_login(url: &str) -> String {
-    match url.split_once("://").map(|(scheme, rest)| (scheme, rest.split_once('@'))) {
-        Some((scheme, Some((login, rest)))) if !login.contains('/') => format!("{scheme}://{rest}"),
-        _ => url.into(),
-    }
+    let Some((scheme, rest)) = url.split_once("://") else { return url.into() };
+    let (host, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    // A password may hold an @, too.
+    format!("{scheme}://{}{path}", host.rsplit_once('@').map_or(host, |(_, host)| host))
 }
 
 #[cfg(test)]
@@ -198,6 +198,7 @@ mod tests {
     #[test]
     fn a_password_is_not_shown() {
         assert_eq!(without_login("http://me:secret@cam/stream"), "http://cam/stream");
+        assert_eq!(without_login("rtsp://me:se@cret@cam:554"), "rtsp://cam:554");
         assert_eq!(without_login("http://cam/a@b"), "http://cam/a@b");
         assert_eq!(without_login("no URL"), "no URL");
     }

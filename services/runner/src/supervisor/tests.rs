@@ -76,3 +76,9 @@ async fn the_owners_word_needs_no_facts() {
     let verdict = meaning_of_term(Some("restart"), "/nowhere/systemctl").await;
     assert_eq!(verdict, Verdict { meaning: Meaning::Restart, evidence: vec!["ON_TERM is `restart`".into()] });
 }
+
+#[tokio::test]
+async fn a_machine_whose_end_nobody_confirms_does_not_go() {
+    assert!(!machine_goes("/nowhere/systemctl").await);
+    assert!(!machine_goes("/bin/true").await);
+}

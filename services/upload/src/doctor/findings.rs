@@ -1,6 +1,6 @@
 //! What follows from what was seen, and how it is said. Pure.
 
-use super::{KEPT_DAYS, PROBE};
+use super::{HIDDEN_DAYS, KEPT_DAYS, PROBE};
 use crate::trouble::{Place, Trouble};
 use serde_json::{Value, json};
 
@@ -18,14 +18,27 @@ pub struct Seen {
     pub key: Result<(), String>,
     /// Writing an object.
     pub write: Option<Result<(), Trouble>>,
-    /// Deleting it: whether that worked.
-    pub delete: Option<Result<bool, Trouble>>,
+    /// The bucket keeps versions: what is deleted by name, or written anew, is only hidden.
+    pub versions: bool,
+    /// Deleting it.
+    pub delete: Option<Result<Deletion, Trouble>>,
     /// Setting the rule, if that was asked for.
     pub set_rules: Option<Result<(), Trouble>>,
     /// The rules that hold for the whole bucket.
     pub rules: Option<Result<Vec<Expiry>, Trouble>>,
     /// Seconds that our clock is ahead of the server's.
     pub ahead_s: Option<i64>,
+}
+
+/// How much of what is there the key may take away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletion {
+    /// All of it.
+    Deletes,
+    /// Its name: a reader of the bucket sees nothing any more, and the versions stay.
+    Hides,
+    /// Nothing.
+    Refused,
 }
 
 /// What a life-cycle rule does, in days.
@@ -60,14 +73,7 @@ pub fn of(seen: &Seen) -> Vec<Finding> {
         Some(Err(trouble)) => problem(format!("writing to bucket `{bucket}` fails: {}", trouble.why())),
         _ => None,
     };
-    let delete = match &seen.delete {
-        Some(Ok(true)) => note(format!(
-            "the key in {credentials} may delete, so whoever takes this machine can erase what was recorded; \
-             make one that may only write (writeFiles at Backblaze)"
-        )),
-        Some(Err(trouble)) => note(format!("whether the key may delete is not known: {}", trouble.why())),
-        _ => None,
-    };
+    let delete = seen.delete.as_ref().and_then(|delete| deletion(delete, credentials)).and_then(note);
     let set_rules = match &seen.set_rules {
         Some(Err(trouble)) => problem(format!(
             "the life-cycle rule is not set: {}; set it in the web interface, or with a key that may",
@@ -85,7 +91,7 @@ pub fn of(seen: &Seen) -> Vec<Finding> {
             "the life-cycle rules are not known: {}; see that everything goes after 3 days",
             trouble.why()
         )),
-        Some(Ok(rules)) => kept(rules).and_then(problem),
+        Some(Ok(rules)) => kept(rules, seen.versions).and_then(problem),
         None => None,
     };
     let clock = match seen.ahead_s {
@@ -99,14 +105,39 @@ pub fn of(seen: &Seen) -> Vec<Finding> {
     [segments, key, write, clock, delete, set_rules, rules].into_iter().flatten().collect()
 }
 
+/// What whoever takes this machine can do to what was recorded.
+fn deletion(seen: &Result<Deletion, Trouble>, credentials: &str) -> Option<String> {
+    match seen {
+        Ok(Deletion::Refused) => None,
+        Ok(Deletion::Deletes) => Some(format!(
+            "the key in {credentials} may delete, so whoever takes this machine can erase what was recorded; \
+             make one that may only write (writeFiles at Backblaze)"
+        )),
+        Ok(Deletion::Hides) => Some(format!(
+            "the key in {credentials} cannot delete what was recorded, and can hide it by name, as every key that may write can at \
+             Backblaze; whoever takes this machine may do that, so fetch the versions of hidden files before the life-cycle \
+             rule deletes them a day later, or turn Object Lock on"
+        )),
+        Err(trouble) => Some(format!("whether the key may delete is not known: {}", trouble.why())),
+    }
+}
+
 /// What is wrong with how long things are kept.
-fn kept(rules: &[Expiry]) -> Option<String> {
+fn kept(rules: &[Expiry], versions: bool) -> Option<String> {
     let remedy = "upload doctor --set-lifecycle, or the web interface, has everything deleted after 3 days";
+    let old = rules.iter().filter_map(|rule| rule.deleted_after).min();
     match rules.iter().filter_map(|rule| rule.hidden_after).min() {
         None => Some(format!("nothing is ever deleted from the bucket, which costs more each day; {remedy}")),
         Some(days) if days != KEPT_DAYS => {
             Some(format!("recordings go after {days} days and not after {KEPT_DAYS}; {remedy}"))
         }
+        Some(_) if versions && old.is_none() => Some(format!(
+            "what goes is only hidden, and its versions are kept for ever, which costs more each day; {remedy}"
+        )),
+        Some(_) if versions && old > Some(HIDDEN_DAYS) => Some(format!(
+            "what goes is hidden, and its versions are kept for {} days more and not for {HIDDEN_DAYS}; {remedy}",
+            old.unwrap_or_default()
+        )),
         Some(_) => None,
     }
 }
@@ -120,8 +151,9 @@ pub fn people(seen: &Seen, findings: &[Finding]) -> String {
         Err(_) => "does not work".into(),
     });
     let delete = seen.delete.as_ref().map_or_else(untried, |delete| match delete {
-        Ok(true) => "works".into(),
-        Ok(false) => "is refused, as it should be".into(),
+        Ok(Deletion::Deletes) => "works".into(),
+        Ok(Deletion::Hides) => "is refused, as it should be; hiding by name works".into(),
+        Ok(Deletion::Refused) => "is refused, as it should be".into(),
         Err(_) => "not known".into(),
     });
     let rules = seen.rules.as_ref().map_or_else(untried, |rules| match rules {
@@ -156,13 +188,16 @@ pub fn json(seen: &Seen, findings: &[Finding]) -> Value {
     let finding = |finding: &Finding| json!({"problem": finding.is_problem, "what": finding.what});
     let rule = |rule: &Expiry| json!({"hidden-after": rule.hidden_after, "deleted-after": rule.deleted_after});
     let rules = seen.rules.as_ref().and_then(|rules| rules.as_ref().ok());
+    let deletion = seen.delete.as_ref().and_then(|delete| delete.as_ref().ok());
     json!({
         "bucket": seen.place.bucket,
         "endpoint": seen.place.endpoint,
         "region": seen.place.region,
         "segments": seen.segments.as_ref().ok(),
         "may-write": seen.write.as_ref().map(Result::is_ok),
-        "may-delete": seen.delete.as_ref().and_then(|delete| delete.as_ref().ok()),
+        "versions": seen.versions,
+        "may-delete": deletion.map(|deletion| *deletion == Deletion::Deletes),
+        "may-hide": deletion.map(|deletion| *deletion != Deletion::Refused),
         "rules": rules.map(|rules| rules.iter().map(rule).collect::<Vec<_>>()),
         "clock-ahead-s": seen.ahead_s,
         "findings": findings.iter().map(finding).collect::<Vec<_>>(),
@@ -184,7 +219,8 @@ mod tests {
             segments: Ok(2),
             key: Ok(()),
             write: Some(Ok(())),
-            delete: Some(Ok(false)),
+            versions: true,
+            delete: Some(Ok(Deletion::Refused)),
             set_rules: None,
             rules: Some(Ok(vec![Expiry { hidden_after: Some(3), deleted_after: Some(1) }])),
             ahead_s: Some(1),
@@ -213,7 +249,7 @@ mod tests {
 
     #[test]
     fn each_problem_has_its_remedy() {
-        let setup = || Trouble::Setup { why: "there is no bucket `b`; create it".into() };
+        let setup = || Trouble::Setup { cause: "bucket", why: "there is no bucket `b`; create it".into() };
         assert!(found(&Seen { write: Some(Err(setup())), delete: None, rules: None, ..healthy() }, "create it"));
         assert!(found(&Seen { segments: Err("/ram: no".into()), ..healthy() }, "is camera running"));
         assert!(found(&Seen { rules: Some(Ok(vec![])), ..healthy() }, "--set-lifecycle"));
@@ -228,10 +264,27 @@ mod tests {
 
     #[test]
     fn what_is_only_worth_knowing_is_no_problem() {
-        assert!(!found(&Seen { delete: Some(Ok(true)), ..healthy() }, "may only write"));
-        let refused = Trouble::Setup { why: "no".into() };
+        assert!(!found(&Seen { delete: Some(Ok(Deletion::Deletes)), ..healthy() }, "may only write"));
+        let refused = Trouble::Setup { cause: "rights", why: "no".into() };
         assert!(!found(&Seen { rules: Some(Err(refused)), ..healthy() }, "as it should be"));
         let json = json(&healthy(), &[]);
         assert_eq!((&json["may-delete"], &json["may-write"]), (&false.into(), &true.into()));
+    }
+
+    #[test]
+    fn a_key_that_can_hide_by_name_is_not_said_to_be_harmless() {
+        let seen = Seen { delete: Some(Ok(Deletion::Hides)), ..healthy() };
+        assert!(!found(&seen, "can hide it by name"));
+        assert!(people(&seen, &[]).contains("hiding by name works"));
+        let json = json(&seen, &[]);
+        assert_eq!((&json["may-delete"], &json["may-hide"]), (&false.into(), &true.into()));
+    }
+
+    #[test]
+    fn versions_that_nobody_deletes_are_a_problem_where_there_are_any() {
+        let kept = |deleted_after| Some(Ok(vec![Expiry { hidden_after: Some(3), deleted_after }]));
+        assert!(found(&Seen { rules: kept(None), ..healthy() }, "kept for ever"));
+        assert!(found(&Seen { rules: kept(Some(30)), ..healthy() }, "for 30 days more and not for 1"));
+        assert_eq!(of(&Seen { rules: kept(None), versions: false, ..healthy() }), []);
     }
 }

@@ -68,7 +68,7 @@ fn failed(id: &Id, trouble: Trouble) -> Input {
 }
 
 fn busy(wait: Option<Duration>) -> Trouble {
-    Trouble::Server { why: "busy".into(), wait }
+    Trouble::Server { why: "busy".into(), wait, in_doubt: false }
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn what_the_owner_has_to_mend_pauses_and_is_told_once() {
     let all: Vec<Item> = (1..=5).map(|start| item("cam1", start, true)).collect();
     let first = ids(&machine.handle(Input::Seen(all.clone()), at(1)));
     assert_eq!(first.len(), 3);
-    let setup = || Trouble::Setup { why: "the cap is reached; raise it".into() };
+    let setup = || Trouble::Setup { cause: "c", why: "the cap is reached; raise it".into() };
     let told = failures(&machine.handle(failed(&first[0], setup()), at(2)));
     assert_eq!(told, [("the cap is reached; raise it".to_owned(), true)]);
     for id in &first[1..] {
@@ -156,9 +156,9 @@ fn what_was_sent_before_something_was_mended_does_not_count() {
     let all: Vec<Item> = (1..=2).map(|start| item("cam1", start, true)).collect();
     let first = ids(&machine.handle(Input::Seen(all), at(1)));
     machine.handle(Input::Hurry, at(2));
-    let actions = machine.handle(failed(&first[0], Trouble::Setup { why: "wrong key".into() }), at(3));
+    let actions = machine.handle(failed(&first[0], Trouble::Setup { cause: "c", why: "wrong key".into() }), at(3));
     assert!(failures(&actions).is_empty() && ids(&actions) == first, "{actions:?}");
-    let actions = machine.handle(failed(&first[0], Trouble::Setup { why: "wrong key".into() }), at(4));
+    let actions = machine.handle(failed(&first[0], Trouble::Setup { cause: "c", why: "wrong key".into() }), at(4));
     assert!(failures(&actions).len() == 1 && ids(&actions).is_empty(), "{actions:?}");
 }
 
@@ -182,6 +182,164 @@ fn what_is_the_matter_with_one_holds_up_no_other() {
     assert_eq!(machine.waiting(), (1, 100));
 }
 
+/// Sends what is to be sent, each of which fails, until then; what was told, and when what was sent.
+fn fail_all(machine: &mut Machine, mut now: Instant, until: Instant) -> (Vec<(String, bool)>, Vec<(Instant, Id)>) {
+    let (mut told, mut tries) = (Vec::new(), Vec::new());
+    let mut actions = machine.handle(Input::Tick, now);
+    while now < until {
+        actions = match ids(&actions).pop() {
+            Some(id) => {
+                tries.push((now, id.clone()));
+                let why = format!("400 on {}", id.sequence);
+                machine.handle(failed(&id, Trouble::Object { why }), now)
+            }
+            None => {
+                now = machine.deadline().expect("it is tried again").max(now);
+                machine.handle(Input::Tick, now)
+            }
+        };
+        told.extend(failures(&actions));
+    }
+    (told, tries)
+}
+
+#[test]
+fn an_answer_that_nobody_knows_to_each_segment_slows_everything_down_and_is_told_once() {
+    let mut machine = machine(1);
+    let all: Vec<Item> = (1..=100).map(|start| item("cam1", start, false)).collect();
+    machine.halted = true;
+    machine.handle(Input::Seen(all), at(1));
+    machine.halted = false;
+    let (told, tries) = fail_all(&mut machine, at(1), at(3600));
+    assert!(told.len() == 1 && told[0].0.contains("3 segments in a row"), "{told:?}");
+    assert!(tries.len() < 150, "one a minute at most, in the end: {}", tries.len());
+    let distinct: BTreeSet<&Id> = tries.iter().map(|(_, id)| id).collect();
+    assert!(distinct.len() + 3 >= tries.len().min(100), "what was not tried yet comes first: {}", distinct.len());
+}
+
+#[test]
+fn a_few_that_fail_each_time_keep_no_other_from_being_sent() {
+    let mut machine = machine(1);
+    let mut all: Vec<Item> = (1..=4).map(|start| item("cam1", start, true)).collect();
+    all.push(item("cam1", 5, false));
+    let bad = |id: &Id| id.sequence < 5;
+    let (mut now, mut actions) = (at(1), machine.handle(Input::Seen(all), at(1)));
+    while let Some(id) = ids(&actions).pop().filter(bad) {
+        actions = machine.handle(failed(&id, Trouble::Object { why: "400".into() }), now);
+        while ids(&actions).is_empty() {
+            now = machine.deadline().unwrap().max(now);
+            actions = machine.handle(Input::Tick, now);
+        }
+    }
+    assert_eq!(ids(&actions)[0].sequence, 5);
+    assert!(now < at(60), "{now:?}");
+}
+
+#[test]
+fn when_the_server_asked_not_to_be_asked_a_success_of_another_segment_does_not_lift_that() {
+    let mut machine = machine(3);
+    let all: Vec<Item> = (1..=3).map(|start| item("cam1", start, true)).collect();
+    let first = ids(&machine.handle(Input::Seen(all), at(1)));
+    machine.handle(failed(&first[0], busy(Some(20 * SECOND))), at(2));
+    assert_eq!(sent(&machine.handle(done(&first[1]), at(3))), [""; 0]);
+    assert_eq!(sent(&machine.handle(Input::Tick, at(21))), [""; 0]);
+    assert_eq!(machine.deadline(), Some(at(22)));
+    assert_eq!(sent(&machine.handle(Input::Tick, at(22))).len(), 1);
+}
+
+#[test]
+fn what_the_owner_has_to_mend_is_told_once_a_cause_though_the_words_name_each_segment() {
+    let mut machine = machine(3);
+    let all: Vec<Item> = (1..=3).map(|start| item("cam1", start, true)).collect();
+    let first = ids(&machine.handle(Input::Seen(all), at(1)));
+    let denied = |id: &Id| Trouble::Setup { cause: "rights", why: format!("not authorized on {}", id.sequence) };
+    let told: Vec<_> = first.iter().flat_map(|id| failures(&machine.handle(failed(id, denied(id)), at(2)))).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+}
+
+/// As with a key that is for the recordings of another camera.
+#[test]
+fn what_is_refused_while_others_come_through_pauses_nothing_for_long() {
+    let mut machine = machine(1);
+    let mut all = vec![item("cam2", 1, true)];
+    all.extend((1..=20).map(|start| item("cam1", start, false)));
+    let (mut now, mut told, mut finished) = (at(1), Vec::new(), 0);
+    let mut actions = machine.handle(Input::Seen(all), now);
+    while finished < 20 {
+        let Some(id) = ids(&actions).pop() else {
+            now = machine.deadline().unwrap().max(now);
+            actions = machine.handle(Input::Tick, now);
+            continue;
+        };
+        let denied = Trouble::Setup { cause: "rights", why: "not for cam2".into() };
+        finished += usize::from(id.camera == "cam1");
+        actions = machine.handle(if id.camera == "cam1" { done(&id) } else { failed(&id, denied) }, now);
+        told.extend(failures(&actions));
+    }
+    assert!(now < at(700) && told.len() <= 2, "{now:?} {told:?}");
+}
+
+#[test]
+fn a_machine_that_goes_without_its_server_having_said_so_sends_what_it_can() {
+    let mut machine = machine(1);
+    machine.handle(Input::Seen(vec![item("cam1", 1, false)]), at(1));
+    machine.handle(Input::Stop(20 * SECOND), at(2));
+    assert!(machine.handle(Input::Going(60 * SECOND), at(3)).contains(&Action::Lift(true)));
+    assert_eq!(machine.end(), Some(at(58)));
+    let mut announced = self::machine(1);
+    announced.handle(Input::Leaving(30 * SECOND), at(3));
+    assert_eq!(announced.handle(Input::Going(60 * SECOND), at(4)), []);
+    assert_eq!(announced.leaving, Some(at(28)), "what was announced says it better");
+}
+
+#[test]
+fn a_stop_of_the_timetable_is_no_fault_and_sends_nothing() {
+    let mut machine = machine(2);
+    machine.handle(Input::Halt(true), at(1));
+    let all = [1, 2].map(|start| item("cam1", start, true)).to_vec();
+    assert_eq!(sent(&machine.handle(Input::Seen(all), at(2))), [""; 0]);
+    assert!(machine.deadline().is_none_or(|next| next > at(2)) && !machine.is_calm());
+    assert_eq!(sent(&machine.handle(Input::Tick, at(3600))), [""; 0]);
+    let first = ids(&machine.handle(Input::Halt(false), at(3601)));
+    assert_eq!(first.len(), 2);
+    machine.handle(Input::Halt(true), at(3602));
+    for id in &first {
+        let actions = machine.handle(Input::Ended(id.clone(), Outcome::Halted), at(3602));
+        assert!(ids(&actions).is_empty() && failures(&actions).is_empty(), "{actions:?}");
+    }
+    assert_eq!(ids(&machine.handle(Input::Halt(false), at(3700))), first, "as if nothing had been");
+    let mut machine = self::machine(1);
+    machine.handle(Input::Halt(true), at(1));
+    machine.handle(Input::Seen(vec![item("cam1", 1, false)]), at(1));
+    let actions = machine.handle(Input::Stop(10 * SECOND), at(2));
+    assert!(actions.contains(&Action::End { files: 1, bytes: 100 }), "there is nothing to wait for: {actions:?}");
+}
+
+#[test]
+fn when_the_server_goes_no_limit_holds() {
+    let mut machine = machine(1);
+    machine.handle(Input::Halt(true), at(1));
+    machine.handle(Input::Seen(vec![item("cam1", 1, false), item("cam1", 2, false)]), at(1));
+    let actions = machine.handle(Input::Leaving(30 * SECOND), at(2));
+    assert!(actions.contains(&Action::Lift(true)) && ids(&actions).len() == 1, "{actions:?}");
+    let actions = machine.handle(Input::Stop(10 * SECOND), at(3));
+    assert!(!actions.iter().any(|action| matches!(action, Action::End { .. })), "{actions:?}");
+    let mut other = self::machine(1);
+    other.handle(Input::Leaving(30 * SECOND), at(2));
+    assert_eq!(other.handle(Input::Staying, at(3)), [Action::Lift(false)]);
+    other.handle(Input::Leaving(30 * SECOND), at(4));
+    assert!(other.handle(Input::Tick, at(40)).contains(&Action::Lift(false)), "nobody went");
+}
+
+#[test]
+fn a_clock_that_was_ahead_for_a_while_makes_nothing_the_newest_for_ever() {
+    let mut machine = machine(2);
+    let ahead = Item { start_unix_ms: 1 << 42, ..item("cam1", 1, false) };
+    let first = ids(&machine.handle(Input::Seen(vec![ahead]), at(1)));
+    machine.handle(done(&first[0]), at(2));
+    assert_eq!(sent(&machine.handle(Input::Seen(vec![item("cam1", 2, false)]), at(3))), ["cam1 2*"]);
+}
+
 #[test]
 fn a_clock_that_is_not_set_is_waited_for_and_not_for_ever() {
     let mut machine = machine(3);
@@ -192,7 +350,7 @@ fn a_clock_that_is_not_set_is_waited_for_and_not_for_ever() {
     let other = Item { id: Id { sequence: 7, ..unset.id.clone() }, ..unset.clone() };
     machine.handle(done(&unset.id), at(2));
     assert_eq!(sent(&machine.handle(Input::Seen(vec![other]), at(3))), [""; 0]);
-    assert_eq!(sent(&machine.handle(Input::Tick, at(13))), ["cam1 7"]);
+    assert_eq!(sent(&machine.handle(Input::Tick, at(13))), ["cam1 7*"]);
 }
 
 #[test]
@@ -274,7 +432,7 @@ fn at_the_end_what_fits_goes_and_the_rest_is_told() {
 fn the_end_does_not_wait_in_vain() {
     let mut empty = machine(1);
     assert!(empty.handle(Input::Stop(10 * SECOND), at(1)).contains(&Action::End { files: 0, bytes: 0 }));
-    for trouble in [Trouble::Setup { why: "no bucket".into() }, busy(Some(100 * SECOND))] {
+    for trouble in [Trouble::Setup { cause: "c", why: "no bucket".into() }, busy(Some(100 * SECOND))] {
         let mut machine = machine(1);
         let first = ids(&machine.handle(Input::Seen(vec![item("cam1", 1, false)]), at(1)));
         machine.handle(failed(&first[0], trouble), at(2));
@@ -343,7 +501,7 @@ fn at_random_it_neither_spins_nor_forgets() {
         let mut here: Vec<Item> = Vec::new();
         let mut under_way: Vec<Id> = Vec::new();
         for step in 0..200 {
-            let input = match chance.u8(0..7) {
+            let input = match chance.u8(0..8) {
                 0 | 1 if step < 150 => {
                     let clock_set = chance.u8(0..5) > 0;
                     here.push(Item { clock_set, ..item("cam1", step + 1, chance.bool()) });
@@ -351,10 +509,12 @@ fn at_random_it_neither_spins_nor_forgets() {
                 }
                 2 | 3 if !under_way.is_empty() => {
                     let id = under_way.swap_remove(chance.usize(0..under_way.len()));
-                    let outcome = match chance.u8(0..5) {
+                    let outcome = match chance.u8(0..7) {
+                        5 => Outcome::Halted,
+                        6 => Outcome::Failed(Trouble::Wrong { why: "wrong".into() }),
                         0 => Outcome::Failed(busy(Some(Duration::from_secs(chance.u64(0..9))))),
                         1 => Outcome::Failed(Trouble::Object { why: "odd".into() }),
-                        2 => Outcome::Failed(Trouble::Setup { why: "cap".into() }),
+                        2 => Outcome::Failed(Trouble::Setup { cause: "c", why: "cap".into() }),
                         _ => {
                             here.retain(|item| item.id != id);
                             Outcome::Done { key: "k".into(), bytes: 1 }
@@ -362,6 +522,7 @@ fn at_random_it_neither_spins_nor_forgets() {
                     };
                     Input::Ended(id, outcome)
                 }
+                7 => Input::Halt(chance.bool()),
                 6 => Input::Leaving(Duration::from_secs(chance.u64(0..20))),
                 _ => {
                     now = machine.deadline().unwrap_or(now).max(now);
@@ -372,6 +533,7 @@ fn at_random_it_neither_spins_nor_forgets() {
             assert!(under_way.len() <= ways, "seed {seed}");
             assert!(machine.deadline().is_none_or(|at| at > now), "seed {seed} spins at step {step}");
         }
+        under_way.extend(ids(&machine.handle(Input::Halt(false), now)));
         for _ in 0..2000 {
             let input = match under_way.pop() {
                 Some(id) => done(&id),

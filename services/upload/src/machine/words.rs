@@ -48,6 +48,8 @@ pub enum Outcome {
     },
     /// It is not there any more, or somebody else holds it.
     Gone,
+    /// The timetable said stop meanwhile.
+    Halted,
     /// It did not work.
     Failed(Trouble),
 }
@@ -67,6 +69,10 @@ pub enum Input {
     Leaving(Duration),
     /// It does not, after all.
     Staying,
+    /// This machine itself goes, and may be held up for so long; what was announced says it better.
+    Going(Duration),
+    /// The timetable says stop, or no longer.
+    Halt(bool),
     /// Time has passed.
     Tick,
 }
@@ -85,6 +91,8 @@ pub enum Action {
     },
     /// It went without us.
     Vanished(Item),
+    /// From now on no rate and no stop of the timetable hold, or they hold again.
+    Lift(bool),
     /// A fact for the house.
     Tell(Fact),
     /// What was told as a failure is over.
