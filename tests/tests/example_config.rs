@@ -232,7 +232,7 @@ fn the_service_directories_are_what_pistop_makes() {
         ("server", "fserver", &["--mdrive", "/MDrive"][..]),
         ("client", "fclient", &["--host", "musicpi", "--mdrive", "/var/lib/mpd/MDrive"]),
         ("client", "services/camera", &["--set", "CAMERAS=cam1"]),
-        ("client", "services/upload", &[]),
+        ("client", "services/upload", &["--set", "BUCKET=recordings-of-our-house"]),
     ] {
         let program = folder.rsplit('/').next().unwrap();
         let world = World::new();

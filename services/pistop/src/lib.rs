@@ -12,7 +12,6 @@
 //! | [`unmount`] | a disk of this machine: nobody is asked but the kernel |
 //! | [`pishutdown`] | the second program: shutdown(8) with the two-phase shutdown before it |
 //! | [`cut_power`], [`usb`] | takes the power from the disks of a USB hub, once nothing uses them |
-//! | [`cam`] | cameras: what is missing of a day, and why |
 //! | [`display`] | a line for the display, a notice for the desktop |
 //! | [`service`] | makes service directories and units, and takes them away |
 //! | [`drive`] | starts, stops and shows services of daemontools and of systemd |

@@ -24,7 +24,7 @@ pub const SETTINGS: &[Setting] = &[
     setting("ram-dir", "/run/pistop/cameras", "where segments lie, one folder a camera"),
     setting("endpoint", "https://s3.ca-east-006.backblazeb2.com", "the storage"),
     setting("region", "ca-east-006", "its region, as it stands in the endpoint"),
-    setting("bucket", "visd-cctv", "the bucket"),
+    setting("bucket", "", "the bucket; without one nothing is sent"),
     setting("path-style", "", "if not empty, ENDPOINT/BUCKET/KEY is asked for and not BUCKET.ENDPOINT/KEY"),
     setting("ca", "", "a file with a certificate to trust beside those of the system, in PEM form"),
     setting("credentials", "/etc/pistop/upload.credentials", "the file with the key, mode 600, as ~/.aws/credentials"),
@@ -125,7 +125,7 @@ impl Config {
         };
         let way = Way {
             place,
-            path_style: settings.is_set("path-style"),
+            path_style: settings.is_on("path-style"),
             ca: certificate(settings)?,
             patience: some_seconds(settings, "patience")?,
         };
@@ -237,7 +237,7 @@ mod tests {
     use crate::timetable::Rate;
 
     fn load(environment: &[(&str, &str)]) -> Result<Config, BadConfig> {
-        let environment = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let environment = [("BUCKET", "visd-cctv")].iter().chain(environment).map(|(name, value)| ((*name).into(), (*value).into())).collect();
         Config::check(&layers(&Options::default(), environment).unwrap())
     }
 
@@ -269,6 +269,12 @@ mod tests {
             assert!(why.contains(remedy) && why.contains(name), "{name}={value}: {why}");
             assert!(!why.contains("secret"), "{why}");
         }
+    }
+
+    #[test]
+    fn nobody_sends_to_a_bucket_that_he_did_not_name() {
+        let why = load(&[("BUCKET", "")]).unwrap_err().to_string();
+        assert!(why.contains("bucket: is not set"), "{why}");
     }
 
     #[test]

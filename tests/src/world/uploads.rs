@@ -34,6 +34,7 @@ impl Recordings {
         let path = |file: &str| recordings.path(file).display().to_string();
         for (name, value) in [
             ("RAM_DIR", path("ram")),
+            ("BUCKET", crate::b2::BUCKET.into()),
             ("ENDPOINT", endpoint.into()),
             ("PATH_STYLE", "1".into()),
             ("CREDENTIALS", path("key")),
