@@ -3,7 +3,7 @@
 use crate::config::{Config, Options, layers};
 use crate::share;
 use protocol::hook::HookEvent;
-use runner::check::Findings;
+use runner::check::{Findings, usual};
 use runner::exit::Failure;
 use runner::settings::Settings;
 use std::path::Path;
@@ -20,7 +20,8 @@ const UPLOADERS: [&str; 3] = ["/etc/pistop/upload.toml", "/service/upload", "/et
 /// # Errors
 /// There are problems.
 pub fn run(options: &Options) -> Result<(), Failure> {
-    look(options).tell()
+    let config = usual("fclient", options.config.as_ref(), options.variables.as_ref());
+    look(&Options { config, ..options.clone() }).tell()
 }
 
 /// Looks at everything that can be looked at.

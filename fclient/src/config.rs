@@ -73,7 +73,7 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// Follows one file server: runs hooks when it comes and goes, and powers this machine off with it if asked to.
-#[derive(Debug, Default, Parser)]
+#[derive(Debug, Default, Clone, Parser)]
 #[command(name = "fclient", version)]
 pub struct Options {
     /// The server; HOST alone means port 5555

@@ -5,7 +5,7 @@ use bus::options::{DOOR_GROUP, JOURNAL};
 use bus::secure::AuthorizedFile;
 use nix::unistd::Group;
 use protocol::hook::HookEvent;
-use runner::check::Findings;
+use runner::check::{Findings, usual};
 use runner::exit::Failure;
 use runner::settings::Origin;
 
@@ -19,7 +19,8 @@ const ON_TERM: [&str; 3] = ["shutdown", "restart", "reboot"];
 /// # Errors
 /// There are problems.
 pub fn run(options: &Options) -> Result<(), Failure> {
-    look(options).tell()
+    let config = usual("fserver", options.config.as_ref(), options.variables.as_ref());
+    look(&Options { config, ..options.clone() }).tell()
 }
 
 /// Looks at everything that can be looked at.

@@ -93,7 +93,7 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// Announces that this file server is up, and lets every client let go before it stops.
-#[derive(Debug, Default, Parser)]
+#[derive(Debug, Default, Clone, Parser)]
 #[command(name = "fserver", version)]
 pub struct Options {
     /// Listen here (may be given more than once); without it, on port 5555 of all addresses

@@ -175,6 +175,7 @@ fn what_is_kept_counts_at_the_next_start_of_the_machine() {
     fs::remove_dir_all(recorder.world.path("switches")).unwrap();
     recorder.world.until("it is not recorded", || status(&recorder, "cam1")["status"]["recorded"] == false);
     assert!(recorder.contents("cam1").parts.is_empty());
+    assert!(recorder.cam_does(&["status", "cam1"]).contains(": RECORD=no; `pistop cam enable cam1 --now`"));
     recorder.cam_does(&["enable", "cam1", "--now"]);
     assert_eq!(fs::read_to_string(recorder.world.path("default/seg-cam1")).unwrap(), "RECORD=yes\n");
     assert_eq!(status(&recorder, "cam1")["status"]["online"], true);

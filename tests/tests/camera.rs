@@ -517,3 +517,23 @@ fn an_orphan_on_a_full_ram_disk_is_told_and_adopted_as_soon_as_there_is_room() {
     });
     process.stop(Signal::SIGTERM);
 }
+
+#[test]
+fn whoever_checks_hears_what_each_camera_answers() {
+    let camera = Camera::start(vec![]).unwrap();
+    let mut recorder = Recorder::of("cam1 cam2");
+    recorder.camera("cam1", &camera, "").camera("cam2", &camera, "");
+    fs::write(recorder.world.path("cameras/cam2"), "URL=http://127.0.0.1:1/stream\n").unwrap();
+    let check = |recorder: &Recorder| {
+        let mut command = recorder.world.command(tests::world::programs::find("camera"));
+        let output = command.arg("check").envs(recorder.settings()).output().unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, told) = check(&recorder);
+    assert!(code == Some(100) && told.contains("cam1: answers with pictures of "), "{told}");
+    assert!(told.contains("problem: cam2: ") && told.contains("refuse"), "{told}");
+    let process = recorder.start();
+    recorder.world.until("it is recorded", || check(&recorder).1.contains("cam1: is being recorded"));
+    assert_eq!(camera.log().overlaps, 0, "a camera serves one client");
+    end(process);
+}

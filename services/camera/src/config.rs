@@ -60,7 +60,7 @@ pub const CAMERA: &[Setting] = &[
 ];
 
 /// Records network cameras into segments in RAM.
-#[derive(Debug, Default, Parser)]
+#[derive(Debug, Default, Clone, Parser)]
 #[command(name = "camera", version)]
 pub struct Options {
     /// A directory of variables, one file each, as envdir reads them

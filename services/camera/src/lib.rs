@@ -61,13 +61,12 @@ const REGISTRY: (&str, &str) = ("GST_REGISTRY", "/run/pistop/gstreamer.registry"
 pub fn main(options: &Options) -> Result<(), Failure> {
     keep_registry_in_ram()?;
     runner::log::init("camera");
-    if options.command == Some(Command::Check) {
-        return check::run(options);
-    }
-    let config = Config::load(options)?;
     let no_loop = |why| Failure::Temporary(format!("cannot start the event loop: {why}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no_loop)?;
-    let ended = runtime.block_on(run::run(config));
+    let ended = match options.command {
+        Some(Command::Check) => runtime.block_on(check::run(options)),
+        None => runtime.block_on(run::run(Config::load(options)?)),
+    };
     // Whatever still waits, such as for the name of a camera, is not waited for.
     runtime.shutdown_background();
     ended

@@ -47,7 +47,7 @@ pub struct EventsFlags {
     #[arg(long, value_name = "T")]
     pub since: Option<String>,
     /// Only these, one match is enough: a family (camera), a fact (motion or camera/motion), a machine (kitchen:), both
-    /// (kitchen:motion), or a pattern of topics as MQTT has them (+/evt/camera/#)
+    /// (kitchen:motion), or a pattern of topics as MQTT has them (+/evt/camera/#). Without one all but pings
     #[arg(long = "filter", value_name = "F")]
     pub filters: Vec<String>,
     /// For programs: one JSON object a line
@@ -69,8 +69,9 @@ pub async fn run(door: &Path, flags: &EventsFlags) -> Result<(), Failure> {
     let (bus, keeper) = door::open(door, Duration::ZERO).await?;
     let subscription = bus.subscribe(Subscribe { name: None, filters, from: From::Oldest });
     let sieve = Sieve { since, shows: since.is_none() };
+    let pings = !flags.filters.is_empty();
     let mut show =
-        Show { zone, json: flags.json, columns: Columns::default(), sieve, text: String::new(), shown: false };
+        Show { zone, json: flags.json, columns: Columns::default(), sieve, pings, text: String::new(), shown: false };
     tell(subscription, &mut show, flags.follow).await.unwrap_or_else(|| Err(Failure::Temporary(door::silent(door))))?;
     show.print()?;
     if !show.shown && !flags.json {
@@ -144,12 +145,18 @@ impl Sieve {
     }
 }
 
+fn is_ping(event: &Event) -> bool {
+    event.topic.ends_with("/req/ping") || event.topic.ends_with("/res/ping")
+}
+
 /// How it is shown.
 struct Show {
     zone: Zone,
     json: bool,
     columns: Columns,
     sieve: Sieve,
+    /// Pings, too, of which each `pistop doctor` leaves a dozen.
+    pings: bool,
     /// What is not printed yet.
     text: String,
     /// There was something to show.
@@ -159,7 +166,7 @@ struct Show {
 impl Show {
     fn event(&mut self, event: &Event) {
         let fields = Fields::of(&event.body.0);
-        if !self.sieve.passes(line::at(&fields)) {
+        if !self.sieve.passes(line::at(&fields)) || !self.pings && is_ping(event) {
             return;
         }
         self.shown = true;

@@ -7,6 +7,12 @@ use protocol::hook::HookEvent;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// Where the settings of a program are, for whoever looks at them and named no place: those that its systemd unit has.
+pub fn usual(program: &str, config: Option<&PathBuf>, variables: Option<&PathBuf>) -> Option<PathBuf> {
+    let unit = || Some(PathBuf::from(format!("/etc/pistop/{program}.toml"))).filter(|path| path.exists());
+    config.cloned().or_else(|| if variables.is_none() { unit() } else { None })
+}
+
 /// What was found.
 #[derive(Debug, Default)]
 pub struct Findings {

@@ -44,7 +44,7 @@ pub const SETTINGS: &[Setting] = &[
 ];
 
 /// Brings recordings to S3-compatible storage, newest first, and deletes them here once they are safe there.
-#[derive(Debug, Default, Parser)]
+#[derive(Debug, Default, Clone, Parser)]
 #[command(name = "upload", version)]
 pub struct Options {
     /// A directory of variables, one file each, as envdir reads them
@@ -237,7 +237,11 @@ mod tests {
     use crate::timetable::Rate;
 
     fn load(environment: &[(&str, &str)]) -> Result<Config, BadConfig> {
-        let environment = [("BUCKET", "visd-cctv")].iter().chain(environment).map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let environment = [("BUCKET", "visd-cctv")]
+            .iter()
+            .chain(environment)
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect();
         Config::check(&layers(&Options::default(), environment).unwrap())
     }
 

@@ -35,6 +35,7 @@ pub mod trouble;
 pub mod watch;
 
 use config::{Command, Config, Options};
+use runner::check::usual;
 use runner::exit::Failure;
 
 /// The whole program: which of its forms the flags ask for.
@@ -42,7 +43,11 @@ use runner::exit::Failure;
 /// # Errors
 /// The settings or the surroundings cannot be used.
 pub fn main(options: &Options) -> Result<(), Failure> {
-    let config = Config::load(options)?;
+    let mut options = options.clone();
+    if options.command.is_some() {
+        options.config = usual("upload", options.config.as_ref(), options.variables.as_ref());
+    }
+    let config = Config::load(&options)?;
     let no_loop = |why| Failure::Temporary(format!("cannot start the event loop: {why}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(no_loop)?;
     let result = match &options.command {

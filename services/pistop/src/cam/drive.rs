@@ -24,24 +24,37 @@ const ANSWER: Duration = Duration::from_secs(5);
 pub async fn run(cameras: &Cameras, verbs: &[Verb], aim: &Aim) -> Result<(), Failure> {
     let end = Instant::now() + aim.deadline;
     let targets = aim.names.iter().map(|word| cameras.target(word)).collect::<Result<Vec<_>, _>>()?;
+    // What is said once and for all needs no word about how it is until then.
+    let for_good = verbs.len() > 1;
     for &verb in verbs {
         let seen = Seen { cameras: &cameras.names, runs: cameras.status()?.is_some() };
         let steps = plan::plan(verb, &targets, seen).map_err(Failure::Permanent)?;
         for step in &steps {
-            perform(cameras, step, seen.runs, end).await?;
+            perform(cameras, step, Manner { runs: seen.runs, for_good, end }).await?;
         }
-        if verb == Verb::Stop {
+        if verb == Verb::Stop && !for_good {
             steps.iter().for_each(tell_how_long);
         }
     }
     Ok(())
 }
 
-async fn perform(cameras: &Cameras, step: &Step, runs: bool, end: Instant) -> Result<(), Failure> {
+/// How a step is done.
+#[derive(Clone, Copy)]
+struct Manner {
+    /// The recorder runs.
+    runs: bool,
+    /// For now and for later.
+    for_good: bool,
+    end: Instant,
+}
+
+async fn perform(cameras: &Cameras, step: &Step, manner: Manner) -> Result<(), Failure> {
+    let end = manner.end;
     match step {
         Step::Switch(names, on) => names.iter().try_for_each(|name| switch(cameras, name, *on)),
         Step::Await(names, on) => taken_over(cameras, names, *on, end).await,
-        Step::Keep(names, on) => names.iter().try_for_each(|name| keep(cameras, name, *on, runs)),
+        Step::Keep(names, on) => names.iter().try_for_each(|name| keep(cameras, name, *on, manner)),
         Step::Drive(verb, service, needed) => {
             let deadline = end.saturating_duration_since(Instant::now());
             let how = How { place: cameras.place.clone(), deadline, if_present: *needed == Needed::No };
@@ -65,7 +78,7 @@ fn tell_how_long(step: &Step) {
 }
 
 /// What is recorded now stays so.
-fn keep(cameras: &Cameras, name: &str, on: bool, runs: bool) -> Result<(), Failure> {
+fn keep(cameras: &Cameras, name: &str, on: bool, Manner { runs, for_good, .. }: Manner) -> Result<(), Failure> {
     let now = cameras.places.switched(name).map_or_else(|| cameras.told(name).map(|told| told.record), Ok)?;
     let set = |to| cameras.places.switch(name, to).map_err(|why| unwritten(&cameras.places.switch_dir, &why));
     if runs {
@@ -77,7 +90,7 @@ fn keep(cameras: &Cameras, name: &str, on: bool, runs: bool) -> Result<(), Failu
         set(None)?;
     }
     say(&format!("Updated {} -> {}={}", file.display(), places::RECORD.variable(), if on { "yes" } else { "no" }));
-    if runs && now != on {
+    if runs && now != on && !for_good {
         let (so, verb) = if now { ("goes on being recorded", "stop") } else { ("is not recorded yet", "start") };
         say(&format!("{name}: {so} until this machine starts again; `pistop cam {verb} {name}` changes that now"));
     }

@@ -5,6 +5,7 @@ use super::place::Cameras;
 use crate::local_time::Zone;
 use crate::words::{out, span, table};
 use clap::Args;
+use jiff::Span;
 use jiff::civil::Date;
 use runner::exit::Failure;
 use segments::account::{Account, account};
@@ -26,9 +27,9 @@ pub struct GapsFlags {
     /// The camera, or all
     #[arg(value_name = "NAME", default_value = ALL)]
     pub name: String,
-    /// The day; otherwise today, up to now
-    #[arg(long, value_name = "YYYY-MM-DD")]
-    pub day: Option<Date>,
+    /// The day: YYYY-MM-DD, yesterday or today; otherwise today, up to now
+    #[arg(long, value_name = "DAY", value_parser = said)]
+    pub day: Option<Said>,
     /// The time zone of the day; otherwise that of this machine
     #[arg(long, value_name = "ZONE", value_parser = Zone::named)]
     pub zone: Option<Zone>,
@@ -38,6 +39,26 @@ pub struct GapsFlags {
     /// For programs
     #[arg(long)]
     pub json: bool,
+}
+
+/// A day as people say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// So many days before today.
+    Ago(i32),
+    /// That of the calendar.
+    On(Date),
+}
+
+fn said(text: &str) -> Result<Said, String> {
+    match text {
+        "today" => Ok(Said::Ago(0)),
+        "yesterday" => Ok(Said::Ago(1)),
+        _ => text
+            .parse()
+            .map(Said::On)
+            .map_err(|_| format!("`{text}` is no day; write today, yesterday or one as in 2026-11-25")),
+    }
 }
 
 /// A camera's day.
@@ -75,9 +96,13 @@ pub fn run(cameras: &Cameras, flags: &GapsFlags) -> Result<(), Failure> {
 }
 
 /// The day in milliseconds since 1970, as far as it has gone.
-fn when(day: Option<Date>, zone: &Zone) -> Result<(u64, u64), Failure> {
+fn when(day: Option<Said>, zone: &Zone) -> Result<(u64, u64), Failure> {
     let now = zone.now();
-    let (from, to) = zone.day(day.unwrap_or(now.date())).map_err(Failure::Permanent)?;
+    let day = match day.unwrap_or(Said::Ago(0)) {
+        Said::On(day) => day,
+        Said::Ago(days) => now.date().saturating_sub(Span::new().days(days)),
+    };
+    let (from, to) = zone.day(day).map_err(Failure::Permanent)?;
     let now = u64::try_from(now.timestamp().as_millisecond()).unwrap_or_default();
     if from >= now {
         return Err(Failure::Permanent("that day has not begun yet; leave --day away for today".into()));
@@ -226,6 +251,16 @@ mod tests {
         lines.extend(open.then(|| line(4_860_000, What::Alive { clock: clock(4_860_000), open: Some(4_850_000) })));
         let (from, to) = (START - 60_000, START + 4_860_000);
         Day { camera: "cam1".into(), from, to, account: account(&lines, from, to) }
+    }
+
+    #[test]
+    fn a_day_is_written_as_people_say_it() {
+        assert_eq!(said("yesterday"), Ok(Said::Ago(1)));
+        assert_eq!(said("2026-11-25"), Ok(Said::On(Date::constant(2026, 11, 25))));
+        assert!(said("monday").unwrap_err().contains("write today, yesterday or one as in 2026-11-25"));
+        let zone = Zone::named("UTC").unwrap();
+        let starts = [Some(Said::Ago(1)), None].map(|day| when(day, &zone).unwrap().0);
+        assert_eq!(starts[0] + 86_400_000, starts[1]);
     }
 
     #[test]

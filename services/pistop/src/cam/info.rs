@@ -23,7 +23,8 @@ pub fn run(cameras: &Cameras) -> Result<(), Failure> {
     text += &view::house(cameras, status.as_ref());
     for name in &cameras.names {
         let queue = Queue::of(cameras, name)?;
-        text.extend(view::about(name, status.as_ref(), &queue, &zone).into_iter().map(|line| line + "\n"));
+        let switch = cameras.places.switched(name);
+        text.extend(view::about(name, status.as_ref(), switch, &queue, &zone).into_iter().map(|line| line + "\n"));
     }
     out(&text)
 }

@@ -67,7 +67,10 @@ pub async fn run(cameras: &Cameras, look: &Look) -> Result<(), Failure> {
     }
     services(cameras).await;
     let zone = Zone::local();
-    let lines = queues.iter().flat_map(|(name, queue)| about(name, status.as_ref(), queue, &zone));
+    let lines = queues.iter().flat_map(|(name, queue)| {
+        let switch = cameras.places.switched(name);
+        about(name, status.as_ref(), switch, queue, &zone)
+    });
     out(&(house(cameras, status.as_ref()) + &lines.map(|line| line + "\n").collect::<String>()))
 }
 
@@ -92,9 +95,10 @@ pub fn house(cameras: &Cameras, status: Option<&Status>) -> String {
 }
 
 /// About one camera: how it is, its last segment, what waits.
-pub fn about(name: &str, status: Option<&Status>, queue: &Queue, zone: &Zone) -> Vec<String> {
+pub fn about(name: &str, status: Option<&Status>, switch: Option<bool>, queue: &Queue, zone: &Zone) -> Vec<String> {
     let camera = status.and_then(|status| status.camera(name));
     let first = match (camera, status) {
+        (Some(camera), _) if !camera.recorded => unrecorded(camera, switch),
         (Some(camera), _) => sentence(camera),
         (None, Some(_)) => format!("{name}: the recorder does not know it; see `camera check`"),
         (None, None) => format!("{name}: not recorded, no recorder runs"),
@@ -105,19 +109,27 @@ pub fn about(name: &str, status: Option<&Status>, queue: &Queue, zone: &Zone) ->
     std::iter::once(first).chain(last).chain([format!("  {}", waiting(queue, zone))]).collect()
 }
 
+/// Who wants it so.
+fn unrecorded(camera: &status::Camera, switch: Option<bool>) -> String {
+    let (name, since) = (&camera.camera, span(Duration::from_secs(camera.for_sec)));
+    match switch {
+        Some(false) => format!(
+            "{name}: not recorded for {since}: stopped until `pistop cam start {name}`, or until this machine starts again"
+        ),
+        _ => format!("{name}: not recorded for {since}: RECORD=no; `pistop cam enable {name} --now` changes that"),
+    }
+}
+
 /// How it is.
 pub fn sentence(camera: &status::Camera) -> String {
     let status::Camera { camera: name, why, encoder, bitrate, segment_sec, .. } = camera;
     let since = span(Duration::from_secs(camera.for_sec));
     let how = format!("{bitrate} kbit/s by {encoder} in segments of {segment_sec} s");
-    match (camera.recorded, camera.online) {
-        (false, _) => format!("{name}: not recorded, as RECORD or its switch says, for {since}"),
-        (true, false) => format!("{name}: offline for {since}: {why}"),
-        (true, true) => {
-            let fps = camera.fps.map_or_else(|| "pictures".into(), |fps| format!("{fps} pictures a second"));
-            format!("{name}: online for {since}: {fps}, {how}; {}", lost(camera))
-        }
+    if !camera.online {
+        return format!("{name}: offline for {since}: {why}");
     }
+    let fps = camera.fps.map_or_else(|| "pictures".into(), |fps| format!("{fps} pictures a second"));
+    format!("{name}: online for {since}: {fps}, {how}; {}", lost(camera))
 }
 
 fn lost(camera: &status::Camera) -> String {
@@ -172,7 +184,11 @@ mod tests {
         let offline = status::Camera { online: false, why: "refuses connections".into(), ..camera() };
         assert_eq!(sentence(&offline), "cam1: offline for 2 h 5 min: refuses connections");
         let off = status::Camera { recorded: false, ..offline };
-        assert!(sentence(&off).starts_with("cam1: not recorded, as RECORD or its switch says"));
+        assert_eq!(
+            unrecorded(&off, None),
+            "cam1: not recorded for 2 h 5 min: RECORD=no; `pistop cam enable cam1 --now` changes that"
+        );
+        assert!(unrecorded(&off, Some(false)).contains("stopped until `pistop cam start cam1`, or until this machine"));
     }
 
     #[test]
@@ -183,7 +199,7 @@ mod tests {
             Queue { segments: 3, bytes: 5_242_880, marked: 1, held: 2, oldest_unix_ms: Some(1_795_658_040_123) };
         let told = "to be uploaded: 3 segments, 5.0 MiB, since 2026-11-26 01:54:00; 1 evidence, 2 on their way";
         assert_eq!(waiting(&queue, &zone), told);
-        let lines = about("cam1", None, &queue, &zone);
+        let lines = about("cam1", None, None, &queue, &zone);
         assert_eq!(lines, ["cam1: not recorded, no recorder runs".to_owned(), format!("  {told}")]);
     }
 }
