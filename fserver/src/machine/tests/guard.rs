@@ -295,3 +295,18 @@ fn who_was_here_for_presence_alone_begins_anew_when_the_house_is_opened() {
     scene.feed(Input::Listed(list(&[]), false));
     assert!(!scene.was_reset(bath), "once is enough");
 }
+
+#[test]
+fn the_bus_is_told_where_a_machine_is_that_proves_nothing() {
+    let strangers = |scene: &Scene| -> Vec<Option<IpAddr>> {
+        let stranger = |action: &Action| if let Action::BusUp(.., stranger) = action { Some(*stranger) } else { None };
+        scene.done.iter().filter_map(stranger).collect()
+    };
+    let mut open = Scene::new();
+    let bath = open.begins("bath", "10.0.0.66");
+    open.hello(bath, "bath");
+    assert_eq!(strangers(&open), ["10.0.0.66".parse().ok()]);
+    let (mut closed, key) = Scene::closed(|_| {});
+    closed.proves("kitchen", key, "10.0.0.7");
+    assert_eq!(strangers(&closed), [None]);
+}
