@@ -53,7 +53,11 @@ pub const CAMERA: &[Setting] = &[
     setting("day-url", "", "what is called at the beginning of the day, as in http://192.168.1.33:8080/day"),
     setting("night-url", "", "the same at the beginning of the night"),
     setting("fps", "15", "pictures a second at most; more are thinned out"),
-    setting("bitrate", "1000", "kbit a second at FPS pictures a second; fewer pictures take as much less"),
+    setting(
+        "bitrate",
+        "1000",
+        "kbit a second at most; at fewer than FPS pictures a second (or 15, if FPS is more) as much less",
+    ),
     places::SEGMENT_SEC,
     setting("motion-percent", "2", "how much of the picture has to move, in percent, to be motion; 0 for none"),
     places::RECORD,

@@ -22,6 +22,8 @@ const REQUEST: usize = 8 * 1024;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// An address that cannot be had is tried again after this time.
 const AGAIN: Duration = Duration::from_secs(5);
+/// A viewer may have vanished without a word: his stream ends when there was no picture for so long.
+const IDLE: Duration = Duration::from_secs(60);
 const BOUNDARY: &str = "pistop-picture";
 
 /// The newest picture of each camera; there may be more cameras later.
@@ -150,6 +152,7 @@ async fn changes(pictures: &mut watch::Receiver<Option<Bytes>>, viewer: &mut Tcp
                 Ok(1..) => {}
                 Ok(0) | Err(_) => return false,
             },
+            () = tokio::time::sleep(IDLE) => return false,
         }
     }
 }
@@ -172,4 +175,19 @@ async fn stream_pictures(mut stream: TcpStream, mut pictures: watch::Receiver<Op
         .await??;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_viewer_who_goes_while_there_is_no_picture_gives_up_his_place() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let viewer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (mut served, _) = listener.accept().await.unwrap();
+        let (_camera, mut pictures) = watch::channel(None);
+        drop(viewer);
+        assert!(!timeout(PATIENCE, changes(&mut pictures, &mut served)).await.unwrap());
+    }
 }

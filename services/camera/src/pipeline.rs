@@ -13,7 +13,7 @@ mod rate;
 mod stage;
 mod watch;
 
-pub use rate::Rate;
+pub use rate::{Rate, Wanted};
 pub use watch::Watch;
 
 use bytes::Bytes;

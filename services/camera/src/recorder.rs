@@ -9,7 +9,7 @@ use crate::house::House;
 use crate::machine::{Action, Input, Machine, Picture, Rules};
 use crate::pace::Pace;
 use crate::pipeline::encoder::Kind;
-use crate::pipeline::{Output, Pipeline, Watch};
+use crate::pipeline::{Output, Pipeline, Rate, Watch};
 use crate::ram::Ram;
 use crate::silence::{Seen, Silence};
 use crate::status::{ASKED, Board, Status};
@@ -116,11 +116,8 @@ pub async fn run(mut camera: watch::Receiver<Camera>, around: Surroundings, outl
             Ok(()) => given_up = was_told,
             Err(Trouble::Process(why)) => return Err(Failure::Temporary(format!("{}: {why}", now.name))),
             Err(Trouble::Camera(why)) => {
-                tracing::error!("{}: {why}; it is left alone for {} s, others are recorded", now.name, REST.as_secs());
-                if !was_told {
-                    around.house.say(Fact::CameraOffline { camera: now.name.clone(), why: why.clone() });
-                }
                 given_up = true;
+                tell_given_up(&now.name, &why, was_told, &around.house);
                 status.lost(&why, around.wall.now());
                 outlets.board.show(&status);
                 rest(&mut camera, &around).await;
@@ -128,6 +125,14 @@ pub async fn run(mut camera: watch::Receiver<Camera>, around: Surroundings, outl
         }
     }
     Ok(())
+}
+
+/// The log is told each time, the house once.
+fn tell_given_up(name: &str, why: &str, was_told: bool, house: &House) {
+    tracing::error!("{name}: {why}; it is left alone for {} s, others are recorded", REST.as_secs());
+    if !was_told {
+        house.say(Fact::CameraOffline { camera: name.into(), why: why.into() });
+    }
 }
 
 /// Until it is worth another try.
@@ -216,8 +221,8 @@ struct Recorder {
     /// Pictures that wait until their pace is known; `None` once it is.
     held: Option<Vec<(Frame, Duration)>>,
     pipeline: Option<Pipeline>,
-    /// Pictures a second, as the encoder was told when it began.
-    believes: f64,
+    /// What the encoder was told.
+    told: Rate,
     outputs: Option<mpsc::Receiver<Output>>,
     watch: Watch,
     writer: Writer,
@@ -245,7 +250,7 @@ impl Recorder {
             pace: Pace::new(recording.fps),
             held: Some(Vec::new()),
             pipeline: None,
-            believes: recording.fps,
+            told: Rate { fps: recording.fps, bitrate: recording.bitrate, buffer_ms: 0 },
             outputs: None,
             watch: Watch::new(around.patience),
             writer: Writer::new(&camera.name, &around),
@@ -356,7 +361,10 @@ impl Recorder {
         let mut key = false;
         for action in self.machine.handle(input, now) {
             match action {
-                Action::Key => key = true,
+                Action::Key => {
+                    key = true;
+                    self.follow_pace(false);
+                }
                 Action::Begin(reason) => picture.iter().for_each(|(_, picture)| self.writer.cut(picture.taken, reason)),
                 Action::Encode => {
                     if let Some((jpeg, picture)) = &picture {
@@ -384,9 +392,7 @@ impl Recorder {
         self.status.recorded_as(&recording);
         self.outlets.board.show(&self.status);
         self.pace.limit(recording.fps);
-        if let Some(pipeline) = &self.pipeline {
-            pipeline.set(self.rate());
-        }
+        self.follow_pace(true);
         self.perform(Input::Rules(rules(&recording)), None)
     }
 

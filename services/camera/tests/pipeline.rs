@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use camera::pipeline::encoder::Kind;
-use camera::pipeline::{Output, Pipeline, Rate};
+use camera::pipeline::{Output, Pipeline, Rate, Wanted};
 use gstreamer::prelude::*;
 use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
@@ -50,7 +50,7 @@ fn units(bytes: &[u8]) -> Vec<u8> {
 
 fn start(fps: f64) -> (Pipeline, Out) {
     camera::pipeline::init().unwrap();
-    let (pipeline, out) = Pipeline::start("test", Kind::X264, Rate::at(fps, fps, 1000)).unwrap();
+    let (pipeline, out) = Pipeline::start("test", Kind::X264, Rate { fps, bitrate: 1000, buffer_ms: 600 }).unwrap();
     (pipeline, Out(out))
 }
 
@@ -120,8 +120,8 @@ async fn the_bits_follow_the_pictures_that_really_come() {
     };
     for (believed, fps) in [(15.0, 15), (15.0, 5), (15.0, 1), (4.0, 4), (5.0, 15)] {
         let (pipeline, mut out) = start(believed);
-        pipeline.set(Rate::at(believed, 15.0, 2000));
-        pipeline.set(Rate::at(believed, 15.0, 1000));
+        pipeline.set(Wanted { fps: 15.0, bitrate: 2000 }.rate(believed, fps as f64));
+        pipeline.set(Wanted { fps: 15.0, bitrate: 1000 }.rate(believed, fps as f64));
         let mut bytes = 0;
         for (n, jpeg) in noise.iter().enumerate() {
             pipeline.push(jpeg.clone(), at(n, fps), (n as u64).is_multiple_of(3 * fps));

@@ -123,3 +123,11 @@ fn what_cannot_be_used_is_named_with_its_place_and_the_remedy() {
         assert!(told.contains(remedy) && told.contains(name), "{told}");
     }
 }
+
+#[test]
+fn two_cameras_with_one_stream_are_named() {
+    let [one, two] = [("cameras/cam1", "URL=http://cam/\n"), ("cameras/cam2", "URL=http://cam:80/\n")];
+    let config = Etc::new(&[one, two, ("cameras/cam3", "URL=http://cam/3\n")]).load("cam1 cam2 cam3", &[]).unwrap();
+    let told = shared_streams(&config.cameras);
+    assert_eq!(told, ["cam1 and cam2 have one URL, and an ESP32 serves one of them; give each its own"]);
+}

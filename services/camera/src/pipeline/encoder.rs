@@ -63,7 +63,7 @@ fn ten_pictures() -> Result<(), String> {
     form.set_property("caps", size.field("framerate", gst::Fraction::new(15, 1)).build());
     let sink = gstreamer_app::AppSink::builder().sync(false).build();
     let mut elements = vec![source, form, make("videoconvert")?];
-    elements.extend(elements_of(Kind::Hardware, Rate::at(15.0, 15.0, 1000))?);
+    elements.extend(elements_of(Kind::Hardware, Rate { fps: 15.0, bitrate: 1000, buffer_ms: 600 })?);
     elements.push(sink.clone().upcast());
     pipeline.add_many(&elements).and_then(|()| gst::Element::link_many(&elements)).map_err(|why| why.to_string())?;
     pipeline.set_state(gst::State::Playing).map_err(|_| "it does not start".to_owned())?;

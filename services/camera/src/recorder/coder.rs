@@ -5,7 +5,7 @@ use super::queue::Sent;
 use super::{Recorder, Trouble};
 use crate::machine::{Input, Picture};
 use crate::pipeline::encoder::Kind;
-use crate::pipeline::{Output, Pipeline, Rate, Watch};
+use crate::pipeline::{Output, Pipeline, Rate, Wanted, Watch};
 use bytes::Bytes;
 use segments::account::TOLERANCE_MS;
 use segments::ledger::{Line, What};
@@ -32,8 +32,8 @@ impl Recorder {
     }
 
     fn start_pipeline(&mut self) -> Result<Pipeline, Trouble> {
-        self.believes = self.pace.known().unwrap_or(self.recording.fps);
-        let (rate, encoder) = (self.rate(), self.around.encoder);
+        self.told = self.rate(self.pace());
+        let (rate, encoder) = (self.told, self.around.encoder);
         tracing::info!("{}: {} pictures a second, {} kbit/s by {}", self.name, rate.fps, rate.bitrate, encoder.name());
         let no_thread = |why| Trouble::Camera(format!("no thread for the encoder: {why}"));
         let (pipeline, outputs) = Pipeline::start(&self.name, encoder, rate).map_err(no_thread)?;
@@ -42,8 +42,21 @@ impl Recorder {
         Ok(pipeline)
     }
 
-    pub(super) fn rate(&self) -> Rate {
-        Rate::at(self.believes, self.recording.fps, self.recording.bitrate)
+    fn pace(&self) -> f64 {
+        self.pace.known().unwrap_or(self.recording.fps)
+    }
+
+    fn rate(&self, believed: f64) -> Rate {
+        Wanted { fps: self.recording.fps, bitrate: self.recording.bitrate }.rate(believed, self.pace())
+    }
+
+    /// The encoder works as is wanted from now on, or `at_once` even if it nearly does.
+    pub(super) fn follow_pace(&mut self, at_once: bool) {
+        let rate = self.rate(self.told.fps);
+        if let Some(pipeline) = self.pipeline.as_ref().filter(|_| at_once || self.told.is_off(&rate)) {
+            self.told = rate;
+            pipeline.set(rate);
+        }
     }
 
     pub(super) fn output(&mut self, output: Option<Output>) -> Result<(), Trouble> {
