@@ -537,3 +537,19 @@ fn whoever_checks_hears_what_each_camera_answers() {
     assert_eq!(camera.log().overlaps, 0, "a camera serves one client");
     end(process);
 }
+
+#[test]
+fn a_segment_that_would_take_the_room_of_others_ends_before_and_loses_no_picture() {
+    let camera = Camera::start(vec![]).unwrap();
+    let mut recorder = Recorder::of("cam1");
+    recorder.camera("cam1", &camera, &format!("{STILL}\nFPS=60\nSEGMENT_SEC=3600")).set("RAM_BYTES", "2000000");
+    let process = recorder.start();
+    let all = recorder.wait_for("cam1", 2);
+    end(process);
+    for found in &all[..2] {
+        assert_eq!(found.label.reason, Reason::Length);
+        assert!((500_000..700_000).contains(&found.bytes), "a quarter: {found:?}");
+    }
+    let numbers = sound(&all[..2]);
+    assert!(numbers.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{numbers:?}");
+}

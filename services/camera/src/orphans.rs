@@ -77,7 +77,9 @@ pub fn adopt(
         match one(camera, folder, bare, part, make_room, note) {
             Ok(found) => adopted.segments.extend(found),
             Err(why) if is_full(&why) => {
-                tracing::warn!("{} is adopted as soon as there is room: {why}", bare.path.display());
+                let (file, remedy) =
+                    (bare.path.display(), "delete what else lies on that disk, or make RAM_MOUNT larger");
+                tracing::warn!("{file} is adopted as soon as there is room: {why}; {remedy}");
                 adopted.wait = true;
             }
             Err(why) => tracing::error!("{} cannot be adopted: {why}; look at it and delete it", bare.path.display()),
@@ -198,6 +200,20 @@ mod tests {
         fs::write(&open, pictures(5)).unwrap();
         let adopted = adopt("cam1", dir.path(), 9, &mut || false, &mut |_| ()).unwrap();
         assert!(adopted == Adopted::default() && open.exists());
+    }
+
+    #[test]
+    fn on_a_full_disk_an_orphan_waits_unless_others_make_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let (name, noted) = (Name::new(1000, 9, 1), &mut |_: &Label| ());
+        let full = || std::os::unix::fs::symlink("/dev/full", dir.path().join(format!(".{name}.json.new"))).unwrap();
+        fs::write(dir.path().join(name.part()), pictures(5)).unwrap();
+        full();
+        let waits = adopt("cam1", dir.path(), 1, &mut || false, noted).unwrap();
+        assert_eq!(waits, Adopted { segments: Vec::new(), wait: true });
+        full();
+        let adopted = adopt("cam1", dir.path(), 1, &mut || true, noted).unwrap();
+        assert!(adopted.segments.len() == 1 && !adopted.wait, "{adopted:?}");
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! A segment appears whole: its label is there before it. Dying in between leaves a `.part` with or without a label, which
 //! the recorder's next run finds.
 
+use crate::put::{put, put_or_write_over};
 use crate::{Held, Label, Name};
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Ends a segment: its `.ts.part` becomes a `.ts` with a label.
@@ -12,12 +12,8 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// There is no `.ts.part`, or no room for the label; then the `.part` stands as it was.
 pub fn close(folder: &Path, name: &Name, label: &Label) -> io::Result<PathBuf> {
-    match put_label(folder, name, label) {
-        Err(why) if why.kind() == io::ErrorKind::StorageFull => {
-            write_over(&folder.join(name.label()), label).map_err(|_| why)?;
-        }
-        put => put?,
-    }
+    // Nobody reads its label before there is a `.ts`, and one that is nearly right was there since it was begun.
+    put_or_write_over(&folder.join(name.label()), &aside(folder, name), &label.encode()?)?;
     let path = folder.join(name.segment());
     fs::rename(folder.join(name.part()), &path)?;
     Ok(path)
@@ -31,7 +27,7 @@ pub fn close(folder: &Path, name: &Name, label: &Label) -> io::Result<PathBuf> {
 pub fn rename(folder: &Path, old: &Name, label: &Label) -> io::Result<Option<Name>> {
     let Some(_held) = Held::take(&folder.join(old.segment()))? else { return Ok(None) };
     let new = old.starting(label.start_unix_ms);
-    put_label(folder, &new, label)?;
+    put(&folder.join(new.label()), &aside(folder, &new), &label.encode()?)?;
     if new != *old {
         fs::rename(folder.join(old.segment()), folder.join(new.segment()))?;
         fs::remove_file(folder.join(old.label()))?;
@@ -39,17 +35,8 @@ pub fn rename(folder: &Path, old: &Name, label: &Label) -> io::Result<Option<Nam
     Ok(Some(new))
 }
 
-fn put_label(folder: &Path, name: &Name, label: &Label) -> io::Result<()> {
-    let aside = folder.join(format!(".{name}.json.new"));
-    let put = fs::write(&aside, label.encode()?).and_then(|()| fs::rename(&aside, folder.join(name.label())));
-    put.inspect_err(|_| drop(fs::remove_file(&aside)))
-}
-
-/// Where no other file finds room, the label that was there since the part was begun has some. Nobody reads it before there is a `.ts`.
-fn write_over(path: &Path, label: &Label) -> io::Result<()> {
-    let (bytes, file) = (label.encode()?, OpenOptions::new().write(true).open(path)?);
-    file.write_all_at(&bytes, 0)?;
-    file.set_len(bytes.len() as u64)
+fn aside(folder: &Path, name: &Name) -> PathBuf {
+    folder.join(format!(".{name}.json.new"))
 }
 
 #[cfg(test)]
@@ -57,6 +44,7 @@ mod tests {
     use super::*;
     use crate::label::tests::label;
     use crate::{Clock, read};
+    use std::os::unix::fs::symlink;
 
     const NAME: Name = Name::new(1000, 1, 1);
 
@@ -72,19 +60,16 @@ mod tests {
     }
 
     #[test]
-    fn on_a_full_disk_a_label_takes_the_place_of_the_one_that_was_there() {
+    fn a_segment_is_closed_on_a_full_disk_if_it_has_a_label_already() {
         let dir = tempfile::tempdir().unwrap();
-        let (path, label) = (dir.path().join(NAME.label()), label(&NAME, true));
-        assert_eq!(
-            write_over(&path, &label).unwrap_err().kind(),
-            io::ErrorKind::NotFound,
-            "it takes no room of its own"
-        );
-        for before in [vec![b'x'; 2000], b"{}".to_vec()] {
-            fs::write(&path, before).unwrap();
-            write_over(&path, &label).unwrap();
-            assert_eq!(Label::decode(&fs::read(&path).unwrap()).unwrap(), label);
-        }
+        let full = || symlink("/dev/full", aside(dir.path(), &NAME)).unwrap();
+        fs::write(dir.path().join(NAME.part()), b"hello").unwrap();
+        full();
+        assert_eq!(close(dir.path(), &NAME, &label(&NAME, true)).unwrap_err().kind(), io::ErrorKind::StorageFull);
+        fs::write(dir.path().join(NAME.label()), b"{}").unwrap();
+        full();
+        close(dir.path(), &NAME, &label(&NAME, true)).unwrap();
+        assert_eq!(read(dir.path()).unwrap().closed[0].label, label(&NAME, true));
     }
 
     #[test]

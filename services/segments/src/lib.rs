@@ -7,6 +7,7 @@
 //! | [`label`] | what is known of a segment. Pure |
 //! | [`folder`] | what lies in a camera's folder |
 //! | [`close`] | a segment appears whole, and gets another name whole |
+//! | [`put`] | a file changes whole |
 //! | [`held`] | who holds a segment, and how it goes |
 //! | [`ledger`] | what a recorder knew, line by line |
 //! | [`account`] | of each moment whether it is recorded, or why not. Pure |
@@ -27,6 +28,7 @@ pub mod label;
 pub mod ledger;
 pub mod name;
 pub mod places;
+pub mod put;
 pub mod status;
 
 pub use close::{close, rename};

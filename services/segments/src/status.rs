@@ -1,5 +1,6 @@
 //! How a recorder and its cameras are: `status.json` beside the recordings, written by the recorder for whoever asks.
 
+use crate::put::put_or_write_over;
 use crate::{Clock, Label};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -77,13 +78,13 @@ impl Status {
         Ok(Some(status).filter(|_| age.is_some_and(|age| age <= STALE_MS)))
     }
 
-    /// Writes it, whole.
+    /// Writes it, whole; on a full disk over what was there, since it is wanted most then.
     ///
     /// # Errors
     /// There is no room.
     pub fn write(&self, ram_dir: &Path) -> io::Result<()> {
         let aside = ram_dir.join(format!(".{FILE}"));
-        fs::write(&aside, self.json()).and_then(|()| fs::rename(aside, ram_dir.join(FILE)))
+        put_or_write_over(&ram_dir.join(FILE), &aside, self.json().as_bytes())
     }
 
     /// One object in a line.

@@ -3,6 +3,7 @@
 
 use super::{Line, What, death, decode};
 use crate::is_camera_name;
+use crate::put::{put, put_or_write_over};
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -82,7 +83,8 @@ impl Pen {
     /// There is no room.
     pub fn alive(&self, line: &Line) -> io::Result<()> {
         let (path, aside) = (self.path.with_extension("alive"), self.path.with_extension("new"));
-        replace(&aside, &line.encode()?, &path)
+        // Or on a full disk it would seem to be dead.
+        put_or_write_over(&path, &aside, &line.encode()?)
     }
 
     /// Forgets the first lines for which `old` holds, which is told their place in bytes, too; of them only remains what later ones
@@ -103,7 +105,7 @@ impl Pen {
             bytes.extend(line.encode()?);
         }
         let aside = self.path.with_extension("new");
-        replace(&aside, &bytes, &self.path)?;
+        put(&self.path, &aside, &bytes)?;
         (self.file, self.bytes) = (OpenOptions::new().write(true).open(&self.path)?, bytes.len() as u64);
         Ok(())
     }
@@ -138,12 +140,6 @@ pub fn tell(ram_dir: &Path, camera: &str, what: What) -> io::Result<()> {
     let new = path.metadata().is_ok_and(|about| about.len() > MOST / 8);
     let mut file = OpenOptions::new().create(true).write(true).append(!new).truncate(new).open(path)?;
     file.write_all(&line)
-}
-
-/// Where there is no room for it, nothing of it stays.
-fn replace(aside: &Path, content: &[u8], path: &Path) -> io::Result<()> {
-    let put = fs::write(aside, content).and_then(|()| fs::rename(aside, path));
-    put.inspect_err(|_| drop(fs::remove_file(aside)))
 }
 
 /// Everything that is known of a camera, the sign of life last.
@@ -260,6 +256,12 @@ mod tests {
         let writes = |path: &Path| OpenOptions::new().write(true).open(path).unwrap();
         let mut pen = Pen::on(path.clone(), writes("/dev/full".as_ref()), &before, 200);
         assert_eq!(pen.write(&begun(200)).unwrap_err().kind(), ErrorKind::StorageFull);
+        let alive = |at| line(at, What::Alive { clock: CLOCK, open: None });
+        pen.alive(&alive(200)).unwrap();
+        std::os::unix::fs::symlink("/dev/full", path.with_extension("new")).unwrap();
+        pen.alive(&alive(300)).unwrap();
+        assert_eq!(super::alive(&path), Some(alive(300)), "and it says that it lives");
+        fs::remove_file(path.with_extension("alive")).unwrap();
         pen.file = writes(&path);
         pen.write(&line(210, What::Stopped)).unwrap();
         let lines = read(dir.path(), "cam1").unwrap();
