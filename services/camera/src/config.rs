@@ -50,7 +50,11 @@ pub const SETTINGS: &[Setting] = &[
 /// Every key of a camera.
 pub const CAMERA: &[Setting] = &[
     setting("url", "", "its stream, as in http://192.168.1.33/stream"),
-    setting("day-url", "", "what is called at the beginning of the day, as in http://192.168.1.33:8080/day"),
+    setting(
+        "day-url",
+        "",
+        "what is called at the beginning of the day, as in http://192.168.1.33:8080/day; empty for nothing",
+    ),
     setting("night-url", "", "the same at the beginning of the night"),
     setting("fps", "15", "pictures a second at most; more are thinned out"),
     setting(

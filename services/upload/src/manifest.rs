@@ -109,7 +109,7 @@ impl Hour<'_> {
             let what = match state {
                 State::Lost => What::Vanished { run, sequence },
                 State::Done => What::Sent { run, sequence },
-                State::Reserved => continue,
+                State::Reserved | State::Sending => continue,
             };
             lines.push(Line { at: 0, what });
         }
