@@ -69,7 +69,7 @@ fn set_up(sandbox: &Sandbox, camera: &Camera, endpoint: &str) {
         text.replace(&line, &format!("{key} = \"{value}\""))
     };
     let upload = with(with(example("upload.toml"), "endpoint", endpoint), "path-style", "1");
-    let upload = with(upload, "bucket", tests::b2::BUCKET);
+    let upload = with(upload, "bucket", b2::BUCKET);
     fs::write(sandbox.path("upload.toml"), upload).unwrap();
     fs::write(sandbox.path("camera.toml"), with(example("camera.toml"), "cameras", "cam1")).unwrap();
     fs::write(sandbox.path("cam1"), format!("URL={}\nSEGMENT_SEC=2\n", camera.url())).unwrap();

@@ -8,13 +8,14 @@ use crate::house::House;
 use crate::ledger::Ledgers;
 use crate::wall::Wall;
 use nix::sys::statfs::{Statfs, TMPFS_MAGIC, statfs};
+use nix::unistd::{Group, Uid, chown};
 use protocol::fact::Fact;
 use runner::exit::Failure;
 use segments::ledger::{Closed, What};
 use segments::{Found, Held, evict};
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,6 +26,8 @@ const ON_DISK: u64 = 1 << 30;
 pub const ROOM: u64 = 256 * 1024;
 /// All open segments together take the budget divided by this at most; those that are closed can make room for them.
 const OPEN_SHARE: u64 = 4;
+/// Its members may look at recordings.
+const GROUP: &str = bus::options::DOOR_GROUP.default;
 /// Marks the folder as ours.
 const LOCK: &str = ".recorder";
 
@@ -58,9 +61,13 @@ impl Ram {
             let remedy = "set RAM_DIR to a folder that this user may write to";
             Failure::Permanent(format!("{}: {why}; {remedy}", dir.display()))
         };
-        fs::DirBuilder::new().recursive(true).mode(0o755).create(dir).map_err(bad)?;
+        let is_ours = !dir.exists();
+        fs::create_dir_all(dir).map_err(bad)?;
         if let Some(size) = mount.filter(|_| !is_mount(dir)) {
             mount_if_possible(dir, size)?;
+        }
+        if is_ours {
+            keep_from_others(dir).map_err(bad)?;
         }
         let lock = lock(dir).map_err(bad)?.ok_or_else(|| {
             Failure::Temporary(format!(
@@ -210,7 +217,7 @@ fn mount_if_possible(dir: &Path, size: &str) -> Result<(), Failure> {
         tracing::info!("{place}: recordings lie there, so no tmpfs is mounted over them");
         return Ok(());
     }
-    match mount_tmpfs(dir, size) {
+    match mount_tmpfs(dir, size).and_then(|()| keep_from_others(dir)) {
         Ok(()) => tracing::info!("a tmpfs of {size} is mounted at {place}"),
         Err(why) if why.kind() == io::ErrorKind::PermissionDenied && is_tmpfs(dir) => {
             tracing::warn!("no tmpfs of {size} can be mounted at {place}: {why}; what is free there has to do");
@@ -226,9 +233,19 @@ fn mount_if_possible(dir: &Path, size: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// What somebody's cameras see is not for every user of the machine: for root, and for the group that may use the event bus.
+fn keep_from_others(dir: &Path) -> io::Result<()> {
+    fs::set_permissions(dir, Permissions::from_mode(0o750))?;
+    match Group::from_name(GROUP) {
+        // Who is not root cannot give it away.
+        Ok(Some(group)) if Uid::effective().is_root() => Ok(chown(dir, None, Some(group.gid))?),
+        _ => Ok(()),
+    }
+}
+
 fn mount_tmpfs(dir: &Path, size: &str) -> io::Result<()> {
     let flags = sys_mount::MountFlags::NOATIME | sys_mount::MountFlags::NOSUID | sys_mount::MountFlags::NODEV;
-    let data = format!("size={size},mode=0755");
+    let data = format!("size={size},mode=0750");
     sys_mount::Mount::builder().fstype("tmpfs").flags(flags).data(&data).mount("tmpfs", dir).map(drop)
 }
 
@@ -281,6 +298,17 @@ pub(crate) mod tests {
     pub(crate) fn ram(dir: &Path, cap: u64, cameras: usize) -> Ram {
         let (house, wall) = (House::open(Bus::open(&dir.join("none"), "test 1")), Wall::start(dir.join("clock")));
         Ram::prepare(&dir.join("ram"), Some(cap), None, cameras, house, Arc::new(wall)).unwrap()
+    }
+
+    #[test]
+    fn recordings_are_not_for_every_user_and_a_folder_of_the_owners_stays_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let mode = || fs::metadata(dir.path().join("ram")).unwrap().permissions().mode() & 0o777;
+        drop(ram(dir.path(), 1_000_000, 1));
+        assert_eq!(mode(), 0o750);
+        fs::set_permissions(dir.path().join("ram"), Permissions::from_mode(0o755)).unwrap();
+        drop(ram(dir.path(), 1_000_000, 1));
+        assert_eq!(mode(), 0o755);
     }
 
     fn close(folder: &Path, sequence: u64, bytes: usize) {

@@ -91,15 +91,15 @@ async fn look(config: &Config, flags: &DoctorFlags) -> Seen {
     seen
 }
 
-/// Segments that wait.
-fn waiting(config: &Config) -> Result<u64, String> {
+/// Segments that wait; none before there was a recorder.
+fn waiting(config: &Config) -> Result<Option<u64>, String> {
     let why = |why: std::io::Error| format!("{}: {why}", config.ram_dir.display());
-    if !config.ram_dir.is_dir() {
-        return Err(why(std::io::ErrorKind::NotFound.into()));
+    if !config.ram_dir.exists() {
+        return Ok(None);
     }
     let sight = crate::watch::look(&config.ram_dir).map_err(why)?;
     match sight.unread.is_empty() {
-        true => Ok(sight.items.len() as u64),
+        true => Ok(Some(sight.items.len() as u64)),
         false => Err(sight.unread.join(", ")),
     }
 }

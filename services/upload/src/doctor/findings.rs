@@ -13,7 +13,7 @@ pub struct Seen {
     /// Where.
     pub place: Place,
     /// Segments that wait.
-    pub segments: Result<u64, String>,
+    pub segments: Result<Option<u64>, String>,
     /// The file with the key.
     pub key: Result<(), String>,
     /// Writing an object.
@@ -66,7 +66,10 @@ pub fn of(seen: &Seen) -> Vec<Finding> {
     let (bucket, credentials) = (&seen.place.bucket, &seen.place.credentials);
     let segments = match &seen.segments {
         Err(why) => problem(format!("{why}; is camera running, is RAM_DIR the same there, and may this user read it?")),
-        Ok(_) => None,
+        Ok(None) => note(
+            "there are no recordings yet; their folder comes with camera, and RAM_DIR has to be the same there".into(),
+        ),
+        Ok(Some(_)) => None,
     };
     let key = seen.key.as_ref().err().cloned().and_then(problem);
     let write = match &seen.write {
@@ -145,7 +148,10 @@ fn kept(rules: &[Expiry], versions: bool) -> Option<String> {
 /// For people: a line for everything that was looked at, then a line for each finding.
 pub fn people(seen: &Seen, findings: &[Finding]) -> String {
     let untried = || "not tried".to_owned();
-    let segments = seen.segments.as_ref().map_or_else(|_| "cannot be read".into(), |count| format!("{count} wait"));
+    let segments = match &seen.segments {
+        Err(_) => "cannot be read".into(),
+        Ok(count) => format!("{} wait", count.unwrap_or(0)),
+    };
     let write = seen.write.as_ref().map_or_else(untried, |write| match write {
         Ok(()) => format!("works, with checksum ({PROBE})"),
         Err(_) => "does not work".into(),
@@ -193,7 +199,7 @@ pub fn json(seen: &Seen, findings: &[Finding]) -> Value {
         "bucket": seen.place.bucket,
         "endpoint": seen.place.endpoint,
         "region": seen.place.region,
-        "segments": seen.segments.as_ref().ok(),
+        "segments": seen.segments.as_ref().ok().copied().flatten(),
         "may-write": seen.write.as_ref().map(Result::is_ok),
         "versions": seen.versions,
         "may-delete": deletion.map(|deletion| *deletion == Deletion::Deletes),
@@ -216,7 +222,7 @@ mod tests {
                 bucket: "b".into(),
                 credentials: "/key".into(),
             },
-            segments: Ok(2),
+            segments: Ok(Some(2)),
             key: Ok(()),
             write: Some(Ok(())),
             versions: true,
@@ -252,6 +258,8 @@ mod tests {
         let setup = || Trouble::Setup { cause: "bucket", why: "there is no bucket `b`; create it".into() };
         assert!(found(&Seen { write: Some(Err(setup())), delete: None, rules: None, ..healthy() }, "create it"));
         assert!(found(&Seen { segments: Err("/ram: no".into()), ..healthy() }, "is camera running"));
+        let early = of(&Seen { segments: Ok(None), ..healthy() });
+        assert!(early.len() == 1 && !early[0].is_problem && early[0].what.contains("no recordings yet"), "{early:?}");
         assert!(found(&Seen { rules: Some(Ok(vec![])), ..healthy() }, "--set-lifecycle"));
         let weeks = Expiry { hidden_after: Some(14), deleted_after: None };
         assert!(found(&Seen { rules: Some(Ok(vec![weeks])), ..healthy() }, "after 14 days and not after 3"));
