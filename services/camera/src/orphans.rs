@@ -6,7 +6,7 @@ use crate::house::House;
 use crate::mend;
 use crate::ram::{ROOM, Ram, is_full};
 use crate::segment::hex;
-use crate::ts;
+use crate::ts::{self, Remains};
 use crate::wall::{EPOCH_MS, Wall};
 use md5::{Digest, Md5};
 use protocol::fact::Fact;
@@ -96,9 +96,7 @@ fn one(
     make_room: &mut dyn FnMut() -> bool,
     note: &mut dyn FnMut(&Label),
 ) -> io::Result<Option<(PathBuf, Label)>> {
-    let mut sum = Md5::new();
-    let mut file = BufReader::with_capacity(PIECE, File::open(&bare.path)?);
-    let found = ts::remains(&mut file, |packet| sum.update(packet))?;
+    let (found, md5) = look(&bare.path)?;
     if found.pictures == 0 {
         fs::remove_file(&bare.path)?;
         let _ = fs::remove_file(folder.join(bare.name.label()));
@@ -110,7 +108,7 @@ fn one(
         duration_ms: found.length.as_millis() as u64,
         frames: found.pictures,
         bytes: found.whole,
-        md5: hex(&sum.finalize()),
+        md5,
         reason: Reason::Adopted,
         adopted: true,
         // What moved was marked in memory only.
@@ -127,6 +125,14 @@ fn one(
         put => put?,
     }
     Ok(Some((folder.join(bare.name.segment()), label)))
+}
+
+/// What is in a file, and the checksum of that.
+fn look(path: &Path) -> io::Result<(Remains, String)> {
+    let mut sum = Md5::new();
+    let mut file = BufReader::with_capacity(PIECE, File::open(path)?);
+    let found = ts::remains(&mut file, |packet| sum.update(packet))?;
+    Ok((found, hex(&sum.finalize())))
 }
 
 /// What the name alone tells.

@@ -65,8 +65,8 @@ fn surroundings(config: &Config, bus: Bus, leaving: watch::Receiver<u32>) -> Res
     let house = House::open(bus);
     let wall = Arc::new(Wall::start(config.clock_dir.clone()));
     let mount = config.ram_mount.as_deref();
-    let cameras = config.cameras.len();
-    let ram = Ram::prepare(&config.ram_dir, config.ram_bytes, mount, cameras, house.clone(), wall.clone())?;
+    let count = config.cameras.len();
+    let ram = Ram::prepare(&config.ram_dir, config.ram_bytes, mount, count, house.clone(), wall.clone())?;
     pipeline::init()?;
     let (encoder, why) = encoder::choose(config.encoder);
     tracing::info!("{why}");

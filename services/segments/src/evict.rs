@@ -6,17 +6,6 @@
 use crate::{Clock, Found, Name};
 use std::collections::BTreeMap;
 
-/// What has to go, in this order, until `bytes` are free. Fewer are freed if there are not so many.
-pub fn choose(all: &[Found], bytes: u64) -> Vec<&Found> {
-    let mut freed = 0;
-    let enough = |found: &&Found| {
-        let before = freed;
-        freed += found.bytes;
-        before < bytes
-    };
-    order(all).into_iter().take_while(enough).collect()
-}
-
 /// All of them, the one first that goes first.
 pub fn order(all: &[Found]) -> Vec<&Found> {
     let mut last: BTreeMap<&str, (bool, u64)> = BTreeMap::new();
@@ -67,11 +56,6 @@ mod tests {
             of(9, false, Clock::Unset),
         ];
         assert_eq!(starts(order(&all)), [9, 2, 3, 1, 4]);
-        assert_eq!(starts(choose(&all, 0)), [0_u64; 0]);
-        assert_eq!(starts(choose(&all, 1)), [9]);
-        assert_eq!(starts(choose(&all, 10)), [9]);
-        assert_eq!(starts(choose(&all, 11)), [9, 2]);
-        assert_eq!(starts(choose(&all, 1000)), [9, 2, 3, 1, 4]);
     }
 
     #[test]
