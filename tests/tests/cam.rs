@@ -166,7 +166,16 @@ fn what_is_kept_counts_at_the_next_start_of_the_machine() {
         told.contains("RECORD=no") && told.contains("goes on being recorded until this machine starts again"),
         "{told}"
     );
-    recorder.world.until("the recorder has seen it", || process.log().contains("its settings were read again"));
+    let looked = || {
+        serde_json::from_str::<Value>(&recorder.cam_does(&["status", "--json"])).unwrap()["recorder"]["monotonic-ms"]
+            .clone()
+    };
+    let mut looks = vec![looked()];
+    recorder.world.until("the recorder has seen it, and twice the same", || {
+        looks.push(looked());
+        looks.dedup();
+        looks.len() > 4
+    });
     assert_eq!(status(&recorder, "cam1")["status"]["recorded"], true);
     end(process);
     let process = recorder.start();
