@@ -1,19 +1,22 @@
 //! The end of an evening with cameras: the file server goes, and a machine that records in RAM goes off with it.
-//! fserver, fclient with the shipped hooks, camera and upload under the real daemontools, and a real S3 server.
+//! fserver, fclient with the shipped hooks, camera and upload under the real daemontools, and a storage at the end of a slow line.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tests::World;
+use tests::b2::{B2, Fault};
 use tests::world::actor::Actor;
 use tests::world::server::Server;
 use tests::world::services::Services;
-use tests::world::uploads::{Recordings, S3};
+use tests::world::uploads::Recordings;
 use tests::world::{executable, programs, read};
 
 const SIZE: usize = 100 * 1024;
 const BACKLOG: usize = 20;
+/// What the line takes in a second, in bytes.
+const LINE: u64 = 60 * 1024;
 
 /// The file server, the machine with the camera, and what runs there.
 struct Evening {
@@ -81,17 +84,17 @@ fn services(world: &World, recordings: &Recordings, door: &Path) -> Services {
     services.watched()
 }
 
-/// What lies there at the beginning is more than the deadline allows. The storage was away and is tried again in a
+/// What lies there at the beginning is more than the deadline allows. The storage was busy and is tried again in a
 /// minute only, unless somebody knows better.
 #[test]
 fn what_the_deadline_allows_is_uploaded_and_what_stays_is_said_before_the_machine_goes_off() {
     let camera = esp32::Camera::start(vec![]).unwrap();
     let world = World::new();
-    let mut s3 = S3::absent(&world);
-    s3.create_bucket();
+    let b2 = B2::start(world.address());
+    b2.state().always = Some(Fault::Busy(60));
     let text = format!("URL={}\nMOTION_PERCENT=0\nBITRATE=100\nSEGMENT_SEC=600\n", camera.url());
     fs::write(world.path("cameras/cam1"), text).unwrap();
-    let mut evening = Evening::begin(&s3.endpoint(), &world);
+    let mut evening = Evening::begin(&b2.endpoint(), &world);
     for (name, value) in [("RATE", "60"), ("RETRY_FIRST", "60"), ("RETRY_LAST", "60"), ("PARALLEL", "1")] {
         evening.recordings.set(name, value);
     }
@@ -102,25 +105,26 @@ fn what_the_deadline_allows_is_uploaded_and_what_stays_is_said_before_the_machin
     let folder = evening.recordings.ram().join("cam1");
     let open = || segments::read(&folder).is_ok_and(|contents| contents.parts.iter().any(|part| part.bytes > 20_000));
     world.until("it records", open);
-    s3.appear();
+    b2.state().always = Some(Fault::Slow(LINE));
     let mut shutdown = evening.attic.pistop_begins(&["shutdown", "--deadline", "20", "--reason", "night"]);
     let patience = Duration::from_secs(60);
     world.until_within(patience, "the machine goes off", || evening.shed.powered_off() == 1);
     world.until_within(patience, "the server has let everybody go", || shutdown.ended().is_some());
     assert!(shutdown.ended().unwrap().success() && !shutdown.output().contains("late"), "{}", shutdown.output());
 
-    let (there, left) = (s3.segments(), evening.recordings.left());
-    let of = |camera: &str| there.keys().filter(|key| key.starts_with(camera)).cloned().collect::<Vec<_>>();
+    let (there, left) = (b2.stored(), evening.recordings.left());
+    let of = |camera: &str| there.iter().filter(|stored| stored.camera() == camera).collect::<Vec<_>>();
     assert!(
-        of("cam9/").contains(&"cam9/2026/11/26/07/cam_9_2026_11_26_07_24_01.ts".into()),
-        "the marked one: {there:?}"
+        of("cam9").iter().any(|stored| stored.key == "cam9/2026/11/26/07/cam_9_2026_11_26_07_24_01.ts"),
+        "the marked one: {:?}",
+        b2.segments()
     );
-    assert_eq!(of("cam9/").len() + left, BACKLOG, "all of the camera's own is there");
+    assert_eq!(of("cam9").len() + left, BACKLOG, "all of the camera's own is there");
     assert!((1..BACKLOG).contains(&left), "{left}");
-    let own = of("cam1/");
+    let own = of("cam1");
     assert!(!own.is_empty(), "what was recorded when it was announced; what came until the end, if anything did");
-    for key in &own {
-        assert!(s3.beside(key).contains("\"stopped\""), "{key}: {}", s3.beside(key));
+    for stored in &own {
+        assert_eq!(stored.beside("reason"), "stopped", "{}", stored.key);
     }
     let words = format!("the program ends, and {left} segments of {} bytes are not uploaded yet", left * SIZE);
     evening.attic.until_event(&words);

@@ -167,10 +167,11 @@ impl Machine {
             }
             Input::Tick => Vec::new(),
         };
+        // First, since from then on there are limits again.
+        actions.extend(self.say_what_stays(now));
         actions.extend(self.send(now));
         actions.extend(self.tell_queue(now));
         actions.extend(self.finish(now));
-        actions.extend(self.say_what_stays(now));
         actions
     }
 
@@ -408,10 +409,12 @@ impl Machine {
         actions
     }
 
-    /// One of the backlog is under way, and the other ways are for what is new.
+    /// One of the backlog is under way, and the other ways are for what is new; or the server goes, and the line is for what is urgent, since
+    /// no rate is there to share it.
     fn is_backlog_full(&self) -> bool {
-        self.rules.ways > 1
-            && self.entries.values().any(|entry| entry.in_flight && self.class(&entry.item) == Class::Backlog)
+        let mut under_way = self.entries.values().filter(|entry| entry.in_flight).map(|entry| self.class(&entry.item));
+        let leaving = self.leaving.is_some();
+        self.rules.ways > 1 && under_way.any(|class| class == Class::Backlog || leaving)
     }
 
     fn tell_queue(&mut self, now: Instant) -> Option<Action> {

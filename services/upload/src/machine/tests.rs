@@ -332,6 +332,16 @@ fn when_the_server_goes_no_limit_holds() {
 }
 
 #[test]
+fn when_the_server_goes_the_backlog_takes_nothing_from_what_is_urgent() {
+    let mut machine = machine(3);
+    machine.handle(Input::Leaving(60 * SECOND), at(1));
+    let all = vec![item("cam1", 1, false), item("cam1", 2, true), item("cam1", 3, false)];
+    assert_eq!(sent(&machine.handle(Input::Seen(all), at(2))), ["cam1 2*", "cam1 3*"]);
+    assert_eq!(sent(&machine.handle(done(&item("cam1", 2, true).id), at(3))), [""; 0]);
+    assert_eq!(sent(&machine.handle(done(&item("cam1", 3, false).id), at(4))), ["cam1 1"]);
+}
+
+#[test]
 fn a_clock_that_was_ahead_for_a_while_makes_nothing_the_newest_for_ever() {
     let mut machine = machine(2);
     let ahead = Item { start_unix_ms: 1 << 42, ..item("cam1", 1, false) };
