@@ -262,8 +262,10 @@ fn the_service_directories_are_what_pistop_makes() {
 fn the_programs_take_the_variables_of_their_service_directory() {
     let world = World::new();
     let variables = example("client/service/fclient/variables");
-    let output =
-        world.command(programs::find("fclient")).arg("check").arg("--variables").arg(variables).output().unwrap();
+    let mut check = world.command(programs::find("fclient"));
+    check.arg("check").arg("--variables").arg(variables);
+    // Where there is neither a line in /etc/fstab nor a hook installed.
+    let output = check.env("MDRIVE_SOURCE", "musicpi:/MDrive").env("HOOKS", root().join("hooks")).output().unwrap();
     let told = told(&output);
     assert!(output.status.success() && told.contains("follows musicpi port 5555"), "{told}");
     assert!(told.contains("mdrive = /var/lib/mpd/MDrive (variables)"), "{told}");
