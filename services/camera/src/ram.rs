@@ -300,8 +300,8 @@ pub(crate) mod tests {
         Ram::prepare(&dir.join("ram"), Some(cap), None, cameras, house, Arc::new(wall)).unwrap()
     }
 
-    #[test]
-    fn recordings_are_not_for_every_user_and_a_folder_of_the_owners_stays_as_it_is() {
+    #[tokio::test]
+    async fn recordings_are_not_for_every_user_and_a_folder_of_the_owners_stays_as_it_is() {
         let dir = tempfile::tempdir().unwrap();
         let mode = || fs::metadata(dir.path().join("ram")).unwrap().permissions().mode() & 0o777;
         drop(ram(dir.path(), 1_000_000, 1));
