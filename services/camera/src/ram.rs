@@ -296,7 +296,7 @@ pub(crate) mod tests {
 
     /// A folder with so many bytes for recordings; the bus leads nowhere.
     pub(crate) fn ram(dir: &Path, cap: u64, cameras: usize) -> Ram {
-        let (house, wall) = (House::open(Bus::open(&dir.join("none"), "test 1")), Wall::start(dir.join("clock")));
+        let (house, wall) = (House::open(Bus::open(dir.join("none"), "test 1")), Wall::start(dir.join("clock")));
         Ram::prepare(&dir.join("ram"), Some(cap), None, cameras, house, Arc::new(wall)).unwrap()
     }
 

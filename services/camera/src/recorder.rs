@@ -451,7 +451,7 @@ mod tests {
         let ram = crate::ram::tests::ram(dir.path(), 1_000_000, 1);
         let wall = Arc::new(Wall::start(dir.path().into()));
         let around = Surroundings {
-            house: House::open(Bus::open(&dir.path().join("none"), "test 1")),
+            house: House::open(Bus::open(dir.path().join("none"), "test 1")),
             encoder: Kind::X264,
             patience: LOOK,
             hung: Arc::default(),

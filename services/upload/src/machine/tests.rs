@@ -182,8 +182,11 @@ fn what_is_the_matter_with_one_holds_up_no_other() {
     assert_eq!(machine.waiting(), (1, 100));
 }
 
+/// Why something failed, and whether only the owner can mend it.
+type Told = (String, bool);
+
 /// Sends what is to be sent, each of which fails, until then; what was told, and when what was sent.
-fn fail_all(machine: &mut Machine, mut now: Instant, until: Instant) -> (Vec<(String, bool)>, Vec<(Instant, Id)>) {
+fn fail_all(machine: &mut Machine, mut now: Instant, until: Instant) -> (Vec<Told>, Vec<(Instant, Id)>) {
     let (mut told, mut tries) = (Vec::new(), Vec::new());
     let mut actions = machine.handle(Input::Tick, now);
     while now < until {
