@@ -120,7 +120,9 @@ fn the_variables_of_an_old_client_are_taken_as_they_are() {
     directory(&variables, &OLD_CLIENT);
     fs::create_dir_all(&hooks).unwrap();
     let flags = ["--variables", variables.to_str().unwrap(), "--hooks", hooks.to_str().unwrap()];
-    let said = check(&world, &flags, &[("STATE_DIR", state.to_str().unwrap()), ("HOME", "/nowhere")]);
+    // Here is no line in /etc/fstab.
+    let source = ("MDRIVE_SOURCE", "192.168.2.101:/MDrive");
+    let said = check(&world, &flags, &[("STATE_DIR", state.to_str().unwrap()), ("HOME", "/nowhere"), source]);
     assert!(said.status.success(), "{}", text(&said));
     let said = text(&said);
     assert!(said.contains("follows 192.168.2.101 port 5555"), "{said}");

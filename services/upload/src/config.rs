@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn nobody_sends_to_a_bucket_that_he_did_not_name() {
         let why = load(&[("BUCKET", "")]).unwrap_err().to_string();
-        assert!(why.contains("bucket: is not set"), "{why}");
+        assert!(why.contains("BUCKET: is not set; set `bucket` in the config file"), "{why}");
     }
 
     #[test]

@@ -40,7 +40,8 @@ pub fn orders(verb: Verb, now: &Status) -> &'static [Order] {
 async fn drive(verb: Verb, service: &Directory, left: Duration) -> Result<(), Failure> {
     let end = Instant::now() + left;
     let refused = |why: io::Error| refused(service, &why);
-    let patience = end.min(Instant::now() + SVSCAN);
+    // Before the time of all is over, so that it is said what is missing.
+    let patience = (Instant::now() + SVSCAN).min(end - 4 * LOOK);
     while !service.supervise.runs().map_err(refused)? {
         if verb == Verb::Stop || Instant::now() >= patience {
             return unsupervised(verb, service);
