@@ -535,7 +535,9 @@ fn whoever_checks_hears_what_each_camera_answers() {
     assert!(code == Some(100) && told.contains("cam1: answers with pictures of "), "{told}");
     assert!(told.contains("problem: cam2: ") && told.contains("refuse"), "{told}");
     let process = recorder.start();
-    recorder.world.until("it is recorded", || check(&recorder).1.contains("cam1: is being recorded"));
+    recording(&recorder, "cam1");
+    recorder.world.until("the recorder says so", || recorder.world.path("ram").join(segments::status::FILE).exists());
+    recorder.world.until("it is not asked", || check(&recorder).1.contains("cam1: is being recorded"));
     assert_eq!(camera.log().overlaps, 0, "a camera serves one client");
     end(process);
 }

@@ -64,7 +64,7 @@ fn the_client_plays_what_the_server_has_scanned() {
     let mut announcer = start(&world, "server", &config(&world, "server", &server));
     let knows = |side| ask(&world, side, "listall").contains(&"file: Evening.wav".to_owned());
     world.until("the server's mpd has scanned the song", || knows("server"));
-    assert!(world.path("disk/data/tag_cache").exists(), "{}", announcer.log());
+    world.until("the server's mpd has written down what it knows", || world.path("disk/data/tag_cache").exists());
 
     let client = [
         ("\"/var/lib/mpd/MDrive", "\"@/disk"),
