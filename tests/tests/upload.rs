@@ -298,10 +298,10 @@ fn what_is_evicted_is_written_down_as_lost() {
     pi.set("RATE", "1");
     pi.set("PARALLEL", "1");
     pi.set("MANIFEST_EVERY", "0.1");
-    let mut upload = pi.upload();
     for second in [0.0, 20.0, 40.0] {
         pi.record("cam1", second, 20.0, 200_000, false);
     }
+    let mut upload = pi.upload();
     world.until("one is held", || ledger(&pi).contains("reserved"));
     let folder = pi.ram().join("cam1");
     let closed = segments::read(&folder).unwrap().closed;
