@@ -142,6 +142,8 @@ fn kills_at_any_point_lose_nothing_and_send_nothing_under_two_names() {
     }
     pi.set("RATE", "0");
     let mut upload = pi.upload();
+    // So that this one has something to do, too, and is there when it is told to end.
+    record(&mut pi, 1);
     world.until("nothing is left here", || pi.left() == 0);
     let mut arrived: Vec<Vec<u8>> = s3.segments().into_values().collect();
     assert_eq!(arrived.len(), expected.len(), "seed {seed}");

@@ -248,12 +248,12 @@ fn a_bucket_that_is_not_there_is_waited_for() {
     world.until("it is there", || b2.segments().len() == 1 && pi.left() == 0);
 }
 
-/// With a key that may not look, a storage that knows conditions refuses what is taken.
-#[test]
-fn a_key_that_may_not_look_overwrites_nothing_either() {
+/// What somebody else has put where a segment belongs stays as it is, with a key that may not look.
+fn overwrites_nothing(faults: &[Fault]) {
     let (world, b2, mut pi) = stage();
     b2.state().blind = true;
     b2.state().conditions = true;
+    b2.state().faults.extend(faults.iter().cloned());
     let key = "cam1/2026/11/26/07/cam_1_2026_11_26_07_24_20";
     let there = Object { content: b"of another day".to_vec(), headers: BTreeMap::new() };
     b2.state().objects.insert(format!("{key}.ts"), there);
@@ -262,6 +262,12 @@ fn a_key_that_may_not_look_overwrites_nothing_either() {
     world.until("it is there", || b2.segments().len() == 2 && pi.left() == 0);
     assert_eq!(b2.state().objects[&format!("{key}.ts")].content, b"of another day");
     assert!(b2.state().objects[&format!("{key}_2.ts")].content == content);
+}
+
+/// With a key that may not look, a storage that knows conditions refuses what is taken.
+#[test]
+fn a_key_that_may_not_look_overwrites_nothing_either() {
+    overwrites_nothing(&[]);
 }
 
 /// What the storage kept before its answer was lost is ours: neither a second attempt nor a crash takes it for somebody else's.
@@ -291,18 +297,7 @@ fn a_key_that_may_not_look_sends_what_may_be_there_to_the_same_key_again() {
 /// A refusal tells that nothing was kept, so the next try must not overwrite what is there.
 #[test]
 fn a_storage_that_was_busy_at_first_overwrites_nothing_of_somebody_else_afterwards() {
-    let (world, b2, mut pi) = stage();
-    b2.state().blind = true;
-    b2.state().conditions = true;
-    b2.state().faults.extend([Fault::Busy(0), Fault::Busy(0)]);
-    let key = "cam1/2026/11/26/07/cam_1_2026_11_26_07_24_20";
-    let there = Object { content: b"of another day".to_vec(), headers: BTreeMap::new() };
-    b2.state().objects.insert(format!("{key}.ts"), there);
-    let content = pi.record("cam1", 0.0, 20.0, 1000, false);
-    let _upload = pi.upload();
-    world.until("it is there", || b2.segments().len() == 2 && pi.left() == 0);
-    assert_eq!(b2.state().objects[&format!("{key}.ts")].content, b"of another day");
-    assert!(b2.state().objects[&format!("{key}_2.ts")].content == content);
+    overwrites_nothing(&[Fault::Busy(0), Fault::Busy(0)]);
 }
 
 #[test]

@@ -5,10 +5,9 @@ use crate::config::{self, Camera, Config, Options};
 use crate::pipeline::{self, encoder};
 use mjpeg::{Happening, Happenings};
 use nix::time::{ClockId, clock_gettime};
-use runner::check::usual;
+use runner::check::{Findings, usual};
 use runner::exit::Failure;
 use segments::Status;
-use std::io::Write;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -27,25 +26,18 @@ pub async fn run(options: &Options) -> Result<(), Failure> {
     let config = Config::load(&Options { config, ..options.clone() })?;
     pipeline::init()?;
     let (_, why) = encoder::choose(config.encoder);
-    let mut lines = vec![why, format!("recordings are kept in {}", config.ram_dir.display())];
-    lines.extend(config.cameras.iter().map(plan));
-    lines.extend(config::shared_streams(&config.cameras));
-    let mut problems: Vec<String> =
-        config.unusable.iter().map(|(name, bad)| format!("{name}: is not recorded: {bad}")).collect();
+    let mut found = Findings::default();
+    found.plan.extend([why, format!("recordings are kept in {}", config.ram_dir.display())]);
+    found.plan.extend(config.cameras.iter().map(plan));
+    found.plan.extend(config::shared_streams(&config.cameras));
+    found.problems.extend(config.unusable.iter().map(|(name, bad)| format!("{name}: is not recorded: {bad}")));
     for answer in answers(&config).await {
         match answer {
-            Ok(line) => lines.push(line),
-            Err(problem) => problems.push(problem),
+            Ok(line) => found.plan.push(line),
+            Err(problem) => found.problems.push(problem),
         }
     }
-    lines.extend(problems.iter().map(|problem| format!("problem: {problem}")));
-    // With standard output closed there is nobody to tell.
-    let _ = writeln!(std::io::stdout(), "{}", lines.join("\n"));
-    match problems.len() {
-        0 => Ok(()),
-        1 => Err(Failure::Permanent("1 problem, with its remedy above".into())),
-        n => Err(Failure::Permanent(format!("{n} problems, each with its remedy above"))),
-    }
+    found.tell()
 }
 
 fn plan(camera: &Camera) -> String {

@@ -97,11 +97,7 @@ pub async fn run(door: &Path, flags: &DoctorFlags) -> Result<(), Failure> {
         _ => tell(flags.json, seen.as_ref().ok(), &local, &findings)?,
     }
     seen?;
-    match findings.iter().filter(|finding| finding.is_problem).count() {
-        0 => Ok(()),
-        1 => Err(Failure::Permanent("1 problem, with its remedy above".into())),
-        n => Err(Failure::Permanent(format!("{n} problems, each with its remedy above"))),
-    }
+    runner::check::verdict(findings.iter().filter(|finding| finding.is_problem).count())
 }
 
 fn all(seen: Option<&Seen>, local: &Local) -> Vec<Finding> {

@@ -1,16 +1,29 @@
-//! What `fclient check` and `fserver check` find: what would be done, and everything that stands in its way. Changes nothing.
+//! What `fclient check`, `fserver check` and `camera check` find: what would be done, and everything that stands in its way. Changes nothing.
 
 use crate::exit::Failure;
 use crate::hooks::{self, Hook};
 use crate::settings::{BadConfig, Settings};
 use protocol::hook::HookEvent;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Where the settings of a program are, for whoever looks at them and named no place: those that its systemd unit has.
 pub fn usual(program: &str, config: Option<&PathBuf>, variables: Option<&PathBuf>) -> Option<PathBuf> {
     let unit = || Some(PathBuf::from(format!("/etc/pistop/{program}.toml"))).filter(|path| path.exists());
     config.cloned().or_else(|| if variables.is_none() { unit() } else { None })
+}
+
+/// How a program ends that has told so many problems, each with its remedy.
+///
+/// # Errors
+/// There are some.
+pub fn verdict(problems: usize) -> Result<(), Failure> {
+    match problems {
+        0 => Ok(()),
+        1 => Err(Failure::Permanent("1 problem, with its remedy above".into())),
+        n => Err(Failure::Permanent(format!("{n} problems, each with its remedy above"))),
+    }
 }
 
 /// What was found.
@@ -30,13 +43,10 @@ impl Findings {
     pub fn tell(self) -> Result<(), Failure> {
         let problems = self.problems.iter().map(|problem| format!("problem: {problem}"));
         for line in self.plan.iter().cloned().chain(problems) {
-            println!("{line}");
+            // With standard output closed there is nobody to tell.
+            let _ = writeln!(std::io::stdout(), "{line}");
         }
-        match self.problems.len() {
-            0 => Ok(()),
-            1 => Err(Failure::Permanent("1 problem, with its remedy above".into())),
-            n => Err(Failure::Permanent(format!("{n} problems, each with its remedy above"))),
-        }
+        verdict(self.problems.len())
     }
 
     /// Making the directory is left to the first start; whether that can work shows on what is there already.

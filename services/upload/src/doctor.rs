@@ -46,11 +46,7 @@ pub async fn run(config: &Config, flags: &DoctorFlags) -> Result<(), Failure> {
     };
     let told = std::io::stdout().write_all(text.as_bytes());
     told.map_err(|why| Failure::Temporary(format!("standard output: {why}")))?;
-    match findings.iter().filter(|finding| finding.is_problem).count() {
-        0 => Ok(()),
-        1 => Err(Failure::Permanent("1 problem, with its remedy above".into())),
-        n => Err(Failure::Permanent(format!("{n} problems, each with its remedy above"))),
-    }
+    runner::check::verdict(findings.iter().filter(|finding| finding.is_problem).count())
 }
 
 async fn look(config: &Config, flags: &DoctorFlags) -> Seen {
