@@ -16,7 +16,15 @@ pub struct BadBody(pub String);
 
 /// The bytes of a value.
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    bincode::serde::encode_to_vec(value, CONFIG).expect("our own messages hold no type that bincode refuses")
+    let mut bytes = Vec::new();
+    put(&mut bytes, value);
+    bytes
+}
+
+/// Adds the bytes of a value to others.
+pub fn put<T: Serialize>(to: &mut Vec<u8>, value: &T) {
+    bincode::serde::encode_into_std_write(value, to, CONFIG)
+        .expect("our own messages hold no type that bincode refuses");
 }
 
 /// The value in exactly these bytes.

@@ -5,6 +5,7 @@
 
 use crate::codec::{self, BadBody};
 use crate::message::{KINDS, Message};
+use serde::Serialize;
 
 /// The longest body, in bytes: ten times the largest message we send, and small enough for any machine.
 pub const MAX_BODY: usize = 64 * 1024;
@@ -39,15 +40,29 @@ impl std::fmt::Display for BadFrame {
     }
 }
 
-/// The bytes of one message as a frame.
-pub fn encode(message: &Message) -> Vec<u8> {
-    encode_body(&codec::encode(message))
+/// The bytes of one message as a frame, or of any other value: local sockets frame types of their own.
+pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    put(&mut bytes, value);
+    bytes
 }
 
-/// The bytes of any encoded value as a frame; the control socket frames its own types with it.
+/// Adds a value as a frame to others.
+pub fn put<T: Serialize>(to: &mut Vec<u8>, value: &T) {
+    let start = to.len();
+    to.extend([0; HEADER]);
+    codec::put(to, value);
+    let length = to.len() - start - HEADER;
+    to[start..start + HEADER].copy_from_slice(&header(length));
+}
+
+/// The bytes of an encoded value as a frame.
 pub fn encode_body(body: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(body.len()).expect("bodies are bounded by MAX_BODY");
-    [&length.to_be_bytes()[..], body].concat()
+    [&header(body.len()), body].concat()
+}
+
+fn header(length: usize) -> [u8; HEADER] {
+    u32::try_from(length).expect("bodies are bounded by MAX_BODY").to_be_bytes()
 }
 
 /// Takes the first whole body off `bytes`: the body, and how many bytes it used up.

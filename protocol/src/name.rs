@@ -1,7 +1,7 @@
 //! Names that were checked once, at the border. Inside, no string can be a wrong host name, and a shutdown cannot
 //! be mistaken for another one's. Host names follow RFC 1123 section 2.1, bounded by what `uname -n` can hold.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use std::sync::Arc;
 pub const MAX_HOST_NAME: usize = 64;
 
 /// The name of a machine: letters, digits, `-` and `_` in dot-separated labels, lower case. Clones share the text.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct HostName(Arc<str>);
 
 /// Why a text is no host name; the message names the text and the rule.
@@ -47,7 +47,7 @@ impl HostName {
         match text {
             "" => Err(BadName::Empty),
             _ if text.len() > MAX_HOST_NAME => Err(BadName::TooLong(text.len())),
-            _ if text.split('.').all(is_label) => Ok(Self(text.to_ascii_lowercase().into())),
+            _ if text.as_bytes().split(|&b| b == b'.').all(is_label) => Ok(Self(text.to_ascii_lowercase().into())),
             _ => Err(BadName::BadLabel(printable(text.as_bytes()))),
         }
     }
@@ -59,11 +59,11 @@ impl HostName {
 }
 
 /// RFC 1123 plus the underscore, which many home routers hand out.
-fn is_label(label: &str) -> bool {
+fn is_label(label: &[u8]) -> bool {
     !label.is_empty()
-        && !label.starts_with('-')
-        && !label.ends_with('-')
-        && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        && !label.starts_with(b"-")
+        && !label.ends_with(b"-")
+        && label.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
 impl fmt::Display for HostName {
@@ -79,9 +79,9 @@ impl TryFrom<String> for HostName {
     }
 }
 
-impl From<HostName> for String {
-    fn from(name: HostName) -> String {
-        name.as_str().into()
+impl Serialize for HostName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
     }
 }
 

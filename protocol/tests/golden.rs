@@ -69,7 +69,7 @@ fn undump(text: &str) -> Vec<u8> {
 /// Encodes, compares, decodes, compares.
 fn assert_frame<T: Serialize + DeserializeOwned + Debug + PartialEq>(kind: &str, sample: &Sample<T>) {
     let Sample { name, value } = sample;
-    let expected = dump(value, &frame::encode_body(&codec::encode(value)));
+    let expected = dump(value, &frame::encode(value));
     let text = String::from_utf8(golden(kind, name, expected.as_bytes())).unwrap();
     assert_eq!(text, expected, "tests/golden/{kind}/{name}: the bytes on the wire have changed");
     let bytes = undump(&text);

@@ -322,7 +322,7 @@ async fn serve(
     let _ends_hooks = ending.clone().drop_guard();
     let (shared, tasks) = begin(parts, out, &ending).await;
     let mut links = Links::new(shared.clone());
-    let (mut end, mut told) = (shared.journal.end(), shared.journal.told());
+    let (mut end, mut told) = (shared.journal.end_later(), shared.journal.told());
     let (mut wanted, mut batch) = (shared.wants.subscribe(), Vec::new());
     loop {
         tokio::select! {

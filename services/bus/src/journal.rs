@@ -239,6 +239,11 @@ impl Journal {
         self.core.end.subscribe()
     }
 
+    /// The same, for whoever can wait until those have been told.
+    pub fn end_later(&self) -> watch::Receiver<Position> {
+        self.core.end_later.subscribe()
+    }
+
     /// How full it is.
     pub fn fill(&self) -> Fill {
         let shelf = &self.core.lock().shelf;

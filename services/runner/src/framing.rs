@@ -14,11 +14,10 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 /// # Errors
 /// The link broke, or broke off inside a frame; the frame is over [`MAX_BODY`] (nothing is allocated for it) or is no `T`.
 pub async fn read<T: DeserializeOwned>(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<T>> {
-    let Some(mut bytes) = header(from).await? else { return Ok(None) };
-    let length = body_length(&bytes)?;
-    bytes.resize(HEADER + length, 0);
-    from.read_exact(&mut bytes[HEADER..]).await?;
-    codec::decode(&bytes[HEADER..]).map(Some).map_err(|bad| invalid(frame::BadFrame::Body(bad).to_string()))
+    let Some(header) = header(from).await? else { return Ok(None) };
+    let mut body = vec![0; body_length(&header)?];
+    from.read_exact(&mut body).await?;
+    codec::decode(&body).map(Some).map_err(|bad| invalid(frame::BadFrame::Body(bad).to_string()))
 }
 
 /// Sends a value and flushes.
@@ -26,16 +25,17 @@ pub async fn read<T: DeserializeOwned>(from: &mut (impl AsyncRead + Unpin)) -> i
 /// # Errors
 /// The link broke, or the value is over [`MAX_BODY`] as bytes.
 pub async fn write<T: Serialize>(to: &mut (impl AsyncWrite + Unpin), value: &T) -> io::Result<()> {
-    let body = codec::encode(value);
-    if body.len() > MAX_BODY {
-        return Err(invalid(frame::BadFrame::TooLong(body.len()).to_string()));
+    let bytes = frame::encode(value);
+    let length = bytes.len() - HEADER;
+    if length > MAX_BODY {
+        return Err(invalid(frame::BadFrame::TooLong(length).to_string()));
     }
-    to.write_all(&frame::encode_body(&body)).await?;
+    to.write_all(&bytes).await?;
     to.flush().await
 }
 
-async fn header(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Vec<u8>>> {
-    let mut header = vec![0; HEADER];
+async fn header(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<[u8; HEADER]>> {
+    let mut header = [0; HEADER];
     match from.read(&mut header).await? {
         0 => Ok(None),
         n => from.read_exact(&mut header[n..]).await.map(|_| Some(header)),
@@ -80,7 +80,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_end_inside_a_frame_is_no_clean_end() {
-        let whole = frame::encode_body(&codec::encode(&ID));
+        let whole = frame::encode(&ID);
         for cut in 1..whole.len() {
             let why = read::<ShutdownId>(&mut &whole[..cut]).await.unwrap_err();
             assert_eq!(why.kind(), ErrorKind::UnexpectedEof, "cut at {cut}");

@@ -13,8 +13,8 @@ use super::rivals::{self, Mosquitto, Setting, TcpServer};
 use super::talk::{self, Dialect};
 use nix::sys::signal::Signal;
 use protocol::control::{Request, ShutdownRequest};
+use protocol::frame;
 use protocol::shutdown::Afterwards;
-use protocol::{codec, frame};
 use std::collections::HashMap;
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
@@ -143,7 +143,7 @@ fn asked(clients: usize, dialect: Dialect, scratch: &Scratch) -> io::Result<Dura
         drill: false,
         then: Afterwards::Stays,
     };
-    let request = frame::encode_body(&codec::encode(&Request::Shutdown(request)));
+    let request = frame::encode(&Request::Shutdown(request));
     last_told(&mut load, clients, || control.write_all(&request))
 }
 

@@ -103,6 +103,11 @@ impl Client {
         self.await_kind(SUBACK)
     }
 
+    /// Its socket, from here on.
+    pub fn into_stream(self) -> TcpStream {
+        self.stream
+    }
+
     /// Sends packets.
     pub fn say(&mut self, packets: &[u8]) -> io::Result<()> {
         self.stream.write_all(packets)

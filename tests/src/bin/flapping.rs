@@ -220,7 +220,7 @@ fn start_server(network: &Network, folder: &Path, flap: Flap) -> io::Result<Serv
 fn new_clients(control: &Path) -> io::Result<usize> {
     let mut stream = UnixStream::connect(control)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(&frame::encode_body(&codec::encode(&Request::Status)))?;
+    stream.write_all(&frame::encode(&Request::Status))?;
     let mut count = 0;
     loop {
         match reply(&mut stream)? {

@@ -131,7 +131,7 @@ impl Door {
 
 /// What is said, as bytes.
 pub fn framed(ask: &Ask) -> Vec<u8> {
-    frame::encode_body(&codec::encode(ask))
+    frame::encode(ask)
 }
 
 fn take(bytes: &[u8]) -> Result<Option<(Tell, usize)>, String> {

@@ -8,7 +8,7 @@ use crate::journal::{Appended, Entry, Failure, Gap, Position, Start};
 use protocol::door::{Ask, From, Subscribe, Tell};
 use protocol::event::Event;
 use protocol::topic::Kind;
-use protocol::{Filter, codec, frame};
+use protocol::{Filter, frame};
 use runner::framing;
 use serde::{Serialize, Serializer};
 use std::cell::{Cell, RefCell};
@@ -328,7 +328,7 @@ impl Connection {
         let mut failed = false;
         for tell in self.answers.borrow_mut().drain(..) {
             failed |= matches!(tell, Tell::Error(_));
-            bytes.extend(framed(&tell));
+            frame::put(bytes, &tell);
         }
         failed
     }
@@ -348,14 +348,14 @@ impl Connection {
         }
         let (entries, gap) = subscription.next(&self.shared).map_err(io::Error::other)?;
         if let Some(gap) = gap {
-            bytes.extend(framed(&Tell::Missed(gap.count())));
+            frame::put(bytes, &Tell::Missed(gap.count()));
         }
         if !entries.is_empty() {
-            bytes.extend(framed(&Events(&entries, self.shared.unix())));
+            frame::put(bytes, &Events(&entries, self.shared.unix()));
         }
         if subscription.has_caught_up(&self.shared) {
             subscription.past = None;
-            bytes.extend(framed(&Tell::Live));
+            frame::put(bytes, &Tell::Live);
         }
         Ok(())
     }
@@ -400,10 +400,6 @@ impl Serialize for Events<'_> {
             self.0.iter().map(|entry| (entry.position.0, Carried(entry, self.1))).collect();
         serializer.serialize_newtype_variant("Tell", protocol::door::EVENTS, "Events", &events)
     }
-}
-
-fn framed<T: Serialize>(value: &T) -> Vec<u8> {
-    frame::encode_body(&codec::encode(value))
 }
 
 /// Why an append was refused, and whether it may work later.

@@ -3,7 +3,7 @@
 use super::Out;
 use crate::carry::Carried;
 use crate::journal::Entry;
-use protocol::{codec, frame};
+use protocol::frame;
 use serde::Serialize;
 use std::sync::Arc;
 use tokio::sync::mpsc::UnboundedSender;
@@ -85,7 +85,7 @@ impl Outbox {
         }
         let events = entries.iter().map(|entry| Carried(entry, unix)).collect();
         let batch = AsMessage(Outgoing { through, events, lost });
-        let bytes: Arc<[u8]> = frame::encode_body(&codec::encode(&batch)).into();
+        let bytes: Arc<[u8]> = frame::encode(&batch).into();
         self.last = Some(Made { number: through, lost, entries, bytes: bytes.clone() });
         bytes
     }

@@ -4,8 +4,8 @@ use super::codec;
 use super::failure::Failure;
 use super::record::{Key, MAX_BODY, MAX_SUBJECT, Position, Record};
 use super::shelf::Shelf;
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// What an `append` is answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub(crate) enum Verdict {
 
 /// What becomes of each record, and those of them that are to be written.
 pub(crate) fn judge(records: Vec<Record>, shelf: &Shelf) -> (Vec<Verdict>, Vec<Record>) {
-    let mut keys: HashMap<&Key, usize> = HashMap::new();
+    let mut keys: BTreeMap<&Key, usize> = BTreeMap::new();
     let verdicts: Vec<Verdict> = records.iter().map(|record| verdict(record, shelf, &mut keys)).collect();
     drop(keys);
     let fresh = records.into_iter().zip(&verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::Fresh(_)));
@@ -49,7 +49,7 @@ pub(crate) fn answers(verdicts: Vec<Verdict>, stored: &[Result<Position, Failure
 }
 
 /// What becomes of a record, after those whose `keys` are in the same batch.
-fn verdict<'a>(record: &'a Record, shelf: &Shelf, keys: &mut HashMap<&'a Key, usize>) -> Verdict {
+fn verdict<'a>(record: &'a Record, shelf: &Shelf, keys: &mut BTreeMap<&'a Key, usize>) -> Verdict {
     if let Err(why) = check(record, shelf.bounds.record()) {
         return Verdict::Done(Err(why));
     }

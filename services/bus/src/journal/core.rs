@@ -60,6 +60,8 @@ impl State {
 pub(crate) struct Core {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) end: watch::Sender<Position>,
+    /// The same, for whoever can wait until those have been told.
+    pub(crate) end_later: watch::Sender<Position>,
     pub(crate) told: watch::Sender<u64>,
     /// So many appends wait for the thread that writes.
     pub(crate) queued: AtomicUsize,
@@ -72,10 +74,10 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(store: Arc<dyn Store>, state: State, clock: Clock, base: u32) -> Core {
-        let end = watch::Sender::new(state.shelf.next);
+        let (end, end_later) = (watch::Sender::new(state.shelf.next), watch::Sender::new(state.shelf.next));
         let opened = clock.read().instant;
         let (told, queued) = (watch::Sender::new(0), AtomicUsize::new(0));
-        Core { store, end, told, queued, state: Mutex::new(state), clock, opened, base }
+        Core { store, end, end_later, told, queued, state: Mutex::new(state), clock, opened, base }
     }
 
     /// What is behind the lock is changed in steps that each leave it whole, so one that is poisoned is as good as any.

@@ -106,6 +106,7 @@ fn publish(core: &Core, entries: Vec<(u64, Arc<Entry>)>) -> Vec<Position> {
     let end = state.shelf.next;
     drop(state);
     core.end.send_replace(end);
+    core.end_later.send_replace(end);
     positions
 }
 

@@ -1,6 +1,7 @@
 //! mosquitto between a publisher and a subscriber.
 
-use super::{Flow, Pace, SILENCE, WINDOW, age, body};
+use super::light::{Form, Turn};
+use super::{Flow, Pace, SILENCE, SIZE, WINDOW, age, body};
 use crate::bench::ground::cleanup::Scratch;
 use crate::bench::ground::numbers::cpu;
 use crate::bench::mqtt::{self, Client};
@@ -33,14 +34,40 @@ pub(super) fn flow(pace: Pace, setting: Setting, scratch: &Scratch) -> io::Resul
     Ok(Flow { sent: sent.into_inner(), on_the_way, took, processor: cpu(broker.pid())? - before })
 }
 
+/// One event at a time.
+pub(super) fn light(scratch: &Scratch) -> io::Result<Turn<'static>> {
+    let broker = Mosquitto::start(&scratch.fresh("mosquitto")?, Setting::Shipped)?;
+    let mut listener = Client::open(broker.address, "subscriber")?;
+    listener.subscribe(EVENT, 1)?;
+    let (listener, teller) = (listener.into_stream(), broker.publisher()?.into_stream());
+    let mut number = 0;
+    let event = move || {
+        number += 1;
+        mqtt::publish_acked(EVENT, number, &[b'x'; SIZE])
+    };
+    Ok(Form { teller, listener, event: Box::new(event), hear: heard_bare }.turns(broker))
+}
+
+fn heard_bare(heard: &mut Vec<u8>, answer: &mut Vec<u8>) -> io::Result<usize> {
+    let (mut count, mut used) = (0, 0);
+    while let Some((kind, packet, size)) = mqtt::take(&heard[used..])? {
+        if let Some((_, Some(number), _)) = mqtt::message(kind, packet).filter(|_| kind >> 4 == mqtt::PUBLISH) {
+            answer.extend(mqtt::puback(number));
+        }
+        count += usize::from(matches!(kind >> 4, mqtt::PUBLISH | mqtt::PUBACK));
+        used += size;
+    }
+    heard.drain(..used);
+    Ok(count)
+}
+
 /// How many were published.
 fn tell(teller: &mut Client, pace: Pace, began: Instant) -> io::Result<usize> {
     let (mut sent, mut acked) = (0usize, 0usize);
     let mut packets = Vec::new();
     while began.elapsed() < pace.lasts || acked < sent {
-        let window = if pace.pause.is_some() { 1 } else { WINDOW };
         packets.clear();
-        while sent - acked < window && began.elapsed() < pace.lasts {
+        while sent - acked < WINDOW && began.elapsed() < pace.lasts {
             let number = (sent % usize::from(u16::MAX)) as u16 + 1;
             packets.extend(mqtt::publish_acked(EVENT, number, &body(began)));
             sent += 1;
@@ -51,9 +78,6 @@ fn tell(teller: &mut Client, pace: Pace, began: Instant) -> io::Result<usize> {
         let heard = teller.hear(PATIENCE, |kind, _| acked += usize::from(kind >> 4 == mqtt::PUBACK))?;
         if !heard {
             return Err(io::Error::other("the broker does not acknowledge"));
-        }
-        if let Some(pause) = pace.pause {
-            std::thread::sleep(pause);
         }
     }
     Ok(sent)

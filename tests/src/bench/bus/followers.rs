@@ -13,7 +13,7 @@ use crate::bench::rivals::{Mosquitto, Setting};
 use crate::bench::talk::{Dialect, EVENT};
 use protocol::door::Ask;
 use protocol::event::{Body, Class, Event, EventId, Keep};
-use protocol::{Epoch, HostName, codec, frame};
+use protocol::{Epoch, HostName, frame};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
@@ -58,7 +58,7 @@ fn ours(clients: usize, rounds: usize, scratch: &Scratch) -> io::Result<Sample> 
     let folder = scratch.fresh("followers")?;
     let server = Server::start(&folder, "127.0.0.1:0", &[])?;
     let mut door = UnixStream::connect(folder.join("bus"))?;
-    let mut say = |ask: &Ask| door.write_all(&frame::encode_body(&codec::encode(ask)));
+    let mut say = |ask: &Ask| door.write_all(&frame::encode(ask));
     say(&Ask::Hello("bench".into()))?;
     let (node, epoch, mut sequence) = (HostName::parse("server").map_err(io::Error::other)?, Epoch(1), 0);
     rounds_of((clients, rounds), Dialect::Bus, server.address, || {

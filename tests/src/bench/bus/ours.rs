@@ -1,6 +1,7 @@
 //! fserver's agent between a publisher and a subscriber, both with the library that every program of ours uses.
 
-use super::{Flow, Pace, SILENCE, WINDOW, age, body};
+use super::light::{Form, Turn};
+use super::{Flow, Pace, SILENCE, SIZE, WINDOW, age, body};
 use crate::bench::ground::agents::Server;
 use crate::bench::ground::cleanup::Scratch;
 use crate::bench::ground::numbers::cpu;
@@ -38,43 +39,46 @@ pub(super) fn flow(pace: Pace, scratch: &Scratch) -> io::Result<Flow> {
     Ok(Flow { sent: sent.into_inner(), on_the_way, took, processor: cpu(pid)? - before })
 }
 
-/// The same with one event at a time and bare sockets in place of the library, as mosquitto is spoken to; how long each
-/// was on the way.
-pub(super) fn light(pace: Pace, scratch: &Scratch) -> io::Result<Vec<Duration>> {
+/// One event at a time, with the library. The server is a new one each time.
+pub(super) fn library(pace: Pace, scratch: &Scratch) -> Turn<'_> {
+    Box::new(move |_| flow(pace, scratch).map(|flow| flow.on_the_way))
+}
+
+/// One event at a time with bare sockets in place of the library, as mosquitto is spoken to.
+pub(super) fn light(scratch: &Scratch) -> io::Result<Turn<'static>> {
     let folder = scratch.fresh("bus")?;
-    let _server = Server::start(&folder, "127.0.0.1:0", &[])?;
-    let (mut listener, mut teller) = (enter(&folder)?, enter(&folder)?);
+    let server = Server::start(&folder, "127.0.0.1:0", &[])?;
+    let (mut listener, teller) = (enter(&folder)?, enter(&folder)?);
     let wanted = Subscribe { name: Some("bench".into()), filters: vec![EVENT.into()], from: From::Next };
     say(&mut listener, &Ask::Subscribe(wanted))?;
     while hear(&mut listener)? != Tell::Live {}
-    listener.set_read_timeout(Some(SILENCE))?;
-    let began = Instant::now();
-    std::thread::scope(|scope| {
-        let telling = scope.spawn(move || {
-            let (node, epoch, mut sequence) = (HostName::parse("server").map_err(io::Error::other)?, Epoch(1), 0);
-            while began.elapsed() < pace.lasts {
-                sequence += 1;
-                let id = EventId { node: node.clone(), epoch, sequence };
-                let class = Class { keep: Keep::DropOldest, durable: pace.durable };
-                let event = Event { id, class, topic: EVENT.into(), ttl: None, body: Body(body(began)) };
-                say(&mut teller, &Ask::Publish(vec![event]))?;
-                if hear(&mut teller)? != Tell::Kept(1) {
-                    return Err(io::Error::other("the event was not kept"));
-                }
-                std::thread::sleep(pace.pause.unwrap_or_default());
+    let (node, mut sequence) = (HostName::parse("server").map_err(io::Error::other)?, 0);
+    let event = move || {
+        sequence += 1;
+        let id = EventId { node: node.clone(), epoch: Epoch(1), sequence };
+        let class = Class { keep: Keep::DropOldest, durable: false };
+        let body = Body(vec![b'x'; SIZE]);
+        frame::encode(&Ask::Publish(vec![Event { id, class, topic: EVENT.into(), ttl: None, body }]))
+    };
+    Ok(Form { teller, listener, event: Box::new(event), hear: heard_bare }.turns(server))
+}
+
+/// Events are done with at once.
+fn heard_bare(heard: &mut Vec<u8>, answer: &mut Vec<u8>) -> io::Result<usize> {
+    let (mut count, mut used) = (0, 0);
+    while let Some((body, size)) = frame::take_body(&heard[used..]).map_err(|bad| io::Error::other(bad.to_string()))? {
+        match codec::decode(body).map_err(|bad| io::Error::other(bad.0))? {
+            Tell::Events(events) => {
+                count += events.len();
+                answer.extend(frame::encode(&Ask::Done(events.into_iter().map(|(number, _)| number).collect())));
             }
-            Ok(sequence)
-        });
-        let mut on_the_way = Vec::new();
-        while let Ok(tell) = hear(&mut listener) {
-            let Tell::Events(events) = tell else { continue };
-            on_the_way.extend(events.iter().filter_map(|(_, event)| age(&event.body.0, began)));
-            say(&mut listener, &Ask::Done(events.iter().map(|(number, _)| *number).collect()))?;
+            Tell::Kept(kept) => count += kept as usize,
+            other => return Err(io::Error::other(format!("the agent says {other:?}"))),
         }
-        let sent = telling.join().map_err(|_| io::Error::other("the publisher panicked"))??;
-        let lost = sent - on_the_way.len() as u64;
-        if lost == 0 { Ok(on_the_way) } else { Err(io::Error::other(format!("{lost} of {sent} events were lost"))) }
-    })
+        used += size;
+    }
+    heard.drain(..used);
+    Ok(count)
 }
 
 /// A program at the door.
@@ -85,7 +89,7 @@ fn enter(folder: &Path) -> io::Result<UnixStream> {
 }
 
 fn say(door: &mut UnixStream, ask: &Ask) -> io::Result<()> {
-    door.write_all(&frame::encode_body(&codec::encode(ask)))
+    door.write_all(&frame::encode(ask))
 }
 
 fn hear(door: &mut UnixStream) -> io::Result<Tell> {

@@ -34,8 +34,11 @@ impl Recent {
 
     /// All records from a position on, if they are all here.
     pub(crate) fn from(&self, position: Position) -> Option<impl Iterator<Item = &Arc<Entry>>> {
-        let start = self.entries.partition_point(|entry| entry.position < position);
-        (position >= self.since).then(|| self.entries.range(start..))
+        // No two have one position, so there are at most so many of them behind it.
+        let end = self.entries.back().map_or(position, |last| last.position.next());
+        let most = usize::try_from(end.0.saturating_sub(position.0)).unwrap_or(usize::MAX);
+        let newest = self.entries.range(self.entries.len().saturating_sub(most)..);
+        (position >= self.since).then(|| newest.skip_while(move |entry| entry.position < position))
     }
 
     /// Where a record of this key is, if it is here.
