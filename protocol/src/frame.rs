@@ -44,6 +44,8 @@ impl std::fmt::Display for BadFrame {
 pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::new();
     put(&mut bytes, value);
+    // Thousands of them wait for peers.
+    bytes.shrink_to_fit();
     bytes
 }
 
