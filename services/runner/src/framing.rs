@@ -25,7 +25,8 @@ pub async fn read<T: DeserializeOwned>(from: &mut (impl AsyncRead + Unpin)) -> i
 /// # Errors
 /// The link broke, or the value is over [`MAX_BODY`] as bytes.
 pub async fn write<T: Serialize>(to: &mut (impl AsyncWrite + Unpin), value: &T) -> io::Result<()> {
-    let bytes = frame::encode(value);
+    let mut bytes = Vec::new();
+    frame::put(&mut bytes, value);
     let length = bytes.len() - HEADER;
     if length > MAX_BODY {
         return Err(invalid(frame::BadFrame::TooLong(length).to_string()));
