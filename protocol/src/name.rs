@@ -47,7 +47,11 @@ impl HostName {
         match text {
             "" => Err(BadName::Empty),
             _ if text.len() > MAX_HOST_NAME => Err(BadName::TooLong(text.len())),
-            _ if text.as_bytes().split(|&b| b == b'.').all(is_label) => Ok(Self(text.to_ascii_lowercase().into())),
+            _ if text.as_bytes().split(|&b| b == b'.').all(is_label) => {
+                let mut name: Arc<str> = text.into();
+                Arc::make_mut(&mut name).make_ascii_lowercase();
+                Ok(Self(name))
+            }
             _ => Err(BadName::BadLabel(printable(text.as_bytes()))),
         }
     }

@@ -48,15 +48,16 @@ mod uplink;
 mod verbs;
 
 use crate::carry;
-use crate::journal::{Bounds, Clock, Damage, Failure, Fill, Journal, Notice, Place, Start};
+use crate::journal::{Bounds, Clock, Damage, Failure, Fill, Journal, Notice, Place, Position, Start};
 use crate::mqtt;
 use crate::secure::Roles;
 use backlog::{Backlog, Comes};
 use clerk::Clerk;
 use hooks::HookPlan;
-use links::Links;
+use links::{Links, News};
 use protocol::fact::Fact;
 use protocol::{Epoch, Filter, HostName, Message};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -259,27 +260,28 @@ pub(crate) struct Shared {
     pub(crate) journal: Rc<Journal>,
     pub(crate) clerk: Clerk,
     pub(crate) subscriptions: Subscriptions,
+    listeners: connection::Listeners,
     pub(crate) out: UnboundedSender<Out>,
     /// Changes when somebody here wants something else.
     pub(crate) wants: watch::Sender<()>,
     /// There is a new consumer.
     settle: Notify,
     /// The facts that have hooks here.
-    pub(crate) hooked: std::cell::RefCell<BTreeSet<&'static str>>,
+    pub(crate) hooked: RefCell<BTreeSet<&'static str>>,
     /// The hosts at the other ends of links, by link.
-    pub(crate) hosts: std::cell::RefCell<BTreeMap<u64, HostName>>,
+    pub(crate) hosts: RefCell<BTreeMap<u64, HostName>>,
     /// How the uplink to the broker is, once it has said so.
-    uplink: std::cell::RefCell<Option<uplink::Standing>>,
+    uplink: RefCell<Option<uplink::Standing>>,
     /// When machines had a link last.
-    absent: std::cell::RefCell<absent::Absent>,
+    absent: RefCell<absent::Absent>,
     /// What was missed, so that it is told once a minute.
-    missed: std::cell::RefCell<missed::Missed>,
+    missed: RefCell<missed::Missed>,
     /// Something was missed.
     summing: Notify,
     /// What is to be looked at, each with its remedy.
-    findings: std::cell::RefCell<Vec<String>>,
-    refusals: std::cell::RefCell<refusals::Refusals>,
-    newcomers: std::cell::RefCell<newcomers::Newcomers>,
+    findings: RefCell<Vec<String>>,
+    refusals: RefCell<refusals::Refusals>,
+    newcomers: RefCell<newcomers::Newcomers>,
     began: std::time::Instant,
 }
 
@@ -312,7 +314,8 @@ impl Shared {
     }
 }
 
-/// Until it is told to end; whom to tell when all is over.
+/// Until it is told to end; whom to tell when all is over. This is looked at whenever anything happens, before all tasks:
+/// what the host program says is obeyed first, and nothing else is done here.
 async fn serve(
     parts: Parts,
     mut orders: UnboundedReceiver<Order>,
@@ -321,33 +324,53 @@ async fn serve(
     let (ending, backlog) = (CancellationToken::new(), parts.backlog.clone());
     let _ends_hooks = ending.clone().drop_guard();
     let (shared, tasks) = begin(parts, out, &ending).await;
-    let mut links = Links::new(shared.clone());
-    let (mut end, mut told) = (shared.journal.end_later(), shared.journal.told());
-    let (mut wanted, mut batch) = (shared.wants.subscribe(), Vec::new());
+    let (links, news) = Links::new(shared.clone());
+    let links = Rc::new(RefCell::new(links));
+    tokio::task::spawn_local(keep_up(links.clone(), news, Changes::of(&shared), shared.clone()));
+    let mut batch = Vec::new();
+    loop {
+        let count = orders.recv_many(&mut batch, AT_A_TIME).await;
+        let stop = batch.drain(..).find_map(|order| {
+            backlog.taken(&order);
+            obey(&mut links.borrow_mut(), &shared, order)
+        });
+        if stop.is_none() && count > 0 {
+            // Whoever says much does not keep the others of this thread waiting.
+            tokio::task::yield_now().await;
+            continue;
+        }
+        if stop.is_some() {
+            ending.cancel();
+            tasks.ended().await;
+            shared.tell_rest();
+        }
+        shared.clerk.settle().await;
+        return stop;
+    }
+}
+
+/// What links may have to be told, from here on.
+struct Changes {
+    end: watch::Receiver<Position>,
+    told: watch::Receiver<u64>,
+    wanted: watch::Receiver<()>,
+}
+
+impl Changes {
+    fn of(shared: &Shared) -> Changes {
+        let journal = &shared.journal;
+        Changes { end: journal.end(), told: journal.told(), wanted: shared.wants.subscribe() }
+    }
+}
+
+/// Tells links what is new.
+async fn keep_up(links: Rc<RefCell<Links>>, mut news: UnboundedReceiver<News>, mut is: Changes, shared: Rc<Shared>) {
     loop {
         tokio::select! {
-            count = orders.recv_many(&mut batch, AT_A_TIME) => {
-                let stop = batch.drain(..).find_map(|order| {
-                    backlog.taken(&order);
-                    obey(&mut links, &shared, order)
-                });
-                if stop.is_none() && count > 0 {
-                    // Whoever says much does not keep the others of this thread waiting.
-                    tokio::task::yield_now().await;
-                    continue;
-                }
-                if stop.is_some() {
-                    ending.cancel();
-                    tasks.ended().await;
-                    shared.tell_rest();
-                }
-                shared.clerk.settle().await;
-                return stop;
-            }
-            Some(news) = links.news() => links.hear_news(news),
-            Ok(()) = end.changed() => links.pump_all(),
-            Ok(()) = told.changed() => shared.journal.notices().into_iter().for_each(|notice| shared.clerk.notice(notice)),
-            Ok(()) = wanted.changed() => links.follow(),
+            Some(news) = news.recv() => links.borrow_mut().hear_news(news),
+            Ok(()) = is.end.changed() => links.borrow_mut().pump_all(),
+            Ok(()) = is.told.changed() => shared.journal.notices().into_iter().for_each(|notice| shared.clerk.notice(notice)),
+            Ok(()) = is.wanted.changed() => links.borrow().follow(),
         }
     }
 }
@@ -379,6 +402,7 @@ async fn begin(parts: Parts, out: UnboundedSender<Out>, ending: &CancellationTok
         journal,
         clerk,
         subscriptions,
+        listeners: Default::default(),
         out,
         wants,
         settle: Notify::new(),
@@ -393,6 +417,7 @@ async fn begin(parts: Parts, out: UnboundedSender<Out>, ending: &CancellationTok
         newcomers: Default::default(),
         began: std::time::Instant::now(),
     });
+    tokio::task::spawn_local(connection::tell_listeners(shared.clone()));
     tokio::task::spawn_local(shared.clone().settle_again_and_again());
     tokio::task::spawn_local(missed::sum_up(shared.clone()));
     let mut closed = Some(door);

@@ -175,8 +175,9 @@ impl Journal {
             return Err(records);
         }
         let Ok(mut desk) = self.desk.try_lock() else { return Err(records) };
-        let answers = desk.put_now(&self.core, records)?;
-        if self.core.retire() {
+        let now = self.core.now();
+        let answers = desk.put_now(&self.core, records, now)?;
+        if self.core.retire(now) {
             // There may be something to tidy.
             let _ = self.order(Order::Note);
         }
@@ -237,11 +238,6 @@ impl Journal {
     /// The same, for whoever waits until there are new ones to be read.
     pub fn end(&self) -> watch::Receiver<Position> {
         self.core.end.subscribe()
-    }
-
-    /// The same, for whoever can wait until those have been told.
-    pub fn end_later(&self) -> watch::Receiver<Position> {
-        self.core.end_later.subscribe()
     }
 
     /// How full it is.

@@ -66,7 +66,7 @@ pub async fn run(uplink: Uplink, journal: Rc<Journal>, tell: impl Fn(Fact), stop
     let mut desk = Loop::new(&uplink, journal, tell);
     let mut stop = std::pin::pin!(stop);
     let mut stopping = false;
-    let mut end = desk.journal.end_later();
+    let mut end = desk.journal.end();
     desk.handle(Input::Tick);
     while !desk.over {
         desk.feed();

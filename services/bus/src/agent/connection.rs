@@ -12,15 +12,17 @@ use protocol::{Filter, frame};
 use runner::framing;
 use serde::{Serialize, Serializer};
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::Notify;
+use tokio::task::coop::consume_budget;
+
+type Reader = framing::Reader<OwnedReadHalf>;
 
 /// One sending carries about so many bytes of events.
 const SENDING: usize = 24 * 1024;
@@ -39,15 +41,44 @@ enum Trouble {
 }
 
 /// A connection.
+#[derive(Debug)]
 struct Connection {
     shared: Rc<Shared>,
     number: u64,
+    write: OwnedWriteHalf,
     answers: RefCell<VecDeque<Tell>>,
     subscription: RefCell<Option<Subscription>>,
     /// The cursor of the subscription has to be on the disk and is not yet.
     is_unsettled: Cell<bool>,
+    /// What the socket has not taken yet.
+    out: RefCell<Vec<u8>>,
+    /// The last word is in it, or was sent.
+    is_over: Cell<bool>,
     /// Something is to be sent.
     news: Notify,
+}
+
+/// The programs that have subscribed. What is new is sent to them by whoever brings it, and else by their own tasks.
+#[derive(Debug, Default)]
+pub(super) struct Listeners(RefCell<BTreeMap<u64, Weak<Connection>>>);
+
+impl Listeners {
+    /// Sends each what is new, as much as it takes now.
+    pub(super) fn tell(&self) {
+        for connection in self.0.borrow().values().filter_map(Weak::upgrade) {
+            if !connection.has_heard_all() {
+                connection.send_now();
+            }
+        }
+    }
+}
+
+/// Tells programs of whatever comes into the journal by another way than through the door.
+pub(super) async fn tell_listeners(shared: Rc<Shared>) {
+    let mut end = shared.journal.end();
+    while end.changed().await.is_ok() {
+        shared.listeners.tell();
+    }
 }
 
 impl std::convert::From<Failure> for Trouble {
@@ -57,18 +88,19 @@ impl std::convert::From<Failure> for Trouble {
 }
 
 /// Returns when the other end has gone; never, if it has said something more.
-async fn gone(read: &mut BufReader<OwnedReadHalf>) {
-    if read.fill_buf().await.is_ok_and(|bytes| !bytes.is_empty()) {
+async fn gone(read: &mut Reader) {
+    if read.more().await.is_ok_and(|more| more) {
         std::future::pending::<()>().await;
     }
 }
 
 /// What a program is told.
-#[derive(Clone)]
+#[derive(Debug)]
 struct Subscription {
     /// The name of its cursor, if it has one.
     consumer: Option<Rc<str>>,
     filters: Rc<[Filter]>,
+    /// It has got everything before; set back when it wants something again.
     next: Position,
     /// States that are told first.
     states: VecDeque<Arc<Entry>>,
@@ -79,19 +111,21 @@ struct Subscription {
 /// Serves one program until it goes.
 pub(super) async fn serve(shared: Rc<Shared>, stream: UnixStream, number: u64, _here: Rc<()>) {
     let (read, write) = stream.into_split();
-    let this = Connection {
+    let this = Rc::new(Connection {
         shared,
         number,
+        write,
         answers: RefCell::default(),
         subscription: RefCell::default(),
         is_unsettled: Cell::default(),
+        out: RefCell::default(),
+        is_over: Cell::default(),
         news: Notify::new(),
-    };
-    // Speaking first: an event that was just kept leaves for its subscribers before its publisher has the answer.
+    });
     let ended = tokio::select! {
         biased;
-        ended = this.speak(write) => ended,
-        ended = this.listen(BufReader::new(read)) => ended,
+        ended = this.listen(Reader::new(read)) => ended,
+        ended = this.speak() => ended,
     };
     if let Err(why) = ended {
         tracing::debug!("a program at the door of the bus: {why}");
@@ -100,19 +134,30 @@ pub(super) async fn serve(shared: Rc<Shared>, stream: UnixStream, number: u64, _
 }
 
 impl Connection {
-    async fn listen(&self, mut read: BufReader<OwnedReadHalf>) -> io::Result<()> {
+    async fn listen(self: &Rc<Self>, mut read: Reader) -> io::Result<()> {
         loop {
-            let ask = match framing::read::<Ask>(&mut read).await {
-                Ok(Some(ask)) => ask,
-                Ok(None) => return Ok(()),
-                Err(why) if why.kind() == io::ErrorKind::InvalidData => return self.fail(why.to_string()).await,
-                Err(why) => return Err(why),
-            };
-            if let Err(why) = self.obey(ask, &mut read).await {
-                return self.fail(why).await;
+            let end = self.shared.journal.next();
+            loop {
+                match read.take::<Ask>() {
+                    Ok(None) => break,
+                    Err(why) => return self.fail(why.to_string()).await,
+                    Ok(Some(ask)) => {
+                        if let Err(why) = self.obey(ask, &mut read).await {
+                            return self.fail(why).await;
+                        }
+                    }
+                }
             }
+            // What was kept leaves for whoever follows before its publisher has the answer.
+            if self.shared.journal.next() != end {
+                self.shared.listeners.tell();
+            }
+            self.send_now();
             if self.answers.borrow().len() > MOST_ANSWERS {
                 return Err(io::Error::other("it reads no answers"));
+            }
+            if !read.more().await? {
+                return Ok(());
             }
         }
     }
@@ -121,15 +166,16 @@ impl Connection {
     async fn fail(&self, why: String) -> io::Result<()> {
         tracing::warn!("a program at the door of the bus is let go: {why}");
         self.answer(Tell::Error(why));
+        self.news.notify_one();
         std::future::pending().await
     }
 
+    /// It is sent when all that was read is obeyed.
     fn answer(&self, tell: Tell) {
         self.answers.borrow_mut().push_back(tell);
-        self.news.notify_one();
     }
 
-    async fn obey(&self, ask: Ask, read: &mut BufReader<OwnedReadHalf>) -> Result<(), String> {
+    async fn obey(self: &Rc<Self>, ask: Ask, read: &mut Reader) -> Result<(), String> {
         match ask {
             Ask::Hello(program) => self.welcome(&program),
             Ask::Publish(events) => self.publish(events).await,
@@ -138,7 +184,8 @@ impl Connection {
                 self.done(&positions, |name, position| self.shared.journal.acknowledge(name, position).map(drop))?
             }
             Ask::Again(positions) => {
-                self.done(&positions, |name, position| self.shared.journal.give_back(name, position).map(drop))?
+                self.done(&positions, |name, position| self.shared.journal.give_back(name, position).map(drop))?;
+                self.subscription.borrow_mut().iter_mut().for_each(|it| it.next = Position::START);
             }
             Ask::Forget(name) => self.forget(&name)?,
             Ask::Queue => report::queue(&self.shared).await.into_iter().for_each(|part| self.answer(part)),
@@ -164,6 +211,10 @@ impl Connection {
                 records.push(record_now(event));
             }
             verdicts.push(objection);
+        }
+        if records.iter().any(|record| record.class.durable) {
+            // What waits for the disk keeps no answer back.
+            self.send_now();
         }
         let answers = self.shared.journal.append_all(records).await;
         let mut answers = answers.unwrap_or_default().into_iter();
@@ -206,11 +257,12 @@ impl Connection {
 
     /// Subscribes; on a disk that refuses, as often as that takes, or until the program goes.
     async fn subscribe_when_it_can(
-        &self,
+        self: &Rc<Self>,
         subscribe: &Subscribe,
-        read: &mut BufReader<OwnedReadHalf>,
+        read: &mut Reader,
     ) -> Result<(), String> {
         let mut told = false;
+        self.send_now();
         loop {
             let why = match self.subscribe(subscribe).await {
                 Ok(()) => return Ok(()),
@@ -227,7 +279,7 @@ impl Connection {
         }
     }
 
-    async fn subscribe(&self, subscribe: &Subscribe) -> Result<(), Trouble> {
+    async fn subscribe(self: &Rc<Self>, subscribe: &Subscribe) -> Result<(), Trouble> {
         let Subscribe { name, filters, from } = subscribe;
         let filters = super::machine::filters(filters).map_err(Trouble::Ever)?;
         let journal = &self.shared.journal;
@@ -263,17 +315,15 @@ impl Connection {
         let next = if *from == From::Oldest || consumer.is_some() { Position::START } else { end };
         *self.subscription.borrow_mut() =
             Some(Subscription { consumer, filters: filters.into(), next, states, past: Some(end) });
+        self.shared.listeners.0.borrow_mut().insert(self.number, Rc::downgrade(self));
         self.shared.wants.send_replace(());
-        self.news.notify_one();
         Ok(())
     }
 
     fn done(&self, positions: &[u64], each: impl Fn(&str, Position) -> Result<(), Failure>) -> Result<(), String> {
         let consumer = self.subscription.borrow().as_ref().and_then(|subscription| subscription.consumer.clone());
         let consumer = consumer.ok_or("only events of a subscription with a name are acknowledged; give it one")?;
-        positions.iter().try_for_each(|&at| each(&consumer, Position(at))).map_err(|why| why.to_string())?;
-        self.news.notify_one();
-        Ok(())
+        positions.iter().try_for_each(|&at| each(&consumer, Position(at))).map_err(|why| why.to_string())
     }
 
     fn forget(&self, name: &str) -> Result<(), String> {
@@ -295,48 +345,68 @@ impl Connection {
     }
 
     fn leave(&self) {
+        self.shared.listeners.0.borrow_mut().remove(&self.number);
         if self.shared.subscriptions.end(self.number) {
             self.shared.wants.send_replace(());
         }
     }
 
-    async fn speak(&self, mut write: OwnedWriteHalf) -> io::Result<()> {
-        let mut end = self.shared.journal.end();
-        let mut bytes = Vec::new();
+    /// Sends what others could not, until the last word is sent.
+    async fn speak(&self) -> io::Result<()> {
         loop {
-            end.mark_unchanged();
-            let failed = self.put_answers(&mut bytes);
-            self.put_events(&mut bytes)?;
-            if !bytes.is_empty() {
-                write.write_all(&bytes).await?;
-                if failed {
-                    return write.shutdown().await;
-                }
-                bytes.clear();
-                bytes.shrink_to(4 * SENDING);
-            } else {
-                tokio::select! {
-                    () = self.news.notified() => {}
-                    _ = end.changed(), if self.subscription.borrow().is_some() => {}
-                }
+            let is_said = self.send()?;
+            match self.is_over.get() {
+                true if is_said => return Ok(()),
+                _ if is_said => self.news.notified().await,
+                _ => self.write.writable().await?,
             }
+            // A program that takes whatever it is sent does not keep the others of this thread waiting.
+            consume_budget().await;
         }
     }
 
-    /// All answers; whether one of them was the last.
-    fn put_answers(&self, bytes: &mut Vec<u8>) -> bool {
-        let mut failed = false;
+    /// Sends some of what is to be said, unless the socket is full; what is left is sent by [`Connection::speak`].
+    fn send_now(&self) {
+        if !self.send().unwrap_or(false) {
+            self.news.notify_one();
+        }
+    }
+
+    /// The same; whether nothing is left.
+    fn send(&self) -> io::Result<bool> {
+        let mut out = self.out.borrow_mut();
+        if out.is_empty() && !self.is_over.get() {
+            self.put_events(&mut out)?;
+            self.put_answers(&mut out);
+        }
+        if out.is_empty() {
+            return Ok(true);
+        }
+        match self.write.try_write(&out) {
+            Ok(count) => drop(out.drain(..count)),
+            Err(why) if why.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+            Err(why) => return Err(why),
+        }
+        out.shrink_to(4 * SENDING);
+        Ok(out.is_empty() && self.answers.borrow().is_empty() && self.has_heard_all())
+    }
+
+    fn has_heard_all(&self) -> bool {
+        self.subscription.borrow().as_ref().is_none_or(|subscription| subscription.has_heard_all(&self.shared))
+    }
+
+    /// All answers.
+    fn put_answers(&self, bytes: &mut Vec<u8>) {
         for tell in self.answers.borrow_mut().drain(..) {
-            failed |= matches!(tell, Tell::Error(_));
+            self.is_over.set(self.is_over.get() | matches!(tell, Tell::Error(_)));
             frame::put(bytes, &tell);
         }
-        failed
     }
 
     /// The next events, if there are any.
     fn put_events(&self, bytes: &mut Vec<u8>) -> io::Result<()> {
         let mut place = self.subscription.borrow_mut();
-        let Some(subscription) = place.as_mut() else { return Ok(()) };
+        let Some(subscription) = place.as_mut().filter(|it| !it.has_heard_all(&self.shared)) else { return Ok(()) };
         if let Some(name) = &subscription.consumer
             && !self.shared.subscriptions.has(name, self.number)
         {
@@ -383,6 +453,11 @@ impl Subscription {
                 return Ok((batch.entries, gap));
             }
         }
+    }
+
+    /// Whether there is nothing more for it.
+    fn has_heard_all(&self, shared: &Shared) -> bool {
+        self.past.is_none() && self.states.is_empty() && self.next >= shared.journal.next()
     }
 
     fn has_caught_up(&self, shared: &Shared) -> bool {

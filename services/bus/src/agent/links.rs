@@ -26,7 +26,6 @@ pub(super) struct Links {
     links: BTreeMap<u64, Box<Link>>,
     /// What the last new link may say; nearly all may say the same.
     roles: Rc<Roles>,
-    news: UnboundedReceiver<News>,
     tell: UnboundedSender<News>,
     /// What peers missed and have not acknowledged to know.
     owed: Owed,
@@ -68,20 +67,16 @@ pub(super) enum News {
 }
 
 impl Links {
-    pub(super) fn new(shared: Rc<Shared>) -> Links {
+    /// None yet, and what tasks of links will have done.
+    pub(super) fn new(shared: Rc<Shared>) -> (Links, UnboundedReceiver<News>) {
         let (tell, news) = unbounded_channel();
         let (links, roles) = Default::default();
         let outbox = Outbox::new(shared.out.clone());
         let owed = Owed::open(&shared.settings.place);
-        Links { shared, links, roles, news, tell, owed, outbox }
+        (Links { shared, links, roles, tell, owed, outbox }, news)
     }
 
-    /// What a task of a link has done next.
-    pub(super) async fn news(&mut self) -> Option<News> {
-        self.news.recv().await
-    }
-
-    /// And what follows from it.
+    /// What follows from what a task of a link has done.
     pub(super) fn hear_news(&mut self, news: News) {
         match news {
             News::Appended(number, through) => self.kept_theirs(number, through),

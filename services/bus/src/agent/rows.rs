@@ -27,7 +27,7 @@ pub(super) async fn serve(shared: Rc<Shared>, plan: HookPlan, ending: Cancellati
         return tracing::error!("no hooks of facts run: {why}");
     }
     let mut runner = HookRunner::open(plan).await;
-    let (mut end, mut slips) = (shared.journal.end_later(), Vec::new());
+    let (mut end, mut slips) = (shared.journal.end(), Vec::new());
     while !ending.is_cancelled() {
         look(&shared, &runner, &mut slips);
         let again = Instant::now() + LOOK_AGAIN;

@@ -20,7 +20,7 @@ pub(super) async fn serve(shared: Rc<Shared>) {
     if let Err(why) = shared.consume(CONSUMER, Start::Latest) {
         return tracing::error!("no commands are taken: {why}");
     }
-    let mut end = shared.journal.end_later();
+    let mut end = shared.journal.end();
     loop {
         match shared.journal.take(CONSUMER, &|entry| topics.matches(&entry.record.subject), 1 << 16) {
             Ok(batch) if batch.entries.is_empty() && batch.next >= *end.borrow_and_update() => {

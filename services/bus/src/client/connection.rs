@@ -7,7 +7,6 @@ use runner::framing;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
-use tokio::io::BufReader;
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
@@ -20,16 +19,16 @@ pub(super) const LAST_PAUSE: Duration = Duration::from_secs(2);
 pub(super) struct Connection {
     pub(super) node: HostName,
     agent: String,
-    pub(super) read: BufReader<OwnedReadHalf>,
+    pub(super) read: framing::Reader<OwnedReadHalf>,
     pub(super) write: OwnedWriteHalf,
 }
 
 /// Connects and is welcomed.
 pub(super) async fn connect(door: &Path, program: &str) -> io::Result<Connection> {
     let (read, mut write) = UnixStream::connect(door).await?.into_split();
-    let mut read = BufReader::with_capacity(64 * 1024, read);
+    let mut read = framing::Reader::new(read);
     framing::write(&mut write, &Ask::Hello(program.into())).await?;
-    match framing::read::<Tell>(&mut read).await? {
+    match read.next::<Tell>().await? {
         Some(Tell::Welcome { node, agent, .. }) => Ok(Connection { node, agent, read, write }),
         Some(Tell::Error(why)) => Err(io::Error::other(why)),
         _ => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -69,7 +68,7 @@ pub async fn ask(door: &Path, program: &str, what: Ask) -> Result<Tell, String> 
         framing::write(&mut write, &what).await?;
         let mut queue = Vec::new();
         loop {
-            match framing::read::<Tell>(&mut read).await?.ok_or(io::ErrorKind::UnexpectedEof)? {
+            match read.next::<Tell>().await?.ok_or(io::ErrorKind::UnexpectedEof)? {
                 Tell::QueuePart(part) => queue.extend(part),
                 Tell::Queue(last) => return Ok(Tell::Queue([queue, last].concat())),
                 tell => return Ok(tell),

@@ -125,19 +125,7 @@ impl Post {
     /// Until the connection breaks, or nobody has anything to say any more.
     async fn serve(&mut self, connection: Connection) -> io::Result<()> {
         let Connection { mut read, mut write, .. } = connection;
-        let (tell, mut heard) = mpsc::channel::<io::Result<Option<Tell>>>(64);
-        let reader = async move {
-            loop {
-                let told = framing::read::<Tell>(&mut read).await;
-                let over = !matches!(told, Ok(Some(_)));
-                if tell.send(told).await.is_err() || over {
-                    return;
-                }
-            }
-        };
-        tokio::pin!(reader);
         let mut frames: VecDeque<usize> = VecDeque::new();
-        let mut reading = true;
         loop {
             while self.unsent > 0 && frames.len() < FRAMES {
                 let (frame, count) = self.frame();
@@ -146,11 +134,9 @@ impl Post {
                 framing::write(&mut write, &frame).await?;
             }
             tokio::select! {
-                () = &mut reader, if reading => reading = false,
-                told = heard.recv() => match told {
-                    Some(Ok(Some(tell))) => self.answered(tell, &mut frames)?,
-                    Some(Err(why)) => return Err(why),
-                    _ => return Err(io::ErrorKind::UnexpectedEof.into()),
+                tell = read.next::<Tell>() => match tell? {
+                    Some(tell) => self.answered(tell, &mut frames)?,
+                    None => return Err(io::ErrorKind::UnexpectedEof.into()),
                 },
                 draft = self.drafts.recv(), if self.unanswered.len() < MOST => match draft {
                     Some(draft) => self.take(draft),

@@ -148,7 +148,7 @@ impl Follower {
             loop {
                 // Whatever is heard has a place before it counts as heard: this future may be dropped at any wait.
                 let Ok(place) = self.tell.reserve().await else { return Ok(()) };
-                let Some(tell) = framing::read::<Tell>(&mut read).await? else {
+                let Some(tell) = read.next::<Tell>().await? else {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 };
                 let refused = matches!(tell, Tell::Error(_));

@@ -30,9 +30,13 @@ pub(crate) enum Verdict {
 
 /// What becomes of each record, and those of them that are to be written.
 pub(crate) fn judge(records: Vec<Record>, shelf: &Shelf) -> (Vec<Verdict>, Vec<Record>) {
-    let mut keys: BTreeMap<&Key, usize> = BTreeMap::new();
-    let verdicts: Vec<Verdict> = records.iter().map(|record| verdict(record, shelf, &mut keys)).collect();
+    // One alone, as there mostly is, has no twin.
+    let mut keys = (records.len() > 1).then(BTreeMap::new);
+    let verdicts: Vec<Verdict> = records.iter().map(|record| verdict(record, shelf, keys.as_mut())).collect();
     drop(keys);
+    if verdicts.iter().all(|verdict| matches!(verdict, Verdict::Fresh(_))) {
+        return (verdicts, records);
+    }
     let fresh = records.into_iter().zip(&verdicts).filter(|(_, verdict)| matches!(verdict, Verdict::Fresh(_)));
     let fresh = fresh.map(|(record, _)| record).collect();
     (verdicts, fresh)
@@ -49,13 +53,14 @@ pub(crate) fn answers(verdicts: Vec<Verdict>, stored: &[Result<Position, Failure
 }
 
 /// What becomes of a record, after those whose `keys` are in the same batch.
-fn verdict<'a>(record: &'a Record, shelf: &Shelf, keys: &mut BTreeMap<&'a Key, usize>) -> Verdict {
+fn verdict<'a>(record: &'a Record, shelf: &Shelf, keys: Option<&mut BTreeMap<&'a Key, usize>>) -> Verdict {
     if let Err(why) = check(record, shelf.bounds.record()) {
         return Verdict::Done(Err(why));
     }
     if let Some(place) = shelf.knows(record) {
         return Verdict::Done(Ok(Appended::Already(place)));
     }
+    let Some(keys) = keys else { return Verdict::Fresh(0) };
     let number = keys.len();
     match keys.entry(&record.key) {
         Entry::Occupied(twin) => Verdict::Twin(*twin.get()),

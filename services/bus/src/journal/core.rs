@@ -60,8 +60,6 @@ impl State {
 pub(crate) struct Core {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) end: watch::Sender<Position>,
-    /// The same, for whoever can wait until those have been told.
-    pub(crate) end_later: watch::Sender<Position>,
     pub(crate) told: watch::Sender<u64>,
     /// So many appends wait for the thread that writes.
     pub(crate) queued: AtomicUsize,
@@ -74,10 +72,9 @@ pub(crate) struct Core {
 
 impl Core {
     pub(crate) fn new(store: Arc<dyn Store>, state: State, clock: Clock, base: u32) -> Core {
-        let (end, end_later) = (watch::Sender::new(state.shelf.next), watch::Sender::new(state.shelf.next));
-        let opened = clock.read().instant;
+        let (end, opened) = (watch::Sender::new(state.shelf.next), clock.read().instant);
         let (told, queued) = (watch::Sender::new(0), AtomicUsize::new(0));
-        Core { store, end, end_later, told, queued, state: Mutex::new(state), clock, opened, base }
+        Core { store, end, told, queued, state: Mutex::new(state), clock, opened, base }
     }
 
     /// What is behind the lock is changed in steps that each leave it whole, so one that is poisoned is as good as any.
@@ -96,8 +93,7 @@ impl Core {
     }
 
     /// Lets go what is too much, too old or expired; whether something was lost by it.
-    pub(crate) fn retire(&self) -> bool {
-        let now = self.now();
+    pub(crate) fn retire(&self, now: Now) -> bool {
         let dropped = self.lock().shelf.retire(now);
         let lost = !dropped.is_empty();
         if lost {

@@ -11,6 +11,7 @@ use super::core::Core;
 use super::failure::Failure;
 use super::pen::Pen;
 use super::record::{Entry, Position, Record};
+use super::shelf::{Now, Shelf};
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OwnedSemaphorePermit;
@@ -51,15 +52,14 @@ impl Desk {
     }
 
     /// Writes records, as many as may go together, and returns when they are on the disk if they have to be.
-    pub(crate) fn put(&mut self, core: &Core, records: Vec<Record>) -> Result<Vec<Position>, Failure> {
-        let second = core.now().second;
+    pub(crate) fn put(&mut self, core: &Core, records: Vec<Record>, now: Now) -> Result<Vec<Position>, Failure> {
         let (start, salt) = (self.pen.length, self.pen.volume().salt);
         let durable = records.iter().any(|record| record.class.durable);
         let size = records.iter().map(codec::size).sum();
         let (mut bytes, mut entries) = (Vec::with_capacity(size), Vec::with_capacity(records.len()));
         let mut position = core.lock().shelf.next;
         for record in records {
-            let entry = Arc::new(Entry { position, second, record });
+            let entry = Arc::new(Entry { position, second: now.second, record });
             entries.push((start + bytes.len() as u64, entry.clone()));
             codec::encode(&entry, salt, &mut bytes);
             position = position.next();
@@ -69,14 +69,16 @@ impl Desk {
     }
 
     /// Writes records that need no sync, if nothing is in the way; else gives them back.
-    pub(crate) fn put_now(&mut self, core: &Core, records: Vec<Record>) -> Result<Answers, Vec<Record>> {
-        if !self.may_put_now(core, &records) {
+    pub(crate) fn put_now(&mut self, core: &Core, records: Vec<Record>, now: Now) -> Result<Answers, Vec<Record>> {
+        let state = core.lock();
+        if !self.may_put_now(&state.shelf, &records, now) {
             return Err(records);
         }
-        let (verdicts, fresh) = judge(records, &core.lock().shelf);
+        let (verdicts, fresh) = judge(records, &state.shelf);
+        drop(state);
         let stored = match fresh.len() {
             0 => Vec::new(),
-            count => match self.put(core, fresh) {
+            count => match self.put(core, fresh, now) {
                 Ok(positions) => positions.into_iter().map(Ok).collect(),
                 Err(why) => vec![Err(why); count],
             },
@@ -84,17 +86,15 @@ impl Desk {
         Ok(answers(verdicts, &stored))
     }
 
-    fn may_put_now(&self, core: &Core, records: &[Record]) -> bool {
-        let size: usize = records.iter().map(codec::size).sum();
-        let (now, state) = (core.now(), core.lock());
-        let shelf = &state.shelf;
+    fn may_put_now(&self, shelf: &Shelf, records: &[Record], now: Now) -> bool {
+        let size = records.iter().map(codec::size).sum::<usize>() as u64;
         self.ready
             && !self.pen.spoilt
             && self.pen.volume.is_some()
-            && size as u64 <= shelf.bounds.record()
+            && size <= shelf.bounds.record()
             && records.iter().all(|record| !record.class.durable)
             && !shelf.is_over()
-            && shelf.segments.last().is_some_and(|open| !shelf.is_full(open, size as u64, now))
+            && shelf.segments.last().is_some_and(|open| !shelf.is_full(open, size, now))
     }
 }
 
@@ -106,7 +106,6 @@ fn publish(core: &Core, entries: Vec<(u64, Arc<Entry>)>) -> Vec<Position> {
     let end = state.shelf.next;
     drop(state);
     core.end.send_replace(end);
-    core.end_later.send_replace(end);
     positions
 }
 

@@ -72,6 +72,8 @@ pub(crate) struct Shelf {
     pub(crate) next: Position,
     subjects: Subjects,
     alive: [u64; 3],
+    /// What is too old now is gone.
+    retired: Option<Now>,
 }
 
 impl Shelf {
@@ -86,6 +88,7 @@ impl Shelf {
             next: Position(1),
             subjects: Subjects::default(),
             alive: [0; 3],
+            retired: None,
         }
     }
 
@@ -205,8 +208,12 @@ impl Shelf {
 
     /// Drops what is too much, too old or expired.
     pub(crate) fn retire(&mut self, now: Now) -> Vec<Dropped> {
-        self.bury_expired(now);
         let mut dropped = Vec::new();
+        let is_too_much = |keep: Keep| self.alive[keep.index()] > self.bounds.of(keep).bytes;
+        if self.retired.replace(now) == Some(now) && !Keep::EACH.into_iter().any(is_too_much) {
+            return dropped;
+        }
+        self.bury_expired(now);
         for keep in Keep::EACH {
             while let Some((by, share)) = self.surplus(keep, now) {
                 dropped.extend(self.drop_share(keep, by, share));

@@ -10,7 +10,7 @@ use super::record::{Key, Position};
 use super::runs::Runs;
 use protocol::{Epoch, HostName};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// Holes in the numbers of one source that are remembered, plus one.
 pub const MAX_RUNS: usize = 1024;
@@ -20,7 +20,7 @@ pub const MAX_SOURCES: usize = 1024;
 /// The keys that were here.
 #[derive(Debug, Clone, Default)]
 pub struct Sources {
-    nodes: HashMap<HostName, BTreeMap<Epoch, Source>>,
+    nodes: BTreeMap<HostName, BTreeMap<Epoch, Source>>,
     count: usize,
 }
 

@@ -95,7 +95,7 @@ impl Writer {
 
     /// Writes until the journal is closed.
     pub(crate) fn run(mut self) {
-        self.core.retire();
+        self.core.retire(self.core.now());
         loop {
             match self.turn() {
                 Turn::Serve(Order::Append(append)) => self.append(append),
@@ -153,7 +153,7 @@ impl Writer {
     }
 
     fn idle(&mut self) {
-        self.core.retire();
+        self.core.retire(self.core.now());
         if self.has_to_tidy() {
             self.refused = self.tidy().is_err();
         }
@@ -231,7 +231,7 @@ impl Writer {
         }
         let (verdicts, fresh) = judge(records, &self.core.lock().shelf);
         let stored = self.put_all(&mut desk, fresh);
-        self.core.retire();
+        self.core.retire(self.core.now());
         answers(verdicts, &stored)
     }
 
@@ -246,7 +246,7 @@ impl Writer {
                 bytes += codec::size(&record);
                 part.push(record);
             }
-            match self.make_ready(desk, bytes as u64).and_then(|()| desk.put(&self.core, part)) {
+            match self.make_ready(desk, bytes as u64).and_then(|()| desk.put(&self.core, part, self.core.now())) {
                 Ok(positions) => stored.extend(positions.into_iter().map(Ok)),
                 Err(why) => stored.resize(count, Err(why)),
             }
