@@ -133,6 +133,11 @@ fn environment(config: &Config, run: &Run) -> Vec<(OsString, OsString)> {
     let mut all = config.settings.environment();
     let hidden = |name: &OsStr| run.event != HookEvent::PowerOff && name == POWER_OFF_COMMAND;
     all.retain(|(name, _)| !hidden(name) && !hook::VARIABLES.iter().any(|ours| name == *ours));
+    // A script looks whether there is something; what means no is nothing.
+    let policy = &config.policy;
+    let switches = [("POWER_OFF", policy.power_off), ("POWER_OFF_ON_LOST", policy.power_off_on_lost)];
+    let is_off = |name: &OsStr| switches.iter().any(|(switch, on)| name == *switch && !on);
+    all.iter_mut().filter(|(name, _)| is_off(name)).for_each(|(_, value)| value.clear());
     let facts = Facts::of(config, run);
     let ours = [
         (hook::VARIABLE_EVENT, Some(facts.event)),
@@ -180,5 +185,35 @@ impl<'a> Facts<'a> {
             hook_timeout: config.hook_timeout.as_secs_f64(),
             drill: run.drill,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Options, layers};
+
+    #[test]
+    fn a_hook_sees_nothing_in_a_switch_that_says_no() {
+        let seen = |value: &str| {
+            let names = ["HOST", "POWER_OFF", "POWER_OFF_ON_LOST"].map(OsString::from);
+            let set = names.into_iter().zip(["attic", value, "no"].map(OsString::from)).collect();
+            let options = Options::default();
+            let config = Config::check(&options, layers(&options, set).unwrap()).unwrap();
+            let run = Run {
+                event: HookEvent::ServerStopping,
+                cause: Some(Cause::Shutdown),
+                server: None,
+                id: None,
+                reason: String::new(),
+                until: None,
+                skip: Vec::new(),
+                drill: false,
+            };
+            let all = environment(&config, &run);
+            ["POWER_OFF", "POWER_OFF_ON_LOST"].map(|name| all.iter().find(|it| it.0 == name).unwrap().1.clone())
+        };
+        assert_eq!(seen("off"), ["", ""]);
+        assert_eq!(seen("please"), ["please", ""]);
     }
 }

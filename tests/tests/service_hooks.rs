@@ -122,7 +122,6 @@ fn uploads_that_nobody_waits_for_are_told_of() {
     assert!(stage.ends("server-stopping/70-finish-uploads", 100).contains("set uploads = \"upload\""));
     stage.pistop("exit 100");
     stage.ends("server-stopping/70-finish-uploads", 0);
-    Stage::new().with("POWER_OFF", "no").ends("server-stopping/70-finish-uploads", 0);
 }
 
 /// What is uploaded until then is all that is saved.

@@ -151,7 +151,10 @@ mod tests {
         let two_and_a_half = [&bytes[..], &bytes[..], &bytes[..3]].concat();
         near.write_all(&two_and_a_half).await.unwrap();
         assert!(reader.more().await.unwrap());
-        assert_eq!([reader.take().unwrap(), reader.take().unwrap(), reader.take().unwrap()], [Some(ID), Some(ID), None]);
+        assert_eq!(
+            [reader.take().unwrap(), reader.take().unwrap(), reader.take().unwrap()],
+            [Some(ID), Some(ID), None]
+        );
         let waits = reader.next::<ShutdownId>();
         assert!(tokio::time::timeout(std::time::Duration::from_millis(1), waits).await.is_err(), "half is missing");
         near.write_all(&bytes[3..]).await.unwrap();

@@ -256,11 +256,7 @@ impl Connection {
     }
 
     /// Subscribes; on a disk that refuses, as often as that takes, or until the program goes.
-    async fn subscribe_when_it_can(
-        self: &Rc<Self>,
-        subscribe: &Subscribe,
-        read: &mut Reader,
-    ) -> Result<(), String> {
+    async fn subscribe_when_it_can(self: &Rc<Self>, subscribe: &Subscribe, read: &mut Reader) -> Result<(), String> {
         let mut told = false;
         self.send_now();
         loop {
