@@ -86,13 +86,22 @@ impl Gate {
 
     /// The link has ended.
     pub fn forget(&mut self, peer: PeerId) {
-        self.steps.remove(&peer);
+        self.take(peer);
+    }
+
+    /// How far a handshake is; when thousands have come, nothing is left of all theirs.
+    fn take(&mut self, peer: PeerId) -> Option<Step> {
+        let step = self.steps.remove(&peer);
+        if self.steps.is_empty() {
+            self.steps.shrink_to_fit();
+        }
+        step
     }
 
     /// Takes a handshake one step further.
     pub fn shake(&mut self, peer: PeerId, client: HostName, bytes: &[u8], now: Instant) -> Outcome {
         let hellos = Hellos { client, server: self.server.clone(), epoch: self.epoch };
-        match (self.steps.remove(&peer), Kind::of(bytes)) {
+        match (self.take(peer), Kind::of(bytes)) {
             (None, Ok(Kind::Link)) => self.begin(peer, &hellos, bytes),
             (None, Ok(Kind::Pairing)) => self.begin_pairing(peer, &hellos, bytes, now),
             (None, Err(why)) => denied(why.into()),
@@ -148,7 +157,7 @@ impl Gate {
 
     /// The last bytes to a machine that has joined: it is written down, or why it is not.
     pub fn verdict(&mut self, peer: PeerId, result: &Result<(), String>) -> Option<Vec<u8>> {
-        let Some(Step::Joined(joined)) = self.steps.remove(&peer) else { return None };
+        let Some(Step::Joined(joined)) = self.take(peer) else { return None };
         Some(match result {
             Ok(()) => joined.confirm(),
             Err(why) => joined.refuse(why),
@@ -162,4 +171,28 @@ fn denied(Denied { why, farewell }: Denied) -> Outcome {
 
 fn no_offer() -> Outcome {
     Shaken::NotJoined(pairing::Failure::Expired).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bus::secure::Initiator;
+
+    #[test]
+    fn nothing_is_left_of_the_handshakes_of_thousands() {
+        let key = SecretKey::generate().unwrap();
+        let (server, client) = ["attic", "kitchen"].map(|name| HostName::parse(name).unwrap()).into();
+        let hellos = Hellos { client, server, epoch: Epoch(7) };
+        let (_, first) = Initiator::new(&SecretKey::generate().unwrap(), key.public(), &hellos).unwrap();
+        let mut gate = Gate::new(Ok(key), hellos.server.clone(), hellos.epoch);
+        let peers = (1..=40).map(PeerId);
+        for peer in peers.clone() {
+            let Outcome { shaken, .. } =
+                gate.shake(peer, hellos.client.clone(), &first, Instant::at(Default::default()));
+            assert!(matches!(shaken, Shaken::Answer(_)));
+        }
+        assert_eq!(gate.steps.len(), 40);
+        peers.for_each(|peer| gate.forget(peer));
+        assert_eq!(gate.steps.capacity(), 0);
+    }
 }

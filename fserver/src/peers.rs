@@ -91,6 +91,51 @@ impl Link {
         self.cipher.as_mut().and_then(|cipher| cipher.sealer.as_mut())
     }
 
+    /// Sends what the socket takes now and keeps the rest.
+    fn send(&mut self, peer: PeerId, bytes: &[u8], watch: &Watch) -> Option<Input> {
+        match self.sealer() {
+            None => self.send_as_is(peer, bytes, watch),
+            Some(sealer) => {
+                let mut sealed = Vec::new();
+                sealer.seal(bytes, &mut sealed);
+                self.send_as_is(peer, &sealed, watch)
+            }
+        }
+    }
+
+    fn send_as_is(&mut self, peer: PeerId, bytes: &[u8], watch: &Watch) -> Option<Input> {
+        let sent = self.write(bytes);
+        self.sent(peer, bytes, sent, watch)
+    }
+
+    /// What follows from one write.
+    fn sent(&mut self, peer: PeerId, bytes: &[u8], sent: io::Result<usize>, watch: &Watch) -> Option<Input> {
+        if !self.unsent.is_empty() {
+            return self.keep(peer, bytes);
+        }
+        match sent {
+            Ok(sent) if sent == bytes.len() => None,
+            Ok(sent) => self.wait_for_room(peer, &bytes[sent..], watch),
+            Err(why) if why.kind() == io::ErrorKind::WouldBlock => self.wait_for_room(peer, bytes, watch),
+            Err(why) => Some(broken(peer, &why)),
+        }
+    }
+
+    fn keep(&mut self, peer: PeerId, bytes: &[u8]) -> Option<Input> {
+        if self.unsent.len() + bytes.len() > MOST_UNSENT {
+            let text = format!("does not read: {} bytes wait for it, over the cap of {MOST_UNSENT}", self.unsent.len());
+            return Some(Input::Ended(peer, Some(text)));
+        }
+        self.unsent.extend_from_slice(bytes);
+        None
+    }
+
+    fn wait_for_room(&mut self, peer: PeerId, rest: &[u8], watch: &Watch) -> Option<Input> {
+        let refused = self.keep(peer, rest);
+        let watched = watch.change(peer, &self.stream, true);
+        refused.or_else(|| watched.err().map(|why| broken(peer, &why)))
+    }
+
     /// What is heard up to a handshake, behind which the bytes are left. On a sealed link a handshake is a message like
     /// any other.
     fn hear(&mut self, bytes: &mut &[u8], heard: &mut Vec<Heard<ClientLine>>) -> Result<(), String> {
@@ -214,19 +259,7 @@ impl Peers {
         if link.half_close {
             return None;
         }
-        match link.sealer() {
-            None => self.send_as_is(peer, bytes),
-            Some(sealer) => {
-                let mut sealed = Vec::new();
-                sealer.seal(bytes, &mut sealed);
-                self.send_as_is(peer, &sealed)
-            }
-        }
-    }
-
-    fn send_as_is(&mut self, peer: PeerId, bytes: &[u8]) -> Option<Input> {
-        let sent = self.links.get(&peer)?.write(bytes);
-        self.sent(peer, bytes, sent)
+        link.send(peer, bytes, &self.watch)
     }
 
     /// Sends the same to each of these, a great many on all cores at once: nearly all of the time is the kernel's, which
@@ -238,7 +271,8 @@ impl Peers {
         let is_plain = |peer: &&PeerId| self.links.get(peer).is_none_or(|link| link.cipher.is_none());
         let (plain, sealed): (Vec<PeerId>, Vec<PeerId>) = peers.iter().partition(is_plain);
         let unfinished = self.write_on_all_cores(&plain, bytes);
-        let ended = unfinished.into_iter().filter_map(|(peer, sent)| self.sent(peer, bytes, sent)).collect::<Vec<_>>();
+        let follows = |(peer, sent)| self.links.get_mut(&peer)?.sent(peer, bytes, sent, &self.watch);
+        let ended = unfinished.into_iter().filter_map(follows).collect::<Vec<_>>();
         ended.into_iter().chain(sealed.into_iter().filter_map(|peer| self.send(peer, bytes))).collect()
     }
 
@@ -262,36 +296,6 @@ impl Peers {
         })
     }
 
-    /// What follows from one write.
-    fn sent(&mut self, peer: PeerId, bytes: &[u8], sent: io::Result<usize>) -> Option<Input> {
-        let link = self.links.get_mut(&peer)?;
-        if !link.unsent.is_empty() {
-            return Self::keep(link, peer, bytes);
-        }
-        match sent {
-            Ok(sent) if sent == bytes.len() => None,
-            Ok(sent) => self.wait_for_room(peer, &bytes[sent..]),
-            Err(why) if why.kind() == io::ErrorKind::WouldBlock => self.wait_for_room(peer, bytes),
-            Err(why) => Some(broken(peer, &why)),
-        }
-    }
-
-    fn keep(link: &mut Link, peer: PeerId, bytes: &[u8]) -> Option<Input> {
-        if link.unsent.len() + bytes.len() > MOST_UNSENT {
-            let text = format!("does not read: {} bytes wait for it, over the cap of {MOST_UNSENT}", link.unsent.len());
-            return Some(Input::Ended(peer, Some(text)));
-        }
-        link.unsent.extend_from_slice(bytes);
-        None
-    }
-
-    fn wait_for_room(&mut self, peer: PeerId, rest: &[u8]) -> Option<Input> {
-        let link = self.links.get_mut(&peer)?;
-        let refused = Self::keep(link, peer, rest);
-        let watched = self.watch.change(peer, &link.stream, true);
-        refused.or_else(|| watched.err().map(|why| broken(peer, &why)))
-    }
-
     /// The socket has room again.
     pub fn writable(&mut self, peer: PeerId) -> Option<Input> {
         let link = self.links.get_mut(&peer)?;
@@ -299,8 +303,8 @@ impl Peers {
         if let Err(why) = self.watch.change(peer, &link.stream, false) {
             return Some(broken(peer, &why));
         }
-        let ended = self.send_as_is(peer, &unsent);
-        if self.links.get(&peer).is_some_and(|link| link.half_close && link.unsent.is_empty()) {
+        let ended = link.send_as_is(peer, &unsent, &self.watch);
+        if link.half_close && link.unsent.is_empty() {
             self.half_close(peer);
         }
         ended
@@ -314,9 +318,8 @@ impl Peers {
             let mut last = Vec::new();
             sealer.end(&mut last);
             // A link that is broken, or over its cap, has no last word.
-            let _ = self.send_as_is(peer, &last);
+            let _ = link.send_as_is(peer, &last, &self.watch);
         }
-        let Some(link) = self.links.get_mut(&peer) else { return };
         if link.unsent.is_empty() {
             let _ = link.stream.socket().shutdown(Shutdown::Write);
         }

@@ -323,10 +323,7 @@ async fn serve(
 ) -> Option<oneshot::Sender<()>> {
     let (ending, backlog) = (CancellationToken::new(), parts.backlog.clone());
     let _ends_hooks = ending.clone().drop_guard();
-    let (shared, tasks) = begin(parts, out, &ending).await;
-    let (links, news) = Links::new(shared.clone());
-    let links = Rc::new(RefCell::new(links));
-    tokio::task::spawn_local(keep_up(links.clone(), news, Changes::of(&shared), shared.clone()));
+    let (shared, links, tasks) = begin(parts, out, &ending).await;
     let mut batch = Vec::new();
     loop {
         let count = orders.recv_many(&mut batch, AT_A_TIME).await;
@@ -349,7 +346,7 @@ async fn serve(
     }
 }
 
-/// What links may have to be told, from here on.
+/// What somebody may have to be told, from here on.
 struct Changes {
     end: watch::Receiver<Position>,
     told: watch::Receiver<u64>,
@@ -363,14 +360,22 @@ impl Changes {
     }
 }
 
-/// Tells links what is new.
-async fn keep_up(links: Rc<RefCell<Links>>, mut news: UnboundedReceiver<News>, mut is: Changes, shared: Rc<Shared>) {
+/// Tells programs and links what is new; programs first, as they are few.
+async fn keep_up(
+    links: Rc<RefCell<Links>>,
+    mut news: UnboundedReceiver<News>,
+    mut changes: Changes,
+    shared: Rc<Shared>,
+) {
     loop {
         tokio::select! {
             Some(news) = news.recv() => links.borrow_mut().hear_news(news),
-            Ok(()) = is.end.changed() => links.borrow_mut().pump_all(),
-            Ok(()) = is.told.changed() => shared.journal.notices().into_iter().for_each(|notice| shared.clerk.notice(notice)),
-            Ok(()) = is.wanted.changed() => links.borrow().follow(),
+            Ok(()) = changes.end.changed() => {
+                shared.listeners.tell();
+                links.borrow_mut().pump_all();
+            }
+            Ok(()) = changes.told.changed() => shared.journal.notices().into_iter().for_each(|notice| shared.clerk.notice(notice)),
+            Ok(()) = changes.wanted.changed() => links.borrow().follow(),
         }
     }
 }
@@ -390,8 +395,12 @@ impl Tasks {
     }
 }
 
-/// Everything but the links.
-async fn begin(parts: Parts, out: UnboundedSender<Out>, ending: &CancellationToken) -> (Rc<Shared>, Tasks) {
+/// Everything but obeying orders.
+async fn begin(
+    parts: Parts,
+    out: UnboundedSender<Out>,
+    ending: &CancellationToken,
+) -> (Rc<Shared>, Rc<RefCell<Links>>, Tasks) {
     let Parts { settings, journal, door, notices, .. } = parts;
     let subscriptions = Subscriptions::open(&settings.place);
     let journal = Rc::new(journal);
@@ -417,7 +426,9 @@ async fn begin(parts: Parts, out: UnboundedSender<Out>, ending: &CancellationTok
         newcomers: Default::default(),
         began: std::time::Instant::now(),
     });
-    tokio::task::spawn_local(connection::tell_listeners(shared.clone()));
+    let (links, news) = Links::new(shared.clone());
+    let links = Rc::new(RefCell::new(links));
+    tokio::task::spawn_local(keep_up(links.clone(), news, Changes::of(&shared), shared.clone()));
     tokio::task::spawn_local(shared.clone().settle_again_and_again());
     tokio::task::spawn_local(missed::sum_up(shared.clone()));
     let mut closed = Some(door);
@@ -438,7 +449,7 @@ async fn begin(parts: Parts, out: UnboundedSender<Out>, ending: &CancellationTok
     if shared.settings.server {
         let _ = shared.out.send(Out::Known(known(&shared)));
     }
-    (shared, Tasks { rows, uplink })
+    (shared, links, Tasks { rows, uplink })
 }
 
 /// Does what the host program says, but for ending: then, whom to tell.

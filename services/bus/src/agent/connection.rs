@@ -58,7 +58,8 @@ struct Connection {
     news: Notify,
 }
 
-/// The programs that have subscribed. What is new is sent to them by whoever brings it, and else by their own tasks.
+/// The programs that have subscribed. What is new is sent to them by whoever brings it; what a full socket does not take
+/// then, by their own tasks.
 #[derive(Debug, Default)]
 pub(super) struct Listeners(RefCell<BTreeMap<u64, Weak<Connection>>>);
 
@@ -70,14 +71,6 @@ impl Listeners {
                 connection.send_now();
             }
         }
-    }
-}
-
-/// Tells programs of whatever comes into the journal by another way than through the door.
-pub(super) async fn tell_listeners(shared: Rc<Shared>) {
-    let mut end = shared.journal.end();
-    while end.changed().await.is_ok() {
-        shared.listeners.tell();
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) struct Page<'a> {
 
 impl Page<'_> {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        framed(FORMAT, &codec::encode(self))
+        framed(FORMAT, |bytes| codec::put(bytes, self))
     }
 }
 
@@ -78,13 +78,15 @@ impl Ledger {
     }
 }
 
-fn framed(format: u16, body: &[u8]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEADER + body.len());
-    bytes.extend_from_slice(MAGIC);
-    bytes.extend_from_slice(&u32::from(format).to_le_bytes());
-    bytes.extend_from_slice(&(body.len() as u32).to_le_bytes());
-    bytes.extend_from_slice(&sum(&bytes, body).to_le_bytes());
-    bytes.extend_from_slice(body);
+fn framed(format: u16, body: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
+    let mut bytes = vec![0; HEADER];
+    body(&mut bytes);
+    let (header, body) = bytes.split_at_mut(HEADER);
+    header[..8].copy_from_slice(MAGIC);
+    header[8..12].copy_from_slice(&u32::from(format).to_le_bytes());
+    header[12..16].copy_from_slice(&(body.len() as u32).to_le_bytes());
+    let sum = sum(&header[..16], body);
+    header[16..].copy_from_slice(&sum.to_le_bytes());
     bytes
 }
 
@@ -111,12 +113,12 @@ mod tests {
     fn a_ledger_of_the_first_format_is_read() {
         let json = serde_json::to_vec(&ledger()).unwrap();
         assert!(String::from_utf8_lossy(&json).contains(r#""hooks":{"next":6,"open":[4]}"#));
-        assert_eq!(Ledger::decode(&framed(1, &json)), Ok(ledger()));
+        assert_eq!(Ledger::decode(&framed(1, |bytes| bytes.extend(&json))), Ok(ledger()));
     }
 
     #[test]
     fn a_ledger_of_a_newer_format_is_told_apart_from_damage() {
-        assert_eq!(Ledger::decode(&framed(FORMAT + 1, b"?")), Err(BadLedger::Newer(FORMAT + 1)));
+        assert_eq!(Ledger::decode(&framed(FORMAT + 1, |bytes| bytes.push(b'?'))), Err(BadLedger::Newer(FORMAT + 1)));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The newest record of each subject. Pure.
 
 use crate::journal::record::{Entry, Key, Position, Record};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub(crate) struct Held {
 /// Subjects to the newest record of each, and the same by age.
 #[derive(Debug, Default)]
 pub(crate) struct Subjects {
-    newest: HashMap<Arc<str>, Held>,
+    newest: BTreeMap<Arc<str>, Held>,
     order: BTreeMap<Position, Arc<str>>,
     /// None of them expires before.
     expires: Option<u64>,
