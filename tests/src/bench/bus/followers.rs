@@ -40,11 +40,7 @@ pub fn measure(plan: &Plan, scratch: &Scratch, report: &mut Report) -> io::Resul
             for ((form, qos), times) in FORMS.iter().zip(&mut times) {
                 match turn(*qos, clients, rounds, scratch) {
                     Err(why) if why.kind() == io::ErrorKind::NotFound => println!("  not measured: {form}: {why}"),
-                    more => {
-                        let more = more?;
-                        eprintln!("{form} {more:?}");
-                        times.extend(more)
-                    }
+                    more => times.extend(more?),
                 }
             }
         }
