@@ -210,8 +210,13 @@ impl Peers {
     }
 
     /// Waits until some peers say something, or have room again.
-    pub async fn ready(&self) -> Vec<Ready> {
+    pub async fn ready(&mut self) -> Vec<Ready> {
         self.watch.ready().await
+    }
+
+    /// So many are about to be told something that they answer at once; the answers of a crowd are heard together.
+    pub fn expect_answers(&mut self, count: usize) {
+        self.watch.expect_answers(count);
     }
 
     /// One read.

@@ -182,6 +182,7 @@ impl Loop {
         match out {
             Out::Send(links, bytes) => {
                 let peers: Vec<PeerId> = links.into_iter().map(PeerId).collect();
+                self.peers.expect_answers(peers.len());
                 self.peers.send_all(&peers, &bytes).into_iter().for_each(|ended| self.feed(ended));
             }
             Out::Refuse(link, why) => self.feed(Input::Ended(PeerId(link), Some(format!("is closed: {why}")))),

@@ -5,12 +5,14 @@ use super::ground::wait;
 use super::sealed::Keys;
 use super::talk::{Dialect, News, Talk};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt, sockopt};
+use nix::sys::time::TimeSpec;
 use socket2::{Domain, SockAddr, Socket, Type};
-use std::io::{self, Read, Write};
+use std::io::{self, IoSliceMut, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How many links are made before the server must have answered them: less than any listening queue here.
 const WAVE: usize = 256;
@@ -44,6 +46,8 @@ pub struct Tally {
     pub told: usize,
     /// When the last of them heard.
     pub last_told: Option<Instant>,
+    /// When the kernel had the last of it from the network; only if that is stamped.
+    pub last_arrived: Option<SystemTime>,
     /// The server ended so many links.
     pub ended: usize,
     /// The distances between two beats of one client.
@@ -58,6 +62,8 @@ pub struct Load {
     buffer: Vec<u8>,
     answer: Vec<u8>,
     keys: Option<Rc<Keys>>,
+    /// Room for the stamp of one read.
+    stamp: Option<Vec<u8>>,
 }
 
 impl Load {
@@ -65,7 +71,12 @@ impl Load {
     pub fn new() -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         let (clients, tally, answer) = Default::default();
-        Ok(Self { epoll, clients, tally, buffer: vec![0; 4096], answer, keys: None })
+        Ok(Self { epoll, clients, tally, buffer: vec![0; 4096], answer, keys: None, stamp: None })
+    }
+
+    /// No clients yet; for each the kernel stamps when something has arrived, however long this thread is busy with others.
+    pub fn stamped() -> io::Result<Self> {
+        Ok(Self { stamp: Some(nix::cmsg_space!(TimeSpec)), ..Load::new()? })
     }
 
     /// No clients yet, and each that will come is paired.
@@ -86,7 +97,7 @@ impl Load {
 
     /// Nobody was told yet.
     pub fn forget_told(&mut self) {
-        (self.tally.told, self.tally.last_told) = (0, None);
+        (self.tally.told, self.tally.last_told, self.tally.last_arrived) = Default::default();
         self.clients.iter_mut().for_each(|client| client.told = false);
     }
 
@@ -124,6 +135,9 @@ impl Load {
         let mut stream = connect(from, to)?;
         let (talk, opening) = Talk::open(dialect, number, self.keys.as_ref());
         stream.write_all(&opening)?;
+        if self.stamp.is_some() {
+            setsockopt(&stream, sockopt::ReceiveTimestampns, &true)?;
+        }
         self.epoll.add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, number as u64))?;
         self.clients.push(Client { stream, talk, ready: false, told: false, beat: None });
         Ok(())
@@ -170,17 +184,22 @@ impl Load {
 
     fn read(&mut self, number: usize) -> io::Result<()> {
         let client = &mut self.clients[number];
-        let bytes = match client.stream.read(&mut self.buffer) {
-            Ok(0) => return self.ended(number),
-            Ok(count) => &self.buffer[..count],
+        let (bytes, arrived) = match receive(&mut client.stream, &mut self.buffer, self.stamp.as_mut()) {
+            Ok((0, _)) => return self.ended(number),
+            Ok((count, arrived)) => (&self.buffer[..count], arrived),
             Err(why) if why.kind() == io::ErrorKind::WouldBlock => return Ok(()),
             Err(_) => return self.ended(number),
         };
         let Client { talk, ready, told, beat, .. } = client;
-        let (tally, now) = (&mut self.tally, Instant::now());
+        let (tally, now) = (&mut self.tally, (Instant::now(), arrived));
+        let before = tally.told;
         self.answer.clear();
         let heard = talk.hear(bytes, &mut self.answer, |news| tally.note(news, now, ready, told, beat));
         heard.map_err(io::Error::other)?;
+        // What came before the kernel began to stamp is of no interest.
+        if self.stamp.is_some() && arrived.is_none() && self.tally.told > before {
+            return Err(io::Error::other("the kernel does not say when it had what a client was told"));
+        }
         if !self.answer.is_empty() {
             client.stream.write_all(&self.answer)?;
         }
@@ -194,7 +213,14 @@ impl Load {
 }
 
 impl Tally {
-    fn note(&mut self, news: News, now: Instant, ready: &mut bool, told: &mut bool, beat: &mut Option<Instant>) {
+    fn note(
+        &mut self,
+        news: News,
+        (now, arrived): (Instant, Option<SystemTime>),
+        ready: &mut bool,
+        told: &mut bool,
+        beat: &mut Option<Instant>,
+    ) {
         match news {
             News::Ready if !*ready => {
                 *ready = true;
@@ -204,11 +230,28 @@ impl Tally {
                 *told = true;
                 self.told += 1;
                 self.last_told = Some(now);
+                self.last_arrived = self.last_arrived.max(arrived);
             }
             News::Beat => self.beats.extend(beat.replace(now).map(|last| now - last)),
             News::Ready | News::Told => {}
         }
     }
+}
+
+/// One read: so many bytes, and when they had arrived if that is stamped.
+fn receive(
+    stream: &mut TcpStream,
+    buffer: &mut [u8],
+    stamp: Option<&mut Vec<u8>>,
+) -> io::Result<(usize, Option<SystemTime>)> {
+    let Some(stamp) = stamp else { return Ok((stream.read(buffer)?, None)) };
+    let mut space = [IoSliceMut::new(buffer)];
+    let message = recvmsg::<()>(stream.as_raw_fd(), &mut space, Some(stamp), MsgFlags::empty())?;
+    let arrived = message.cmsgs()?.find_map(|control| match control {
+        ControlMessageOwned::ScmTimestampns(time) => Some(UNIX_EPOCH + Duration::from(time)),
+        _ => None,
+    });
+    Ok((message.bytes, arrived))
 }
 
 /// Few ports are left on one address for 10,000 clients, so they come from several of the loopback's.

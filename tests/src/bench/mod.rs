@@ -28,8 +28,8 @@ pub struct Plan {
     pub hold: (usize, Duration),
     /// Servers side by side, and real clients of each.
     pub detection: (usize, usize),
-    /// Followers of one event and rounds.
-    pub followers: &'static [(usize, usize)],
+    /// Followers of one event, turns, and rounds of each.
+    pub followers: &'static [(usize, usize, usize)],
     /// So long events flow.
     pub flow: Duration,
     /// So long one camera is recorded, and then two.
@@ -45,7 +45,7 @@ impl Plan {
         memory: &[1000, 5000],
         hold: (10_000, Duration::from_secs(30)),
         detection: (10, 10),
-        followers: &[(1000, 5), (5000, 3)],
+        followers: &[(1000, 9, 5), (5000, 3, 3)],
         flow: Duration::from_secs(8),
         cameras: (Duration::from_secs(12), Duration::from_secs(62)),
         uploads: 3,
@@ -57,7 +57,7 @@ impl Plan {
         memory: &[1000],
         hold: (2000, Duration::from_secs(5)),
         detection: (2, 5),
-        followers: &[(10, 2), (100, 2), (1000, 2)],
+        followers: &[(10, 1, 2), (100, 1, 2), (1000, 3, 2)],
         flow: Duration::from_secs(2),
         cameras: (Duration::from_secs(5), Duration::from_secs(40)),
         uploads: 1,
