@@ -46,12 +46,17 @@ fn a_few(before: u64) -> u64 {
     before + 3
 }
 
+/// Three segments are sent at a time, each out of a file and over a connection; in a short run that may be so for a quarter.
+fn what_is_sent(before: u64) -> u64 {
+    before + 6
+}
+
 const MEASURES: [Measure; 6] = [
     Measure { name: "memory of camera, KiB", read: |sample| sample.camera.memory, most: some_buffers },
     Measure { name: "descriptors of camera", read: |sample| sample.camera.descriptors, most: a_few },
     Measure { name: "threads of camera", read: |sample| sample.camera.threads, most: a_few },
     Measure { name: "memory of upload, KiB", read: |sample| sample.upload.memory, most: some_memory },
-    Measure { name: "descriptors of upload", read: |sample| sample.upload.descriptors, most: a_few },
+    Measure { name: "descriptors of upload", read: |sample| sample.upload.descriptors, most: what_is_sent },
     Measure { name: "threads of upload", read: |sample| sample.upload.threads, most: a_few },
 ];
 
