@@ -40,9 +40,15 @@ pub struct Ready {
 #[derive(Debug)]
 pub(super) struct Watch {
     epoll: Epoll,
-    /// None while answers gather.
-    woken: Option<Woken>,
-    answers: Answers,
+    mode: Mode,
+}
+
+#[derive(Debug)]
+enum Mode {
+    /// We are woken for each socket.
+    Woken(Woken),
+    /// Answers of a crowd gather.
+    Gathers(Answers),
 }
 
 /// What is expected of a crowd.
@@ -58,8 +64,8 @@ struct Answers {
 impl Watch {
     pub(super) fn new() -> io::Result<Watch> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        let (woken, now) = (waker(&epoll)?, Instant::now());
-        Ok(Watch { epoll, woken: Some(woken), answers: Answers { due: 0, look: now, end: now } })
+        let mode = woken(&epoll)?;
+        Ok(Watch { epoll, mode })
     }
 
     pub(super) fn add(&self, peer: PeerId, stream: &Stream) -> io::Result<()> {
@@ -79,47 +85,54 @@ impl Watch {
 
     /// So many are about to be told something that they answer at once.
     pub(super) fn expect_answers(&mut self, count: usize) {
-        if count >= TOGETHER || self.woken.is_none() {
-            let now = Instant::now();
-            if self.woken.take().is_some() {
-                self.answers.look = now + GATHER;
-            }
-            self.answers.due += count;
-            self.answers.end = now + PATIENCE;
+        if count < TOGETHER {
+            return;
         }
+        let now = Instant::now();
+        let end = now + PATIENCE;
+        self.mode = Mode::Gathers(match self.mode {
+            Mode::Woken(_) => Answers { due: count, look: now + GATHER, end },
+            Mode::Gathers(Answers { due, look, .. }) => Answers { due: due + count, look, end },
+        });
     }
 
     /// Waits until there is something to be done, and says where. May be dropped and called again at any time.
     pub(super) async fn ready(&mut self) -> Vec<Ready> {
         loop {
-            if let Some(woken) = &self.woken {
-                return woken.until(|| Some(look(&self.epoll)).filter(|ready| !ready.is_empty())).await;
-            }
-            sleep_until(self.answers.look).await;
+            let answers = match &mut self.mode {
+                Mode::Woken(woken) => {
+                    return woken.until(|| Some(look(&self.epoll)).filter(|ready| !ready.is_empty())).await;
+                }
+                Mode::Gathers(answers) => answers,
+            };
+            sleep_until(answers.look).await;
             let ready = look(&self.epoll);
-            self.gathered(ready.len());
+            // If the kernel cannot wake us now, we go on looking.
+            if answers.have_gathered(ready.len(), Instant::now())
+                && let Ok(woken) = woken(&self.epoll)
+            {
+                self.mode = woken;
+            }
             if !ready.is_empty() {
                 return ready;
             }
         }
     }
+}
 
-    fn gathered(&mut self, count: usize) {
-        let now = Instant::now();
-        self.answers.due = self.answers.due.saturating_sub(count);
-        if self.answers.due == 0 || now > self.answers.end {
-            self.answers.due = 0;
-            // If the kernel cannot wake us now, we go on looking.
-            self.woken = waker(&self.epoll).ok();
-        }
+impl Answers {
+    /// So many have come; whether no more are waited for.
+    fn have_gathered(&mut self, count: usize, now: Instant) -> bool {
+        self.due = self.due.saturating_sub(count);
         if count < TOGETHER {
-            self.answers.look = now + GATHER;
+            self.look = now + GATHER;
         }
+        self.due == 0 || now > self.end
     }
 }
 
-fn waker(epoll: &Epoll) -> io::Result<Woken> {
-    Woken::new(epoll.0.try_clone()?)
+fn woken(epoll: &Epoll) -> io::Result<Mode> {
+    Woken::new(epoll.0.try_clone()?).map(Mode::Woken)
 }
 
 fn look(epoll: &Epoll) -> Vec<Ready> {
@@ -166,6 +179,10 @@ mod tests {
         (watch, ends)
     }
 
+    fn is_woken(watch: &Watch) -> bool {
+        matches!(watch.mode, Mode::Woken(_))
+    }
+
     /// What is ready without any waiting.
     async fn at_once(watch: &mut Watch) -> usize {
         tokio::select! {
@@ -186,7 +203,7 @@ mod tests {
             far.write_all(b".").unwrap();
         }
         assert_eq!(watch.ready().await.len(), TOGETHER);
-        assert!(watch.woken.is_some(), "everybody has answered");
+        assert!(is_woken(&watch), "everybody has answered");
         for (near, _) in &ends {
             let Stream::Unix(near) = near else { unreachable!() };
             (&*near).read_exact(&mut [0]).unwrap();
@@ -201,11 +218,12 @@ mod tests {
         let (mut watch, mut ends) = peers(2);
         watch.expect_answers(TOGETHER);
         let begin = Instant::now();
-        while watch.woken.is_none() {
+        while !is_woken(&watch) {
+            // What is said to one meanwhile is no reason to wait longer for the others.
+            watch.expect_answers(1);
             let silence = tokio::time::timeout(PATIENCE / 10, watch.ready()).await;
             assert!(silence.is_err() && begin.elapsed() < 100 * PATIENCE, "answers are waited for without end");
         }
-        assert_eq!(watch.answers.due, 0);
         ends[1].1.write_all(b".").unwrap();
         let ready = watch.ready().await;
         assert!(matches!(ready[..], [Ready { peer: PeerId(1), .. }]), "{ready:?}");
@@ -225,6 +243,6 @@ mod tests {
     async fn the_answer_of_one_is_heard_at_once() {
         let (mut watch, _ends) = peers(1);
         watch.expect_answers(TOGETHER - 1);
-        assert!(watch.woken.is_some());
+        assert!(is_woken(&watch));
     }
 }
